@@ -1,0 +1,42 @@
+# make run    see the answer: replay a bundled recording of a real containerd node
+# make test   install what the tests need, then check and test everything
+# make check  formatting, lint, types, import rules
+# make bench  speed and memory against other tools, in one run
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: run test check bench clean
+
+run: $(VENV)/.run
+	@$(BIN)/ctrace replay fixtures/logs/containerd-pod/strace.log
+
+test: $(VENV)/.test
+	@scripts/install-test-tools
+	@$(MAKE) --no-print-directory check
+	@$(BIN)/pytest
+
+check: $(VENV)/.test
+	@$(BIN)/ruff check tracer tests benchmarks fixtures scripts
+	@$(BIN)/ruff format --check tracer tests benchmarks fixtures scripts
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(VENV)/.bench
+	@$(BIN)/python -m benchmarks.replay
+
+$(VENV)/.venv-made:
+	@$(PYTHON) -m venv $(VENV) && touch $@
+
+$(VENV)/.run: $(VENV)/.venv-made pyproject.toml
+	@$(BIN)/pip install --quiet --disable-pip-version-check -e . && touch $@
+
+$(VENV)/.test: $(VENV)/.run
+	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[test,check]' && touch $@
+
+$(VENV)/.bench: $(VENV)/.test
+	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[bench]' && touch $@
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache

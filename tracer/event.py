@@ -1,0 +1,232 @@
+"""What every source yields: one event for each thing that changes the tree, in the order of the kernel.
+
+Fields that all events share, and always first:
+
+at    where: the line number in a log (1-based), the record number in a recording or a live stream
+time  when, in ns, by the clock that the source names (`SourceInfo.clock`), or None
+tid   the task that did it, as the tracer's pid namespace numbers it
+
+A source promises: a task's Clone (or Attach, or Snapshot) comes before every other event of that task, and a
+number is used again only after its Exit. This module imports nothing of the project.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+# include/uapi/linux/sched.h
+CLONE_VM = 0x00000100
+CLONE_VFORK = 0x00004000
+CLONE_PARENT = 0x00008000
+CLONE_THREAD = 0x00010000
+CLONE_UNTRACED = 0x00800000
+CLONE_NEWPID = 0x20000000
+
+SIGCHLD = 17
+
+
+class Clone(NamedTuple):
+    """A task was created by clone, clone3, fork or vfork. `tid` is the creator."""
+
+    at: int
+    time: int | None
+    tid: int
+    child: int
+    flags: int
+    """CLONE_* bits, without the exit signal in the low byte."""
+    exit_signal: int
+    ns_child: int = 0
+    """The number that the creator got back where it differs from `child` (another pid namespace); else 0."""
+    matched: str = ""
+    """Why `child` is thought to be the one, where the trace did not say so (then the birth is inferred); else ''."""
+    start_time: int = 0
+    """Live: task->start_boottime in ns; else 0."""
+    ns_pids: tuple[int, ...] = ()
+    """Live: the child's numbers in nested pid namespaces, outermost first, the tracer's own left out."""
+    cgroup: int = 0
+    """Live: cgroup id; else 0."""
+    parent: int = 0
+    """Live: tgid of the child's real_parent as the kernel set it at birth; else 0 (derive it)."""
+
+
+class Exec(NamedTuple):
+    """A successful execve or execveat. `tid` is the thread group's leader, which the caller has become."""
+
+    at: int
+    time: int | None
+    tid: int
+    old_tid: int
+    """The number that the calling thread had before; equal to `tid` unless another thread than the leader called."""
+    filename: str
+    argv: tuple[str, ...]
+    argv_cut: bool
+    """Some argument, or the end of the list, was left out by the tracer."""
+
+
+class ExitBegin(NamedTuple):
+    """A task called exit (`group` false) or exit_group (true). It is not dead yet."""
+
+    at: int
+    time: int | None
+    tid: int
+    code: int
+    group: bool
+
+
+class Exit(NamedTuple):
+    """A task died. Its children have moved when the next event comes."""
+
+    at: int
+    time: int | None
+    tid: int
+    status: int | None
+    """The number that wait(2) would fill in (identity.wait_status), None where the trace did not say."""
+
+
+class Reap(NamedTuple):
+    """A wait call of `tid` returned `child`, which had ended: it is gone now."""
+
+    at: int
+    time: int | None
+    tid: int
+    child: int
+    status: int | None
+
+
+class ChildSignal(NamedTuple):
+    """`tid` got a signal that tells of its child's end (SIGCHLD, or another exit_signal): evidence of the parent."""
+
+    at: int
+    time: int | None
+    tid: int
+    child: int
+    """Number in the receiver's pid namespace."""
+
+
+class SetSubreaper(NamedTuple):
+    """prctl(PR_SET_CHILD_SUBREAPER) succeeded."""
+
+    at: int
+    time: int | None
+    tid: int
+    on: bool
+
+
+class SetPdeathsig(NamedTuple):
+    """prctl(PR_SET_PDEATHSIG) succeeded; 0 clears."""
+
+    at: int
+    time: int | None
+    tid: int
+    signal: int
+
+
+class Rename(NamedTuple):
+    """prctl(PR_SET_NAME) or a write to comm."""
+
+    at: int
+    time: int | None
+    tid: int
+    comm: str
+
+
+class NewPidNs(NamedTuple):
+    """unshare(CLONE_NEWPID) succeeded: the *children* created from now on live in a new pid namespace."""
+
+    at: int
+    time: int | None
+    tid: int
+
+
+class JoinPidNs(NamedTuple):
+    """setns into a pid namespace succeeded: the *children* created from now on live in it."""
+
+    at: int
+    time: int | None
+    tid: int
+    ns_id: int = 0
+    """Inode number of the namespace where known; else 0."""
+
+
+class Attach(NamedTuple):
+    """A task is there whose creation the trace does not show."""
+
+    at: int
+    time: int | None
+    tid: int
+    comm: str = ""
+
+
+class SameProcess(NamedTuple):
+    """The trace itself says that `tid` and `other` are threads of one process (tgkill within a group, attach lists)."""
+
+    at: int
+    time: int | None
+    tid: int
+    other: int
+
+
+class Detach(NamedTuple):
+    """The tracer let go of the task, which lives on."""
+
+    at: int
+    time: int | None
+    tid: int
+
+
+class Snapshot(NamedTuple):
+    """A task as /proc shows it: the state before a live trace, or after events were lost."""
+
+    at: int
+    time: int | None
+    tid: int
+    tgid: int
+    ppid: int
+    comm: str
+    exe: str
+    argv: tuple[str, ...]
+    start_time: int
+    """ns since boot."""
+    zombie: bool
+    ns_pids: tuple[int, ...]
+    cgroup: str
+    subreaper: bool | None = None
+    """None: not known (no file of /proc shows it)."""
+
+
+class Gone(NamedTuple):
+    """A task that was known is not in /proc any more: it ended while events were lost."""
+
+    at: int
+    time: int | None
+    tid: int
+
+
+class Lost(NamedTuple):
+    """The tracer lost `count` events somewhere before here. `tid` is 0."""
+
+    at: int
+    time: int | None
+    tid: int
+    count: int
+
+
+Event = (
+    Clone
+    | Exec
+    | ExitBegin
+    | Exit
+    | Reap
+    | ChildSignal
+    | SetSubreaper
+    | SetPdeathsig
+    | Rename
+    | NewPidNs
+    | JoinPidNs
+    | Attach
+    | SameProcess
+    | Detach
+    | Snapshot
+    | Gone
+    | Lost
+)

@@ -1,0 +1,55 @@
+"""What a source is, for everything behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from tracer.event import Event
+
+Progress = Callable[[int], None]
+"""Called now and then with the number of input bytes read so far (compressed bytes, where compressed)."""
+
+UNREADABLE_KEPT = 1000
+"""So many unreadable lines are kept with their text; the count goes on."""
+
+
+@dataclass(slots=True)
+class SourceInfo:
+    """What the input is."""
+
+    kind: str
+    """`strace`, `ctrace` (a recording), `ebpf`, `proc`."""
+    path: str
+    """As the user named it; '-' for stdin."""
+    size: int | None
+    """Bytes on disk, None where unknown (a pipe)."""
+    clock: str | None = None
+    """What `time` counts from: `epoch`, `day` (since midnight of the first line's day), `boot`, `start`, or None."""
+
+
+@dataclass(slots=True)
+class SourceStats:
+    """Counts that grow while `batches()` runs; complete when it ends."""
+
+    lines: int = 0
+    events: int = 0
+    unreadable: int = 0
+    lost: int = 0
+    unreadable_lines: list[tuple[int, str]] = field(default_factory=list)
+    """(line number, text, cut to 200 characters), the first UNREADABLE_KEPT of them. Raw: clean before printing."""
+
+
+class Source(Protocol):
+    """An input that can be read from the start any number of times (stdin spools to a temporary file)."""
+
+    info: SourceInfo
+    stats: SourceStats
+
+    def batches(self, progress: Progress | None = None) -> Iterator[list[Event]]:
+        """Yield the events in order, in lists of any length. Restarts `stats`.
+
+        Raises InputError (tracer.errors) where the input turns out unusable.
+        """
+        ...
