@@ -26,7 +26,7 @@ SIGCHLD = 17
 
 
 class Clone(NamedTuple):
-    """A task was created by clone, clone3, fork or vfork. `tid` is the creator."""
+    """A task was created by clone, clone3, fork or vfork. `tid` is the creator; `at` is where the call began."""
 
     at: int
     time: int | None
@@ -155,6 +155,10 @@ class Attach(NamedTuple):
     time: int | None
     tid: int
     comm: str = ""
+    noticed: bool = False
+    """The tracer announced it ("Process N attached"); else it was first seen by something that it did."""
+    threads: int = 0
+    """Threads that the tracer attached to with it ("attached with 9 threads"); 0: not said."""
 
 
 class SameProcess(NamedTuple):
