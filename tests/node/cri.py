@@ -88,7 +88,7 @@ class Cri:
     def call(self, method: str, fields: dict[int, Value], timeout: float | None = None) -> dict[int, list[int | bytes]]:
         """Any method of the RuntimeService: {field number: value} in, {field number: values} out."""
         # wait_for_ready: after a restart of containerd the channel needs a moment to find the new socket.
-        answer = self._channel.unary_unary(_SERVICE + method)(
+        answer: bytes = self._channel.unary_unary(_SERVICE + method)(
             encode(fields), timeout=timeout or self.timeout, wait_for_ready=True
         )
         return decode(answer)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    Condition = Callable[[], bool]
+
 
 @dataclass(frozen=True, slots=True)
 class Process:
@@ -69,7 +71,7 @@ def alive(pid: int) -> bool:
     return process is not None and process.state != "Z"
 
 
-def wait_until(condition: Callable[[], bool], timeout: float, what: str) -> None:
+def wait_until(condition: Condition, timeout: float, what: str) -> None:
     """Look every 20 ms. Raises TimeoutError naming `what`."""
     deadline = time.monotonic() + timeout
     while not condition():

@@ -1,0 +1,52 @@
+"""A cgroup of our own for a whole node, in every mounted hierarchy (v1, v2, or both): its fence and its list of pids."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+
+class Cgroup:
+    """`name` below the root of each hierarchy. Raises OSError where cgroups cannot be made."""
+
+    def __init__(self, name: str) -> None:
+        self.folders = [mount / name for mount in _hierarchies()]
+        for folder in self.folders:
+            folder.mkdir()
+            _inherit_cpuset(folder)
+
+    def pids(self) -> list[int]:
+        """All processes in it and below, as any hierarchy lists them."""
+        found: set[int] = set()
+        for folder in self.folders:
+            for file in folder.glob("**/cgroup.procs"):
+                # EOPNOTSUPP: a threaded cgroup lists no processes.
+                with contextlib.suppress(OSError):
+                    found.update(map(int, file.read_text().split()))
+        return sorted(found - {0})
+
+    def remove(self) -> None:
+        """Innermost first; quietly leaves one that is still in use."""
+        for folder in self.folders:
+            below = [path for path in folder.glob("**/") if path.is_dir()]
+            for path in sorted(below, key=lambda p: len(p.parts), reverse=True):
+                with contextlib.suppress(OSError):
+                    path.rmdir()
+
+
+def _hierarchies() -> list[Path]:
+    found = []
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        fields, _, rest = line.partition(" - ")
+        if rest.split()[0] in ("cgroup", "cgroup2"):
+            found.append(Path(fields.split()[4]))
+    # One controller can be mounted twice, or two at one place by links.
+    return sorted({path.resolve() for path in found})
+
+
+def _inherit_cpuset(folder: Path) -> None:
+    """A new cpuset of cgroup v1 is empty and takes no process before it has CPUs and memory nodes."""
+    for name in ("cpuset.cpus", "cpuset.mems"):
+        own, above = folder / name, folder.parent / name
+        if own.exists() and above.exists() and not own.read_text().strip():
+            own.write_text(above.read_text())
