@@ -196,6 +196,8 @@ class Snapshot(NamedTuple):
     cgroup: str
     subreaper: bool | None = None
     """None: not known (no file of /proc shows it)."""
+    pid_ns: int = 0
+    """Inode number of /proc/PID/ns/pid; 0 where it could not be read."""
 
 
 class Gone(NamedTuple):

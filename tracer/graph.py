@@ -8,6 +8,7 @@ Lineage (`creator`) and tree (`real_parent`) are two things.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracer.identity import Evidence, TaskUid, WaitStatus, wait_status
@@ -32,7 +33,7 @@ RULE_SEEN = "seen"
 class PidNs:
     """A pid namespace as the trace knows it. Level 0 is the one that the tracer sees."""
 
-    __slots__ = ("init", "level", "ns_id", "parent")
+    __slots__ = ("init", "joined", "level", "ns_id", "parent")
 
     def __init__(self, level: int, parent: PidNs | None, ns_id: int = 0) -> None:
         self.level = level
@@ -40,6 +41,9 @@ class PidNs:
         self.init: Process | None = None
         """The child_reaper; None for level 0 while PID 1 itself is outside the trace, and before the first fork."""
         self.ns_id = ns_id
+        """Inode number of the namespace where known; else 0."""
+        self.joined = False
+        """It was there before the trace: its init is some process that was not seen."""
 
 
 class Program(NamedTuple):
@@ -78,7 +82,7 @@ class Reparenting(NamedTuple):
 class Task:
     """A schedulable unit: a thread of a process."""
 
-    __slots__ = ("children", "creator_tid", "exiting", "pdeath_signal", "process", "tid")
+    __slots__ = ("children", "creator_tid", "exiting", "membership", "pdeath_signal", "process", "tid")
 
     def __init__(self, tid: int, process: Process, creator_tid: int) -> None:
         self.tid = tid
@@ -90,6 +94,8 @@ class Task:
         self.exiting = False
         """PF_EXITING: it can inherit nothing any more."""
         self.pdeath_signal = 0
+        self.membership = ""
+        """Why this task is thought to be a thread of `process`, where that was inferred; '' where the trace says so."""
 
     def __repr__(self) -> str:
         return f"<Task {self.tid} of {self.process.uid}>"
@@ -107,13 +113,13 @@ class Process:
         "comm",
         "creator",
         "creator_tid",
-        "death_order",
         "evidence",
         "exec_at",
         "exec_time",
         "exited_at",
         "exited_time",
         "leader",
+        "leader_known",
         "ns",
         "ns_pids",
         "outside",
@@ -141,8 +147,10 @@ class Process:
         self.outside = False
         """Not part of the trace; only named by it (PID 1 as the adopter of last resort)."""
         self.leader: Task | None = None
+        self.leader_known = True
+        """`tgid` is known to be the leader's. False: one task of an unseen process, perhaps not its leader."""
         self.threads: dict[int, Task] = {}
-        """Living tasks by tid, the leader first while it lives, then by creation."""
+        """Tasks by tid as /proc/PID/task lists them: the leader first, also when it ended before the others."""
         self.real_parent: Task | None = None
         """The task whose child this is now (or was last, when dead). None: not known."""
         self.evidence = Evidence.UNKNOWN
@@ -169,7 +177,6 @@ class Process:
         self.exited_time: int | None = None
         self.reaped_at: int | None = None
         self.reaper_tid = 0
-        self.death_order = 0
         self.subreaper: bool | None = False
         """is_child_subreaper; None: not known (the process is older than the trace)."""
         self.subreaper_at: int | None = None
@@ -204,18 +211,28 @@ class Process:
         for task in self.threads.values():
             if task.children:
                 yield from task.children
-        if self.leader is not None and self.leader.children and self.leader.tid not in self.threads:
-            yield from self.leader.children
 
     def __repr__(self) -> str:
         return f"<Process {self.uid} {self.comm!r} {self.state}>"
 
 
+@dataclass(slots=True)
+class GraphStats:
+    """Counts over a whole graph."""
+
+    processes: int = 0
+    inferred: int = 0
+    """Parent edges, and memberships of threads, that were inferred."""
+    lost: int = 0
+    """Events that the tracer lost."""
+
+
 class ProcessGraph:
     """All processes of a trace, and the outside ones that it names."""
 
-    def __init__(self, root_ns: PidNs, init: Process, processes: list[Process]) -> None:
+    def __init__(self, root_ns: PidNs, init: Process, processes: list[Process], stats: GraphStats) -> None:
         self.root_ns = root_ns
+        self.stats = stats
         self.init = init
         """PID 1 of the level-0 namespace; `init.outside` unless the trace has it."""
         self.processes = processes

@@ -44,6 +44,13 @@ class TaskUid(NamedTuple):
         return f"{self.tid}#{self.serial}"
 
 
+class Moment(NamedTuple):
+    """A place in a trace: a line (or record) number, or a time in ns by the source's clock. One of them is set."""
+
+    line: int | None = None
+    time: int | None = None
+
+
 class WaitStatus(NamedTuple):
     """How a task ended, as wait(2) tells it. Exactly one of `code` and `signal` is set."""
 

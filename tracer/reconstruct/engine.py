@@ -1,0 +1,57 @@
+"""The reconstructor: events in, in the kernel's order; the process graph out. No I/O, no formatting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from tracer import event as ev
+from tracer.event import Event
+from tracer.graph import ProcessGraph
+from tracer.reconstruct import birth, program
+from tracer.reconstruct.clues import Hints
+from tracer.reconstruct.exit import on_child_signal, on_exit, on_exit_begin, on_gone, on_reap
+from tracer.reconstruct.finish import finish
+from tracer.reconstruct.state import State
+
+_HANDLERS: dict[type, Callable[[State, Any], None]] = {
+    ev.Clone: birth.on_clone,
+    ev.Attach: birth.on_attach,
+    ev.Snapshot: birth.on_snapshot,
+    ev.NewPidNs: birth.on_new_pid_ns,
+    ev.JoinPidNs: birth.on_join_pid_ns,
+    ev.Exec: program.on_exec,
+    ev.SetSubreaper: program.on_set_subreaper,
+    ev.SetPdeathsig: program.on_set_pdeathsig,
+    ev.Rename: program.on_rename,
+    ev.Detach: program.on_detach,
+    ev.Lost: program.on_lost,
+    ev.ExitBegin: on_exit_begin,
+    ev.Exit: on_exit,
+    ev.Gone: on_gone,
+    ev.Reap: on_reap,
+    ev.ChildSignal: on_child_signal,
+    ev.SameProcess: birth.on_same_process,
+}
+
+
+class Engine:
+    """Applies the kernel's rules event by event. `graph` may be read at any time between calls of `feed`."""
+
+    def __init__(self, hints: Hints | None = None) -> None:
+        self.state = State(hints)
+        state = self.state
+        self.graph = ProcessGraph(state.root_ns, state.init, state.processes, state.stats)
+
+    def feed(self, events: Iterable[Event]) -> None:
+        """Apply the events. Never raises for what an event says, however odd."""
+        state = self.state
+        handlers = _HANDLERS
+        for event in events:
+            handlers[type(event)](state, event)
+
+    def finish(self, calls: set[str] | None = None) -> ProcessGraph:
+        """Draw the conclusions that need the whole trace; `calls` as in SourceStats, None where all is traced."""
+        finish(self.state, calls)
+        self.graph.init = self.state.init
+        return self.graph

@@ -1,0 +1,249 @@
+"""How tasks end: kernel/exit.c, do_exit() → exit_notify() → forget_original_parent(), and wait."""
+
+from __future__ import annotations
+
+from tracer.event import ChildSignal, Exit, ExitBegin, Gone, Reap
+from tracer.graph import DEAD, RULE_SEEN, RUNNING, ZOMBIE, Process, Reparenting, Task
+from tracer.identity import Evidence
+from tracer.reconstruct.reaper import Reaper, find_alive_thread, find_new_reaper
+from tracer.reconstruct.state import State, bury, set_real_parent
+
+SIGKILL = 9
+
+
+def on_exit_begin(state: State, event: ExitBegin) -> None:
+    """exit or exit_group was called; the task can inherit nothing any more (PF_EXITING)."""
+    at, _, tid, code, group = event
+    task = state.tasks.get(tid)
+    if task is None:
+        return
+    task.exiting = True
+    state.exit_begun[tid] = at
+    if group:
+        if task.process.status is None:
+            task.process.status = (code & 0xFF) << 8
+        if state.provisional:
+            state.clues.group_exit_begins(task, code)
+
+
+def on_exit(state: State, event: Exit) -> None:
+    """One task is dead. Under ptrace the leader of a group is reported after all other threads (delay_group_leader)."""
+    at, time, tid, status = event
+    state.exits_seen = True
+    task = state.tasks.get(tid)
+    if task is None:
+        return
+    process = task.process
+    if process.state is not RUNNING:
+        if status is not None and process.status is None:
+            process.status = status
+        return
+    if state.provisional:
+        state.clues.task_ends(task, at, status, tid in state.exit_begun)
+    task.exiting = True
+    heir = find_alive_thread(process)
+    if heir is not None:
+        _thread_ends(state, task, heir)
+        return
+    if status is not None:
+        process.status = status
+    _process_ends(state, process, task, at, time)
+
+
+def _thread_ends(state: State, task: Task, heir: Task) -> None:
+    """find_new_reaper() step 1: a thread of the same process takes the children over; nobody else sees a change."""
+    _hand_over(task, heir)
+    process = task.process
+    tid = task.tid
+    if tid != process.tgid:
+        del process.threads[tid]
+        del state.tasks[tid]
+    state.exit_begun.pop(tid, None)
+    state.ns_for_children.pop(tid, None)
+
+
+def _hand_over(task: Task, heir: Task) -> None:
+    """Move all children of one thread to another of the same process."""
+    children = task.children
+    if not children or heir is task:
+        return
+    for child in children:
+        child.real_parent = heir
+    if heir.children:
+        heir.children.update(children)
+    else:
+        heir.children = children
+    task.children = None
+
+
+def merge_threads(state: State, process: Process, survivor: Task) -> None:
+    """All other threads are gone (exec, group exit): their children hang on the survivor."""
+    for task in list(process.threads.values()):
+        if task is not survivor:
+            _hand_over(task, survivor)
+            if state.tasks.get(task.tid) is task:
+                del state.tasks[task.tid]
+            state.exit_begun.pop(task.tid, None)
+
+
+def _process_ends(state: State, process: Process, last: Task, at: int, time: int | None) -> None:
+    """The last thread is dead: children find a new parent, the parent gets a zombie."""
+    if state.exit_begun:
+        begun = [b for t in process.threads if (b := state.exit_begun.pop(t, None)) is not None]
+        dying_since = min(begun) if begun else None
+    else:
+        dying_since = None
+    if state.ns_for_children:
+        state.ns_for_children.pop(last.tid, None)
+    if len(process.threads) > 1:
+        merge_threads(state, process, last)
+        leader = process.leader
+        process.threads = {leader.tid: leader} if leader is not None else {}
+        if leader is not None:
+            state.tasks[leader.tid] = leader
+    process.state = ZOMBIE
+    process.exited_at = at
+    process.exited_time = time
+    if last.children:
+        forget_original_parent(state, process, last, at, time, dying_since)
+    if state.provisional:
+        state.provisional.pop(process.tgid, None)
+    parent = process.real_parent
+    if parent is None or parent.process.outside:
+        # Whoever it is waits outside the trace; an init always does.
+        bury(process)
+
+
+def forget_original_parent(
+    state: State, father: Process, last: Task, at: int, time: int | None, dying_since: int | None
+) -> None:
+    """Give every child of a dead process to the reaper."""
+    children = last.children
+    last.children = None
+    if father.ns.init is father and father.ns.level > 0:
+        # find_child_reaper(): zap_pid_ns_processes() kills and reaps the whole namespace; nobody inherits.
+        last.children = children
+        return
+    reaper = find_new_reaper(father, state.init, dying_since)
+    cause = f"exit of {father.tgid}"
+    for child in children or ():
+        reparent(state, child, father, reaper, at, time, cause)
+
+
+def reparent(
+    state: State, child: Process, father: Process, reaper: Reaper, at: int, time: int | None, cause: str
+) -> None:
+    """reparent_leader(): one child moves; a zombie goes too and is announced to its new parent."""
+    evidence = Evidence.weakest(reaper.evidence, child.evidence)
+    reason = reaper.reason if evidence is reaper.evidence else child.reason
+    child.real_parent = None
+    set_real_parent(child, reaper.task, evidence, reason)
+    new = reaper.task.process if reaper.task is not None else None
+    if new is not None:
+        step = Reparenting(at, time, father, new, reaper.rule, cause, evidence, reason)
+        if child.reparentings is None:
+            child.reparentings = [step]
+        else:
+            child.reparentings.append(step)
+    if child.state is ZOMBIE and (new is None or new.outside):
+        bury(child, at)
+
+
+def end_unseen(state: State, task: Task, at: int, time: int | None) -> None:
+    """A thread is gone though the trace did not say how."""
+    task.exiting = True
+    heir = find_alive_thread(task.process)
+    if heir is not None:
+        _thread_ends(state, task, heir)
+    else:
+        _process_ends(state, task.process, task, at, time)
+
+
+def end_unseen_process(state: State, process: Process, at: int, time: int | None) -> None:
+    """A whole process is gone though the trace did not say how."""
+    if process.state is not RUNNING:
+        return
+    last = process.leader or next(iter(process.threads.values()))
+    for task in process.threads.values():
+        task.exiting = True
+    merge_threads(state, process, last)
+    process.threads = {last.tid: last}
+    state.tasks[last.tid] = last
+    _process_ends(state, process, last, at, time)
+
+
+def on_gone(state: State, event: Gone) -> None:
+    """/proc does not have it any more."""
+    task = state.live_task(event.tid)
+    if task is None:
+        return
+    if task.tid != task.process.tgid:
+        end_unseen(state, task, event.at, event.time)
+        return
+    end_unseen_process(state, task.process, event.at, event.time)
+    bury(task.process, event.at)
+
+
+def on_reap(state: State, event: Reap) -> None:
+    """A wait returned: the zombie is gone, and the kernel has said whose child it was."""
+    at, time, tid, child_tid, status = event
+    if child_tid in state.early_reuse:
+        state.early_reuse.discard(child_tid)
+        return
+    task = state.tasks.get(child_tid)
+    waiter = state.tasks.get(tid)
+    if task is None or task.process.state is DEAD or task.tid != task.process.tgid:
+        return
+    process = task.process
+    if process.state is RUNNING:
+        end_unseen_process(state, process, at, time)
+    if status is not None and process.status is None:
+        process.status = status
+    if waiter is not None:
+        _kernel_told(state, process, waiter, at, time, "wait")
+    bury(process, at, tid)
+
+
+def on_child_signal(state: State, event: ChildSignal) -> None:
+    """SIGCHLD of an ended child goes to a thread of its parent (do_notify_parent)."""
+    task = state.tasks.get(event.child)
+    receiver = state.tasks.get(event.tid)
+    if task is None or receiver is None or task.tid != task.process.tgid:
+        return
+    process = task.process
+    if process.state is RUNNING:
+        if state.exits_seen or process is receiver.process:
+            return
+        end_unseen_process(state, process, event.at, event.time)
+    if process.evidence is not Evidence.OBSERVED or process.real_parent is not receiver:
+        _kernel_told(state, process, receiver, event.at, event.time, "SIGCHLD")
+
+
+def _kernel_told(state: State, child: Process, told: Task, at: int, time: int | None, how: str) -> None:
+    """`told` is a thread of the parent of `child`: agree, learn, or correct the edge."""
+    parent = child.real_parent
+    told_process = told.process
+    if parent is not None and parent.process is told_process:
+        if child.evidence is not Evidence.OBSERVED and not told.membership:
+            child.evidence, child.reason = Evidence.OBSERVED, ""
+        return
+    if state.provisional and _is_provisional(told_process, parent):
+        state.clues.parent_told(child, told, how)
+        return
+    if child.state is DEAD and child.reaped_at is not None:
+        return
+    if parent is not None:
+        _found_elsewhere(child, parent.process, told_process, at, time, how)
+    set_real_parent(child, told, Evidence.OBSERVED, "")
+
+
+def _is_provisional(*either: Process | Task | None) -> bool:
+    """One of them may be a thread of the other."""
+    processes = (e.process if isinstance(e, Task) else e for e in either)
+    return any(p is not None and not p.leader_known for p in processes)
+
+
+def _found_elsewhere(child: Process, old: Process, new: Process, at: int, time: int | None, how: str) -> None:
+    """The kernel's word replaces the edge that was derived; the derived step is corrected, not kept beside it."""
+    step = Reparenting(at, time, old, new, RULE_SEEN, f"{how} told {new.tgid}", Evidence.OBSERVED, "")
+    child.reparentings = [*(child.reparentings or ()), step]

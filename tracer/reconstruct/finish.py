@@ -1,0 +1,73 @@
+"""Conclusions that need the whole trace: what its filter left out, and what that does to the evidence."""
+
+from __future__ import annotations
+
+from tracer.graph import DEAD, RULE_CHILD_REAPER, ZOMBIE, Process
+from tracer.identity import Evidence
+from tracer.reconstruct.exit import SIGKILL, end_unseen_process
+from tracer.reconstruct.state import State, bury
+
+WAIT_CALLS = {"wait4", "waitid", "waitpid", "wait3", "osf_wait4"}
+
+
+def finish(state: State, calls: set[str] | None) -> None:
+    """Weaken evidence and end processes where the facts of the whole trace ask for it; count."""
+    processes = state.processes
+    _end_members_of_dead_namespaces(processes, state)
+    if calls is not None and not calls & WAIT_CALLS and state.clues.found_count:
+        _reap_unseen(processes)
+    prctl_unseen = calls is not None and "prctl" not in calls
+    maybe_threads = any(not p.leader_known for p in state.provisional.values()) or state.clues.found_count
+    inferred = state.stats.inferred
+    for process in processes:
+        if maybe_threads:
+            _doubt_parent(process)
+        if prctl_unseen and process.reparentings:
+            _doubt_child_reaper(process)
+        if process.evidence is Evidence.INFERRED:
+            inferred += 1
+    state.stats.processes = len(processes)
+    state.stats.inferred = inferred
+
+
+def _end_members_of_dead_namespaces(processes: list[Process], state: State) -> None:
+    """zap_pid_ns_processes(): with the init of a pid namespace everything in it was killed."""
+    for process in processes:
+        ns = process.ns
+        while ns.level > 0 and process.state is not DEAD:
+            init = ns.init
+            if init is not None and init is not process and init.exited_at is not None:
+                process.status = SIGKILL if process.status is None else process.status
+                end_unseen_process(state, process, init.exited_at, init.exited_time)
+                bury(process, init.exited_at)
+            if ns.parent is None:
+                break
+            ns = ns.parent
+
+
+def _reap_unseen(processes: list[Process]) -> None:
+    """Waits were not traced: a zombie may long be gone; most parents wait."""
+    for process in processes:
+        if process.state is ZOMBIE:
+            bury(process)
+            process.reason = process.reason or "taken as reaped: the trace does not show waits"
+
+
+def _doubt_parent(process: Process) -> None:
+    """The parent is a task that may be a thread: the tgid of the edge is a guess."""
+    parent = process.parent
+    if parent is None or parent.leader_known or process.evidence.rank >= Evidence.INFERRED.rank:
+        return
+    process.evidence = Evidence.INFERRED
+    process.reason = f"{parent.tgid} may be a thread of a process that the trace does not show"
+
+
+def _doubt_child_reaper(process: Process) -> None:
+    """Without prctl in the trace nobody knows whether a subreaper stood between."""
+    why = "prctl was not traced: a nearer subreaper may have been missed"
+    steps = process.reparentings or []
+    for i, step in enumerate(steps):
+        if step.rule == RULE_CHILD_REAPER and step.evidence is Evidence.DERIVED:
+            steps[i] = step._replace(evidence=Evidence.ASSUMED, reason=why)
+    if steps[-1].rule == RULE_CHILD_REAPER and process.evidence is Evidence.DERIVED:
+        process.evidence, process.reason = Evidence.ASSUMED, why

@@ -1,0 +1,101 @@
+"""What a process runs and what it set for itself: fs/exec.c and kernel/sys.c."""
+
+from __future__ import annotations
+
+from tracer.event import Detach, Exec, Lost, Rename, SetPdeathsig, SetSubreaper
+from tracer.graph import DEAD, Execed, Process, Program, Task
+from tracer.reconstruct.birth import attach
+from tracer.reconstruct.exit import merge_threads
+from tracer.reconstruct.state import State
+
+TASK_COMM_LEN = 16
+"""include/linux/sched.h; the last byte is the terminating NUL."""
+
+
+def comm_of(filename: str) -> str:
+    """begin_new_exec(): comm is the last part of the path, cut to 15 bytes."""
+    name = filename.rpartition("/")[2]
+    if name.isascii():
+        return name[: TASK_COMM_LEN - 1]
+    return name.encode()[: TASK_COMM_LEN - 1].decode(errors="ignore")
+
+
+def on_exec(state: State, event: Exec) -> None:
+    """begin_new_exec(): other threads die, the caller becomes the leader (de_thread), the program is replaced."""
+    at, time, tid, old_tid, filename, argv, argv_cut = event
+    task = state.tasks.get(old_tid)
+    if task is None or task.process.state is DEAD:
+        task = attach(state, at, time, old_tid)
+    process = task.process
+    if state.provisional:
+        _threads_died_unseen(state, process, at)
+    if tid != old_tid or len(process.threads) > 1:
+        _take_over_group(state, process, task, tid)
+    process.leader_known = True
+    if process.exec_at is not None:
+        earlier = Execed(process.exec_at, process.exec_time, process.program, process.comm)
+        if process.past is None:
+            process.past = [earlier]
+        else:
+            process.past.append(earlier)
+    if filename:
+        process.comm = comm_of(filename)
+    process.program = Program(filename, argv, argv_cut)
+    process.exec_at = at
+    process.exec_time = time
+
+
+def _threads_died_unseen(state: State, process: Process, at: int) -> None:
+    """Tasks of unknown origin that ended right before an exec were threads of the process that called it."""
+    state.provisional.pop(process.tgid, None)
+    state.clues.exec_ends_threads(process, at)
+
+
+def _take_over_group(state: State, process: Process, task: Task, tid: int) -> None:
+    """de_thread(): the caller takes the leader's number; all others are dead, their children are the caller's."""
+    merge_threads(state, process, task)
+    state.tasks.pop(task.tid, None)
+    if task.tid in state.ns_for_children:
+        state.ns_for_children[tid] = state.ns_for_children.pop(task.tid)
+    task.tid = tid
+    task.exiting = False
+    process.leader = task
+    process.threads = {tid: task}
+    state.tasks[tid] = task
+
+
+def on_set_subreaper(state: State, event: SetSubreaper) -> None:
+    """PR_SET_CHILD_SUBREAPER sets signal->is_child_subreaper: of the whole process, kept over exec, not inherited."""
+    process = _process_of(state, event)
+    process.subreaper = event.on
+    process.subreaper_at = event.at
+
+
+def on_set_pdeathsig(state: State, event: SetPdeathsig) -> None:
+    """PR_SET_PDEATHSIG sets task->pdeath_signal: of the calling thread."""
+    task = state.tasks.get(event.tid) or attach(state, event.at, event.time, event.tid)
+    task.pdeath_signal = event.signal
+
+
+def on_rename(state: State, event: Rename) -> None:
+    """PR_SET_NAME names the calling thread; a process is called what its leader is called."""
+    process = _process_of(state, event)
+    if process.tgid == event.tid:
+        process.comm = event.comm
+
+
+def on_detach(state: State, event: Detach) -> None:
+    """The tracer let go: the task lives on, but nothing more is heard of it."""
+    _process_of(state, event)
+
+
+def on_lost(state: State, event: Lost) -> None:
+    """Events are missing; sources repair with Snapshot and Gone what they can."""
+    state.stats.lost += event.count
+
+
+def _process_of(state: State, event: SetSubreaper | Rename | Detach) -> Process:
+    task = state.tasks.get(event.tid)
+    if task is None:
+        task = attach(state, event.at, event.time, event.tid)
+    return task.process

@@ -1,0 +1,84 @@
+"""Who inherits the children of a dead process: kernel/exit.c, find_new_reaper() (read in Linux 6.1 and 6.12).
+
+    1. a living thread of the same process: see exit.py, the children do not change their visible parent
+    2. the nearest ancestor that is a subreaper, lives, and is at the same pid-namespace level
+    3. the init of the pid namespace (child_reaper)
+
+Since Linux 4.11 setting the subreaper flag marks all descendants (has_child_subreaper), so the walk of step 2 needs
+only the flags of the ancestors.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tracer.graph import RULE_CHILD_REAPER, RULE_SUBREAPER, PidNs, Process, Task
+from tracer.identity import Evidence
+
+
+class Reaper(NamedTuple):
+    """The inheritor, and what the choice is worth."""
+
+    task: Task | None
+    """None: not known."""
+    rule: str
+    evidence: Evidence
+    reason: str
+
+
+def find_alive_thread(process: Process) -> Task | None:
+    """The first thread without PF_EXITING: leader first, then by creation (find_alive_thread in kernel/exit.c)."""
+    for task in process.threads.values():
+        if not task.exiting:
+            return task
+    return None
+
+
+def find_new_reaper(father: Process, init: Process, dying_since: int | None) -> Reaper:
+    """Steps 2 and 3 for the children of `father`, whose last thread is dead.
+
+    `dying_since`: where the exit of `father` began, if the trace shows it. The kernel moves the children at some point
+    between that and the line that reports the death: a flag that changed in between makes the choice a guess.
+    """
+    level = father.ns.level
+    evidence, reason = father.evidence, father.reason
+    parent = father.real_parent
+    while parent is not None and parent.process.ns.level == level:
+        ancestor = parent.process
+        if ancestor is init:
+            break
+        if dying_since is not None and (ancestor.subreaper_at or 0) > dying_since:
+            evidence = Evidence.weakest(evidence, Evidence.INFERRED)
+            reason = f"{ancestor.tgid} changed its subreaper flag while {father.tgid} was dying"
+        if ancestor.subreaper:
+            thread = find_alive_thread(ancestor)
+            if thread is not None:
+                return _result(thread, RULE_SUBREAPER, evidence, reason)
+        elif ancestor.subreaper is None:
+            evidence = Evidence.weakest(evidence, Evidence.INFERRED)
+            reason = f"{ancestor.tgid} is older than the trace: whether it is a subreaper is not known"
+        evidence = Evidence.weakest(evidence, ancestor.evidence)
+        reason = reason or ancestor.reason
+        parent = ancestor.real_parent
+    return _child_reaper(father, father.ns, parent, evidence, reason)
+
+
+def _child_reaper(father: Process, ns: PidNs, top: Task | None, evidence: Evidence, reason: str) -> Reaper:
+    """Step 3. `top` is where the walk ended: None where the ancestors above are not known."""
+    init = ns.init
+    if init is None:
+        why = f"the init of the pid namespace of {father.tgid} was not seen"
+        return Reaper(None, RULE_CHILD_REAPER, Evidence.UNKNOWN, why)
+    thread = find_alive_thread(init)
+    if ns.level == 0 and (top is None or init.outside):
+        why = f"no living subreaper was seen above {father.tgid}"
+        return Reaper(thread, RULE_CHILD_REAPER, Evidence.ASSUMED, why)
+    return _result(thread, RULE_CHILD_REAPER, evidence, reason)
+
+
+def _result(thread: Task | None, rule: str, evidence: Evidence, reason: str) -> Reaper:
+    """The rule applied to these facts is `derived` at best; an unknown ancestor makes it an assumption."""
+    if evidence is Evidence.UNKNOWN:
+        evidence = Evidence.ASSUMED
+    worth = Evidence.weakest(Evidence.DERIVED, evidence)
+    return Reaper(thread, rule, worth, "" if worth is Evidence.DERIVED else reason)

@@ -1,0 +1,99 @@
+"""What the kernel would know at this point of the trace: the engine's state, written by the rule modules only."""
+
+from __future__ import annotations
+
+from tracer.graph import DEAD, GraphStats, PidNs, Process, Task
+from tracer.identity import Evidence
+from tracer.reconstruct.clues import Clues, Hints
+
+NO_THREADS: dict[int, Task] = {}
+"""Shared by all dead processes, never written: a dict each would be a third of the memory of a long replay."""
+
+
+class State:
+    """Tasks by number, pid namespaces, and what was noted for the end."""
+
+    __slots__ = (
+        "clues",
+        "early_reuse",
+        "exit_begun",
+        "exits_seen",
+        "hints",
+        "init",
+        "ns_by_id",
+        "ns_for_children",
+        "processes",
+        "provisional",
+        "root_ns",
+        "stats",
+        "tasks",
+    )
+
+    def __init__(self, hints: Hints | None = None) -> None:
+        self.root_ns = PidNs(0, None)
+        self.init = Process(1, 0, self.root_ns, 0, None)
+        self.init.outside = True
+        self.init.comm = "init"
+        self.init.subreaper = None
+        self.init.leader = self.init.threads[1] = Task(1, self.init, 0)
+        self.root_ns.init = self.init
+        self.tasks: dict[int, Task] = {}
+        """The newest task with each number, dead leaders included: they tell the next serial."""
+        self.processes: list[Process] = []
+        self.ns_for_children: dict[int, PidNs] = {}
+        """tid -> nsproxy->pid_ns_for_children, for tasks where it is not their own namespace."""
+        self.ns_by_id: dict[int, PidNs] = {}
+        """Pid namespaces whose inode number is known."""
+        self.exit_begun: dict[int, int] = {}
+        """tid -> where its exit call began, until it is dead."""
+        self.exits_seen = False
+        """The trace shows ends of tasks; without (strace -qq) a wait or SIGCHLD is the only sign of an end."""
+        self.early_reuse: set[int] = set()
+        """Numbers that were used again before the trace showed the wait that had freed them."""
+        self.provisional: dict[int, Process] = {}
+        """Living tasks whose creation was not seen and that may be threads of a process, by tid."""
+        self.hints = hints if hints is not None else {}
+        self.clues = Clues()
+        self.stats = GraphStats()
+
+    def new_process(self, tgid: int, ns: PidNs, at: int, time: int | None, creator_tid: int = 0) -> Process:
+        """A new thread group with its leader, in place of whatever had its number before."""
+        old = self.tasks.get(tgid)
+        serial = old.process.serial + 1 if old is not None and old.process.tgid == tgid else 0
+        process = Process(tgid, serial, ns, at, time)
+        leader = Task(tgid, process, creator_tid)
+        process.leader = process.threads[tgid] = self.tasks[tgid] = leader
+        self.processes.append(process)
+        if tgid == 1 and ns is self.root_ns:
+            self.init = ns.init = process
+        return process
+
+    def live_task(self, tid: int) -> Task | None:
+        """The task that has this number now, zombies included."""
+        task = self.tasks.get(tid)
+        return None if task is None or task.process.state is DEAD else task
+
+
+def set_real_parent(child: Process, parent: Task | None, evidence: Evidence, reason: str = "") -> None:
+    """Hang `child` on another task; no history is written here."""
+    old = child.real_parent
+    if old is not None and old.children is not None:
+        old.children.pop(child, None)
+    child.real_parent = parent
+    child.evidence = evidence
+    child.reason = reason
+    if parent is not None and not parent.process.outside:
+        if parent.children is None:
+            parent.children = {}
+        parent.children[child] = None
+
+
+def bury(process: Process, at: int | None = None, reaper_tid: int = 0) -> None:
+    """release_task: the zombie is gone and its number is free."""
+    process.state = DEAD
+    process.reaped_at = at
+    process.reaper_tid = reaper_tid
+    process.threads = NO_THREADS
+    parent = process.real_parent
+    if parent is not None and parent.children is not None:
+        parent.children.pop(process, None)
