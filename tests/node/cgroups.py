@@ -1,8 +1,9 @@
-"""A cgroup of our own for a whole node, in every mounted hierarchy (v1, v2, or both): its fence and its list of pids."""
+"""A cgroup for a whole node, in every mounted hierarchy (v1, v2, or both): its fence and its list of pids."""
 
 from __future__ import annotations
 
 import contextlib
+import time
 from pathlib import Path
 
 
@@ -26,7 +27,14 @@ class Cgroup:
         return sorted(found - {0})
 
     def remove(self) -> None:
-        """Innermost first; quietly leaves one that is still in use."""
+        """Innermost first; quietly leaves one that is still in use after a moment."""
+        for _ in range(25):
+            self._remove_empty()
+            if not any(folder.exists() for folder in self.folders):
+                return
+            time.sleep(0.02)  # the last processes leave their cgroups a little after their end
+
+    def _remove_empty(self) -> None:
         for folder in self.folders:
             below = [path for path in folder.glob("**/") if path.is_dir()]
             for path in sorted(below, key=lambda p: len(p.parts), reverse=True):

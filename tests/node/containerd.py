@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Self
 import grpc
 
 from tests.node import images, processes
+from tests.node.cgroups import Cgroup
 from tests.node.cri import Cri
 
 if TYPE_CHECKING:
@@ -71,7 +72,9 @@ class Containerd:
         self.folder = folder
         self.socket = folder / "containerd.sock"
         self.log = folder / "containerd.log"
-        self.cri = Cri(self.socket)
+        self.cgroup = Cgroup(folder.name)
+        """Of the pods."""
+        self.cri = Cri(self.socket, cgroup_root=f"/{folder.name}")
         self._process: subprocess.Popen[bytes] | None = None
 
     @classmethod
@@ -164,11 +167,10 @@ class Containerd:
         self.cri.close()
         shims = self.shims()
         self.stop()
-        if shims:
-            processes.kill([*shims, *processes.descendants(*shims)])
+        processes.kill([*shims, *processes.descendants(*shims), *self.cgroup.pids()])
         _unmount_below(self.folder)
         shutil.rmtree(self.folder, ignore_errors=True)
-        _remove_empty_cgroups()
+        self.cgroup.remove()
 
 
 def _unmount_below(folder: Path) -> None:
@@ -178,13 +180,6 @@ def _unmount_below(folder: Path) -> None:
     for point in reversed(points):
         if point.startswith(f"{folder}/"):
             subprocess.run(["umount", "--lazy", point], check=False, timeout=10)
-
-
-def _remove_empty_cgroups() -> None:
-    """The CRI's default parent of all containers, in every hierarchy, unless somebody else's are in it."""
-    for parent in (*Path("/sys/fs/cgroup").glob("*/k8s.io"), Path("/sys/fs/cgroup/k8s.io")):
-        with contextlib.suppress(OSError):
-            parent.rmdir()
 
 
 def wait_for_shims_to_end(containerd: Containerd, timeout: float = 10) -> None:

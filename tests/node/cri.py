@@ -6,10 +6,9 @@ plugin is needed. Errors are grpc.RpcError with containerd's own message.
 
 from __future__ import annotations
 
-import itertools
 import json
-import os
 import time
+import uuid
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Self
@@ -69,10 +68,10 @@ class Container:
 class Cri:
     """A connection. Pids in the answers are those of the pid namespace in which containerd runs."""
 
-    _attempt = itertools.count(1)
-
-    def __init__(self, socket: Path, timeout: float = 60) -> None:
+    def __init__(self, socket: Path, *, cgroup_root: str = "", timeout: float = 60) -> None:
+        """Pods go into `cgroup_root`/kubepods/besteffort/podUID, as a kubelet's do."""
         self.socket = socket
+        self.cgroup_root = cgroup_root
         self.timeout = timeout
         self._channel = grpc.insecure_channel(f"unix:{socket}")
 
@@ -113,13 +112,10 @@ class Cri:
         pid_mode: PidMode = PidMode.CONTAINER,
         labels: dict[str, str] | None = None,
         annotations: dict[str, str] | None = None,
-        cgroup_parent: str = "",
     ) -> Pod:
-        """Start a sandbox (its pause process runs when this returns).
-
-        `cgroup_parent` as a kubelet gives it, such as `/kubepods/besteffort/podUID`; default `/k8s.io`.
-        """
-        uid = f"{os.getpid()}-{next(self._attempt)}-{time.time_ns()}"
+        """Start a sandbox (its pause process runs when this returns)."""
+        uid = str(uuid.uuid4())
+        cgroup_parent = f"{self.cgroup_root}/kubepods/besteffort/pod{uid}"
         namespaces = encode({1: PidMode.NODE, 2: pid_mode})
         config = encode(
             {

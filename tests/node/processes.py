@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    Condition = Callable[[], bool]
-
 
 @dataclass(frozen=True, slots=True)
 class Process:
@@ -71,13 +69,18 @@ def alive(pid: int) -> bool:
     return process is not None and process.state != "Z"
 
 
-def wait_until(condition: Condition, timeout: float, what: str) -> None:
+def wait_until(condition: Callable[[], bool], timeout: float, what: str) -> None:
     """Look every 20 ms. Raises TimeoutError naming `what`."""
     deadline = time.monotonic() + timeout
     while not condition():
         if time.monotonic() > deadline:
             raise TimeoutError(f"{what}: not within {timeout:g} s")
         time.sleep(0.02)
+
+
+def wait_for_workers(app: int, timeout: float = 10) -> None:
+    """A container's start returns before its program (programs/app.c) has started its workers."""
+    wait_until(lambda: [c.comm for c in children(app)] == ["app-worker"] * 2, timeout, f"workers of {app}")
 
 
 def kill(pids: Iterable[int], timeout: float = 5) -> None:

@@ -20,7 +20,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -32,7 +31,7 @@ from tests.node.containerd import configuration
 from tests.node.cri import Cri
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 TOOLS = ("systemd-nspawn", "debootstrap", "nsenter", "unshare", "setpriv", "gcc", "busybox")
 SOCKET = "run/containerd/containerd.sock"
@@ -140,16 +139,15 @@ class SystemdNode:
 
     # Both sides
 
-    def processes(self) -> dict[int, processes.Process]:
+    def members(self) -> dict[int, processes.Process]:
         """All of the node's, by their number on this machine, systemd (`pid`) among them."""
-        members = processes.snapshot()
         wanted = {self.pid, *processes.descendants(self.pid)}
-        return {pid: process for pid, process in members.items() if pid in wanted}
+        return {pid: process for pid, process in processes.snapshot().items() if pid in wanted}
 
     def host_pid(self, inside: int) -> int:
         """The number on this machine of a pid of the node. Raises ProcessLookupError."""
         level = len(self._systemd().ns_pids) - 1
-        for process in self.processes().values():
+        for process in self.members().values():
             if len(process.ns_pids) > level and process.ns_pids[level] == inside:
                 return process.pid
         raise ProcessLookupError(f"no process {inside} in the node")
@@ -288,7 +286,7 @@ class SystemdNode:
         self.cri.wait_ready(timeout)
         self.run("sh", "-ec", "for a in /opt/images/*.tar; do ctr -n k8s.io images import $a; done")
 
-    def _wait(self, condition: processes.Condition, timeout: float, what: str) -> None:
+    def _wait(self, condition: Callable[[], bool], timeout: float, what: str) -> None:
         try:
             processes.wait_until(condition, timeout, what)
         except TimeoutError as error:
@@ -317,7 +315,6 @@ class SystemdNode:
                 processes.kill(self._cgroup.pids())
             self._nspawn.wait(5)
         if self._cgroup is not None:
-            time.sleep(0.05)  # the last ones leave their cgroups a moment after their end
             self._cgroup.remove()
         shutil.rmtree(self.folder, ignore_errors=True)
 

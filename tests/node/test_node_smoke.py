@@ -1,0 +1,134 @@
+"""The node itself, looked at with /proc alone: what ctrace is to show must first be so."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.node import processes
+from tests.node.containerd import Containerd
+from tests.node.cri import PidMode, State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.node.cri import Container, Cri, Pod
+    from tests.node.systemd_node import SystemdNode
+
+pytestmark = pytest.mark.node
+
+
+@pytest.fixture
+def pod(node: SystemdNode) -> Iterator[Pod]:
+    """Without containers."""
+    pod = node.cri.run_pod("web")
+    yield pod
+    node.cri.remove_all()
+
+
+@pytest.fixture
+def app(node: SystemdNode, pod: Pod) -> Container:
+    container = node.cri.run_container(pod, command=["/app", "7"])
+    processes.wait_for_workers(node.host_pid(container.pid))
+    return container
+
+
+def parent(pid: int) -> int:
+    process = processes.read(pid)
+    assert process is not None, f"{pid} is gone"
+    return process.ppid
+
+
+def children(pid: int) -> list[str]:
+    return sorted(child.comm for child in processes.children(pid))
+
+
+def zombies(pid: int) -> list[str]:
+    return [child.comm for child in processes.children(pid) if child.state == "Z"]
+
+
+def shim_of(node: SystemdNode) -> int:
+    (shim,) = [p.pid for p in node.members().values() if p.comm == "containerd-shim"]
+    return shim
+
+
+def test_systemd_is_pid_1_of_the_node_and_parent_of_containerd(node: SystemdNode) -> None:
+    assert node.host_pid(1) == node.pid != 1
+    assert node.inside_pid(node.pid) == 1
+    assert parent(node.host_pid(node.unit_pid("containerd.service"))) == node.pid
+    with pytest.raises(ProcessLookupError):
+        node.inside_pid(os.getpid())
+
+
+def test_pause_and_app_hang_under_the_shim_and_the_shim_under_systemd(
+    node: SystemdNode, pod: Pod, app: Container
+) -> None:
+    shim = shim_of(node)
+    assert parent(shim) == node.pid
+    assert children(shim) == ["app", "pause"]
+    assert parent(node.host_pid(node.cri.pause_pid(pod.id))) == shim
+    assert parent(node.host_pid(app.pid)) == shim
+    assert children(node.host_pid(app.pid)) == ["app-worker", "app-worker"]
+
+
+def test_containers_outlive_containerd(node: SystemdNode, pod: Pod, app: Container) -> None:
+    daemon = node.host_pid(node.unit_pid("containerd.service"))
+    shim = shim_of(node)
+    before = {pid: (parent(pid), processes.alive(pid)) for pid in (shim, *processes.descendants(shim))}
+    assert len(before) == 5
+
+    node.stop_containerd()
+    assert processes.read(daemon) is None
+    assert {pid: (parent(pid), processes.alive(pid)) for pid in before} == before
+    status = node.run("systemctl", "status", "containerd.service", check=False).stdout
+    assert "inactive (dead)" in status
+    assert f"─{node.inside_pid(shim)} /usr/bin/containerd-shim-runc-v2" in status
+
+    node.start_containerd()
+    assert {pid: (parent(pid), processes.alive(pid)) for pid in before} == before
+    assert node.cri.container(app.id).state is State.RUNNING
+
+    node.cri.stop_container(app.id)
+    assert node.cri.container(app.id).exit_code == 7
+    node.cri.remove_pod(pod.id)
+    processes.wait_until(lambda: not any(processes.read(pid) for pid in before), 10, "the end of the pod")
+
+
+@pytest.mark.parametrize("mode", [PidMode.CONTAINER, PidMode.POD])
+def test_who_adopts_an_orphan_inside_a_pod(containerd: Containerd, mode: PidMode) -> None:
+    cri: Cri = containerd.cri
+    pod = cri.run_pod("orphans", pid_mode=mode)
+    app = cri.run_container(pod).pid
+    processes.wait_for_workers(app)
+    reaper = app if mode is PidMode.CONTAINER else cri.pause_pid(pod.id)
+
+    os.kill(app, signal.SIGUSR1)
+    processes.wait_until(lambda: "app-orphan" in children(reaper), 5, "the orphan's adoption")
+    (orphan,) = [child.pid for child in processes.children(reaper) if child.comm == "app-orphan"]
+
+    # pause reaps whatever comes; the application waits only for what it started, so its zombie stays.
+    os.kill(orphan, signal.SIGKILL)
+    if mode is PidMode.POD:
+        processes.wait_until(lambda: processes.read(orphan) is None, 5, "the orphan's reaping")
+    else:
+        os.kill(app, signal.SIGUSR2)  # and one more that ends by itself
+        processes.wait_until(lambda: zombies(app) == ["app-orphan", "app-orphan"], 5, "two zombies")
+
+    cri.remove_pod(pod.id)
+    processes.wait_until(lambda: not containerd.shims(), 10, "the end of the shim")
+
+
+def test_nothing_is_left_of_a_containerd_that_stopped_with_a_running_pod() -> None:
+    with Containerd.start() as containerd:
+        pod = containerd.cri.run_pod("left")
+        processes.wait_for_workers(containerd.cri.run_container(pod).pid)
+        shims = containerd.shims()
+        started = [containerd.pid, *shims, *processes.descendants(*shims)]
+        assert len(started) == 6
+        containerd.stop()  # from here on the CRI cannot help with cleaning up
+    assert not any(processes.alive(pid) for pid in started)
+    assert not containerd.folder.exists()
+    assert not any(folder.exists() for folder in containerd.cgroup.folders)
