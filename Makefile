@@ -1,13 +1,14 @@
 # make run    see the answer: replay a bundled recording of a real containerd node
 # make test   install what the tests need, then check and test everything
 # make check  formatting, lint, types, import rules
+# make fuzz   random process trees against the kernel: SECONDS=600 SEED=0 SETS=all (or complete, lacking, names)
 # make bench  speed and memory against other tools, in one run
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check bench clean
+.PHONY: run test check fuzz bench clean
 
 run: $(VENV)/.run
 	@$(BIN)/ctrace replay fixtures/logs/containerd-pod/strace.log
@@ -22,6 +23,9 @@ check: $(VENV)/.test
 	@$(BIN)/ruff format --check tracer tests benchmarks fixtures scripts
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+fuzz: $(VENV)/.test
+	@$(BIN)/python -m tests.fuzz.run --seconds $(or $(SECONDS),600) --seed $(or $(SEED),0) --sets $(or $(SETS),all)
 
 bench: $(VENV)/.bench
 	@$(BIN)/python -m benchmarks.replay

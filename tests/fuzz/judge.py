@@ -1,0 +1,147 @@
+"""Compares a graph with the kernel's truth."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tracer.graph import DEAD, ZOMBIE
+
+if TYPE_CHECKING:
+    from tracer.graph import Process, ProcessGraph
+
+    from .truth import TrueProcess, Truth
+
+STRONG = ("observed", "derived")
+
+
+@dataclass(slots=True)
+class Problem:
+    """One difference between graph and truth."""
+
+    kind: str
+    """parent, unknown, missing, ghost, state, threads, ns_pids, hangs_on"""
+    pid: int
+    expected: object
+    got: object
+    evidence: str = ""
+    fatal: bool = False
+
+    def __str__(self) -> str:
+        mark = "FATAL " if self.fatal else ""
+        return f"{mark}{self.kind} of {self.pid}: kernel {self.expected}, graph {self.got} {self.evidence}".rstrip()
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What came out for one quiet point, or for many added up."""
+
+    right: Counter[str] = field(default_factory=Counter)
+    """Parents that agree, by evidence."""
+    wrong: Counter[str] = field(default_factory=Counter)
+    """Parents that differ, by evidence."""
+    unknown: int = 0
+    """Parents that the graph honestly does not know."""
+    other: Counter[str] = field(default_factory=Counter)
+    """Differences that are no parents, by kind."""
+    threads: int = 0
+    """Living threads that were compared."""
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def processes(self) -> int:
+        """Live processes and zombies compared."""
+        return self.right.total() + self.wrong.total() + self.unknown + self.other["missing"]
+
+    @property
+    def fatal(self) -> list[Problem]:
+        """The bugs."""
+        return [p for p in self.problems if p.fatal]
+
+    def add(self, other: Verdict) -> None:
+        """Sum up; problems are not kept."""
+        self.right += other.right
+        self.wrong += other.wrong
+        self.unknown += other.unknown
+        self.other += other.other
+        self.threads += other.threads
+
+
+def judge(graph: ProcessGraph, truth: Truth, complete: bool) -> Verdict:
+    """Compare every live process. In a complete log each difference is fatal, else only a wrong edge that claims to be
+    observed or derived."""
+    verdict = Verdict()
+    live: dict[int, Process] = {}
+    process: Process | None
+    for process in graph.live():
+        if process.tgid in live:
+            verdict.problems.append(Problem("twice", process.tgid, 1, 2, fatal=True))
+        live[process.tgid] = process
+    for true in truth.processes.values():
+        process = live.pop(true.pid, None)
+        verdict.threads += len(true.threads)
+        if process is None:
+            _note(verdict, Problem("missing", true.pid, f"child of {true.ppid}", None, fatal=complete))
+            continue
+        _parent(verdict, process, true, truth, complete)
+        _rest(verdict, process, true, complete)
+    for ghost in live.values():
+        _ghost(verdict, ghost, truth, complete)
+    return verdict
+
+
+def _note(verdict: Verdict, problem: Problem) -> None:
+    verdict.other[problem.kind] += 1
+    verdict.problems.append(problem)
+
+
+def _parent(verdict: Verdict, process: Process, true: TrueProcess, truth: Truth, complete: bool) -> None:
+    """The traced root's parent is the tracer, which the trace does not name: None is right for its children.
+    The outermost reaper is PID 1 for a reader who cannot see more."""
+    evidence = str(process.evidence)
+    parent = process.parent
+    got = None if parent is None else parent.tgid
+    outside = true.ppid == 0 or true.ppid in truth.tracers
+    if outside:
+        right = got is None or got == true.ppid
+    elif true.ppid == truth.keeper:
+        right = got == truth.keeper or (got == 1 and parent is not None and parent.outside)
+    else:
+        right = got == true.ppid and parent is not None and (parent.alive or parent.outside)
+    if right:
+        verdict.right[evidence] += 1
+    elif got is None:
+        verdict.unknown += 1
+        verdict.problems.append(Problem("unknown", true.pid, true.ppid, None, evidence, complete))
+    else:
+        verdict.wrong[evidence] += 1
+        fatal = complete or evidence in STRONG
+        verdict.problems.append(Problem("parent", true.pid, true.ppid, got, evidence, fatal))
+    hangs_on = process.real_parent.tid if process.real_parent else 0
+    if right and not outside and true.parent_tid and true.parent_tid != hangs_on:
+        _note(verdict, Problem("hangs_on", true.pid, true.parent_tid, hangs_on, evidence, complete))
+
+
+def _rest(verdict: Verdict, process: Process, true: TrueProcess, complete: bool) -> None:
+    zombie = process.state == ZOMBIE
+    if zombie != true.zombie:
+        _note(
+            verdict, Problem("state", true.pid, "zombie" if true.zombie else "running", process.state, fatal=complete)
+        )
+    # The leader is listed as long as the process lives, also when it has ended before its threads.
+    threads, expected = {*process.threads, true.pid}, {*true.threads, true.pid}
+    if not zombie and not true.zombie and threads != expected:
+        _note(verdict, Problem("threads", true.pid, sorted(expected), sorted(threads), fatal=complete))
+    if process.ns_pids and process.ns_pids != true.ns_pids:
+        _note(verdict, Problem("ns_pids", true.pid, true.ns_pids, process.ns_pids, fatal=complete))
+
+
+def _ghost(verdict: Verdict, process: Process, truth: Truth, complete: bool) -> None:
+    """Alive in the graph only. Zombies whose parent is outside are reaped there, unseen."""
+    if process.outside or process.state == DEAD or process.tgid == truth.keeper:
+        return
+    parent = process.parent
+    reaped_unseen = process.state == ZOMBIE and (parent is None or parent.outside or parent.tgid == truth.keeper)
+    if not reaped_unseen:
+        _note(verdict, Problem("ghost", process.tgid, "gone", process.state, fatal=complete))

@@ -1,0 +1,83 @@
+"""The ways in which a random tree is traced, and what may be asked of the graph for each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .harness import all_but
+
+CALLS = "process,prctl,unshare,setns"
+
+
+@dataclass(slots=True, frozen=True)
+class OptionSet:
+    """One way to trace."""
+
+    name: str
+    options: tuple[str, ...]
+    """strace options; the output option is added."""
+    complete: bool = True
+    """Every fact is in the log, so any difference is a bug. Else only a wrong edge with strong evidence is."""
+    form: str = "file"
+    """`file` (-o), `stderr` (2>&1: notices and the tree's own output in between), `folder` (-ff)."""
+    kinds: tuple[str, ...] = all_but("setns")
+    late: str = ""
+    """`all` or `root`: attach at the first quiet point, to every process or to the root alone."""
+    cut: bool = False
+    """The head of the log is thrown away before it is read."""
+
+
+def _f(calls: str, *more: str) -> tuple[str, ...]:
+    return ("-f", *more, "-e", f"trace={calls}")
+
+
+_NO_PIDNS = all_but("setns", "pidns")
+_NO_WAITS = "fork,vfork,clone,clone3,execve,execveat,exit,exit_group,prctl,unshare,setns"
+_NO_CLONE3 = "fork,vfork,clone,execve,execveat,exit,exit_group,wait4,waitid,kill,tkill,tgkill,prctl,unshare,setns"
+
+SETS = (
+    OptionSet("o", _f(CALLS)),
+    OptionSet("bare", _f("process,prctl"), kinds=_NO_PIDNS),
+    OptionSet("stderr", _f(CALLS), form="stderr", kinds=(*all_but("setns"), "print")),
+    OptionSet("stderr-tt-T", _f(CALLS, "-tt", "-T"), form="stderr"),
+    OptionSet(
+        "ff-ns", ("-ff", "--absolute-timestamps=format:unix,precision:ns", "-e", f"trace={CALLS}"), form="folder"
+    ),
+    OptionSet("ff-tt", ("-ff", "-tt", "-e", f"trace={CALLS}"), form="folder"),
+    OptionSet("tt", _f(CALLS, "-tt")),
+    OptionSet("Y", _f(CALLS, "-Y")),
+    OptionSet("stderr-Y", _f(CALLS, "-Y"), form="stderr"),
+    OptionSet("decorated", _f(CALLS, "-T", "-i", "-n", "-r", "-y")),
+    OptionSet("raw", _f(CALLS, "-X", "raw", "-ttt")),
+    OptionSet("verbose", _f(CALLS, "-X", "verbose", "-v")),
+    OptionSet("seccomp", _f(CALLS, "--seccomp-bpf")),
+    OptionSet("quiet", _f(CALLS, "-q")),
+    OptionSet("pidns", _f(CALLS, "--decode-pids=pidns")),
+    OptionSet("all-calls", ("-f",)),
+    OptionSet("setns", _f(CALLS), complete=False, kinds=all_but()),
+    OptionSet("no-clone3", _f(_NO_CLONE3), complete=False, kinds=all_but()),
+    OptionSet("no-prctl", _f("process,unshare,setns"), complete=False, kinds=all_but()),
+    OptionSet("no-unshare", _f("process,prctl"), complete=False, kinds=all_but()),
+    OptionSet("no-waits", _f(_NO_WAITS), complete=False, kinds=all_but()),
+    OptionSet("reference", _f("clone,execve,exit_group,prctl"), complete=False, form="stderr", kinds=_NO_PIDNS),
+    OptionSet("execs-only", _f("execve"), complete=False, kinds=_NO_PIDNS),
+    OptionSet("qq", _f(CALLS, "-qq"), complete=False, kinds=all_but()),
+    OptionSet("qqq", _f(CALLS, "-qqq"), complete=False, kinds=all_but()),
+    OptionSet("successful", _f(CALLS, "-z"), complete=False, kinds=all_but()),
+    OptionSet("late", _f(CALLS), complete=False, kinds=all_but(), late="all"),
+    OptionSet("late-stderr", _f(CALLS), complete=False, kinds=all_but(), late="all", form="stderr"),
+    OptionSet("late-root", _f(CALLS), complete=False, kinds=all_but(), late="root"),
+    OptionSet("cut", _f(CALLS), complete=False, kinds=all_but(), cut=True),
+    OptionSet("cut-stderr", _f(CALLS), complete=False, kinds=all_but(), cut=True, form="stderr"),
+    OptionSet("invisible", _f(CALLS), complete=False, kinds=(*all_but(), "autoreap", "untraced")),
+)
+BY_NAME = {s.name: s for s in SETS}
+
+
+def choose(names: str) -> list[OptionSet]:
+    """`all`, `complete`, `lacking`, or names with commas."""
+    if names == "all":
+        return list(SETS)
+    if names in ("complete", "lacking"):
+        return [s for s in SETS if s.complete == (names == "complete")]
+    return [BY_NAME[n] for n in names.split(",")]

@@ -1,0 +1,181 @@
+"""One random tree under strace: rounds, truths, logs, verdicts."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tracer.graph import ProcessGraph
+
+from . import harness, truth
+from .judge import Problem, Verdict, judge
+from .optionsets import OptionSet
+from .truth import Truth
+
+ROUNDS = 5
+CUT_MARK = "head.cut"
+Replay = Callable[[str], ProcessGraph]
+
+
+@dataclass(slots=True)
+class Shape:
+    """What varies from seed to seed besides the tree itself."""
+
+    max_tasks: int
+    max_depth: int
+    pid_max: int
+
+    @staticmethod
+    def of(seed: int) -> Shape:
+        """Small and big trees, wide and deep ones; a small pid_max makes numbers come back all the time."""
+        rng = random.Random(seed)
+        return Shape(rng.choice((12, 30, 60, 60, 100)), rng.choice((4, 7, 12)), rng.choice((0, 0, 320, 420)))
+
+
+@dataclass(slots=True)
+class Trial:
+    """What one run gave."""
+
+    options: OptionSet
+    seed: int
+    verdict: Verdict = field(default_factory=Verdict)
+    points: int = 0
+    """Quiet points judged."""
+    kept: list[Path] = field(default_factory=list)
+    """Folders with log, truth and problems of the points that failed."""
+    never_quiet: str = ""
+
+
+def run(options: OptionSet, seed: int, programs: Path, keep: Path, replay: Replay, rounds: int = ROUNDS) -> Trial:
+    """Trace the seed's tree with these options and judge every quiet point; what fails is copied below `keep`."""
+    trial = Trial(options, seed)
+    folder = Path(tempfile.mkdtemp(prefix="ctrace-fuzz-"))
+    try:
+        _run_in(folder, trial, programs, keep, replay, rounds)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return trial
+
+
+def log_of(options: OptionSet, folder: Path) -> Path:
+    """Where the trace of a run is: a file, or a folder for -ff."""
+    return folder / {"file": "log", "stderr": "stderr", "folder": "ff"}[options.form]
+
+
+def command(options: OptionSet, folder: Path) -> list[str]:
+    """The strace call, without what it traces."""
+    where = {"file": ["-o", str(folder / "log")], "stderr": [], "folder": ["-o", str(folder / "ff" / "log")]}
+    return ["strace", *options.options, *where[options.form]]
+
+
+def _run_in(folder: Path, trial: Trial, programs: Path, keep: Path, replay: Replay, rounds: int) -> None:
+    options, seed = trial.options, trial.seed
+    if options.form == "folder":
+        (folder / "ff").mkdir()
+    shape = Shape.of(seed)
+    strace = command(options, folder)
+    tree_errors = folder / "tree-stderr" if options.late else folder / "stderr"
+    late: list[subprocess.Popen[bytes]] = []
+    with harness.box(
+        folder,
+        programs,
+        [] if options.late else strace,
+        seed=seed,
+        kinds=options.kinds,
+        max_tasks=shape.max_tasks,
+        max_depth=shape.max_depth,
+        pid_max=shape.pid_max,
+        stderr=tree_errors,
+    ) as box:
+        round_now = 0
+        for _ in range(rounds):
+            found = box.look(round_now)
+            if found is None:
+                trial.never_quiet = truth.why_not_quiet(box.proc, box.keeper, round_now)
+                break
+            if not found.processes:
+                break
+            if options.late and not late:
+                late.append(_attach(box, options, strace, folder, found))
+                found = _settle(box, round_now, len(found.processes)) or found
+            _judge_point(trial, folder, found, keep, replay)
+            round_now = box.control.next_round()
+    for process in late:
+        process.kill()
+        process.wait()
+
+
+def _attach(
+    box: harness.Box, options: OptionSet, strace: list[str], folder: Path, found: Truth
+) -> subprocess.Popen[bytes]:
+    """Start strace on processes that run already."""
+    alive = [p.pid for p in found.processes.values() if not p.zombie]
+    targets = alive[:1] if options.late == "root" else alive
+    with (folder / "stderr").open("wb") as errors:
+        return box.run_inside([*strace, *(f"-p{pid}" for pid in targets)], stderr=errors, stdin=subprocess.DEVNULL)
+
+
+def _settle(box: harness.Box, round_now: int, at_least: int) -> Truth | None:
+    """The truth with the late tracer in place."""
+    for _ in range(200):
+        found = box.look(round_now)
+        if found is None or found.tracers:
+            return box.look(round_now)
+    return None
+
+
+def _judge_point(trial: Trial, folder: Path, found: Truth, keep: Path, replay: Replay) -> None:
+    log = log_of(trial.options, folder)
+    if trial.options.cut:
+        log = _cut(log, folder / CUT_MARK, trial.seed)
+    if not any(f.stat().st_size for f in ([log] if log.is_file() else log.iterdir())):
+        return
+    verdict = judge_log(log, found, trial.options.complete, replay)
+    trial.points += 1
+    trial.verdict.add(verdict)
+    trial.verdict.problems += verdict.problems
+    if verdict.fatal:
+        trial.kept.append(keep_case(keep, trial, log, found, verdict))
+
+
+def judge_log(log: Path, found: Truth, complete: bool, replay: Replay) -> Verdict:
+    """Replay a log and judge it. An exception of the replay is a fatal problem of its own."""
+    try:
+        graph = replay(str(log))
+    except Exception as error:
+        import traceback
+
+        where = traceback.format_exception(error)[-3:]
+        verdict = Verdict()
+        verdict.problems.append(Problem("crash", 0, "no exception", "".join(where), fatal=True))
+        return verdict
+    return judge(graph, found, complete)
+
+
+def _cut(log: Path, target: Path, seed: int) -> Path:
+    """Throw away the head of the log, as if the terminal's buffer had not kept it."""
+    raw = log.read_bytes()
+    target.write_bytes(raw[random.Random(seed).randrange(len(raw) // 2 + 1) :])
+    return target
+
+
+def keep_case(keep: Path, trial: Trial, log: Path, found: Truth, verdict: Verdict) -> Path:
+    """Copy what is needed to look at a failure: `python -m tests.fuzz.run --again FOLDER` judges it again."""
+    case = keep / f"{trial.options.name}-{trial.seed}-{found.round}"
+    shutil.rmtree(case, ignore_errors=True)
+    case.mkdir(parents=True)
+    if log.is_dir():
+        shutil.copytree(log, case / "log")
+    else:
+        shutil.copy(log, case / "log")
+    (case / "truth.json").write_text(found.to_json())
+    (case / "options").write_text(trial.options.name)
+    lines = [f"python -m tests.fuzz.run --sets {trial.options.name} --seed {trial.seed} --runs 1"]
+    lines += [str(p) for p in verdict.problems]
+    (case / "problems.txt").write_text("\n".join(lines) + "\n")
+    return case
