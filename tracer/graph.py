@@ -69,7 +69,8 @@ class Reparenting(NamedTuple):
     at: int
     time: int | None
     old: Process
-    new: Process
+    new: Process | None
+    """None: not known."""
     rule: str
     """One of the RULE_ constants."""
     cause: str
@@ -105,14 +106,11 @@ class Process:
     """A thread group: what people call a process."""
 
     __slots__ = (
-        "birth_evidence",
-        "birth_parent",
         "born_at",
         "born_time",
         "cgroup",
         "comm",
         "creator",
-        "creator_tid",
         "evidence",
         "exec_at",
         "exec_time",
@@ -140,16 +138,17 @@ class Process:
         "threads",
     )
 
-    def __init__(self, tgid: int, serial: int, ns: PidNs, at: int, time: int | None) -> None:
+    def __init__(self, tgid: int, serial: int, ns: PidNs, at: int, time: int | None, creator_tid: int = 0) -> None:
         self.tgid = tgid
         self.serial = serial
         self.ns = ns
         self.outside = False
         """Not part of the trace; only named by it (PID 1 as the adopter of last resort)."""
-        self.leader: Task | None = None
+        self.leader = Task(tgid, self, creator_tid)
+        """Since an exec by another thread, the task that took its place."""
         self.leader_known = True
         """`tgid` is known to be the leader's. False: one task of an unseen process, perhaps not its leader."""
-        self.threads: dict[int, Task] = {}
+        self.threads: dict[int, Task] = {tgid: self.leader}
         """Tasks by tid as /proc/PID/task lists them: the leader first, also when it ended before the others."""
         self.real_parent: Task | None = None
         """The task whose child this is now (or was last, when dead). None: not known."""
@@ -157,11 +156,8 @@ class Process:
         """Of `real_parent`."""
         self.reason = ""
         """Why `evidence` is not better, for people; '' where nothing is to be said."""
-        self.birth_parent: Process | None = None
-        self.birth_evidence = Evidence.UNKNOWN
         self.creator: Process | None = None
         """The process of the task that called clone; None: not known. Differs from birth_parent for CLONE_PARENT."""
-        self.creator_tid = 0
         self.born_at = at
         self.born_time = time
         self.comm = ""
@@ -195,6 +191,16 @@ class Process:
     def parent(self) -> Process | None:
         """The process whose child this is now, or was last."""
         return self.real_parent.process if self.real_parent is not None else None
+
+    @property
+    def birth_parent(self) -> Process | None:
+        """The process whose child this was at first."""
+        return self.reparentings[0].old if self.reparentings else self.parent
+
+    @property
+    def creator_tid(self) -> int:
+        """tid of the task that called clone; 0 where unknown."""
+        return self.leader.creator_tid
 
     @property
     def alive(self) -> bool:

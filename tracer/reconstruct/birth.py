@@ -43,7 +43,6 @@ def on_clone(state: State, event: Clone) -> None:
         ns = _ns_as_told(ns, ns_pids)
     process = state.new_process(child_tid, ns, at, time, tid)
     process.creator = mother
-    process.creator_tid = tid
     process.comm = mother.comm
     process.program = mother.program
     process.start_time = start_time
@@ -62,8 +61,6 @@ def on_clone(state: State, event: Clone) -> None:
         creator.children[process] = None
     if matched or creator.membership or parent_tgid:
         _judge_birth(state, process, creator, matched, parent_tgid)
-    process.birth_parent = process.real_parent.process if process.real_parent is not None else None
-    process.birth_evidence = process.evidence
     if mother.state is not RUNNING:
         _born_of_the_dead(state, process, mother, at, time)
 
@@ -293,7 +290,6 @@ def _kernel_says_parent(state: State, process: Process, event: Snapshot) -> None
         new = state.init.threads[1]
     set_real_parent(process, new, OBSERVED)
     if parent is None:
-        process.birth_parent = process.birth_parent or new.process
         return
     moved = Reparenting(event.at, event.time, parent, new.process, SEEN, "seen in /proc", OBSERVED, "")
     process.reparentings = [*(process.reparentings or ()), moved]

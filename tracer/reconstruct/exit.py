@@ -98,9 +98,8 @@ def _process_ends(state: State, process: Process, last: Task, at: int, time: int
     if len(process.threads) > 1:
         merge_threads(state, process, last)
         leader = process.leader
-        process.threads = {leader.tid: leader} if leader is not None else {}
-        if leader is not None:
-            state.tasks[leader.tid] = leader
+        process.threads = {leader.tid: leader}
+        state.tasks[leader.tid] = leader
     process.state = ZOMBIE
     process.exited_at = at
     process.exited_time = time
@@ -139,12 +138,11 @@ def reparent(
     child.real_parent = None
     set_real_parent(child, reaper.task, evidence, reason)
     new = reaper.task.process if reaper.task is not None else None
-    if new is not None:
-        step = Reparenting(at, time, father, new, reaper.rule, cause, evidence, reason)
-        if child.reparentings is None:
-            child.reparentings = [step]
-        else:
-            child.reparentings.append(step)
+    step = Reparenting(at, time, father, new, reaper.rule, cause, evidence, reason)
+    if child.reparentings is None:
+        child.reparentings = [step]
+    else:
+        child.reparentings.append(step)
     if child.state is ZOMBIE and (new is None or new.outside):
         bury(child, at)
 
@@ -163,7 +161,7 @@ def end_unseen_process(state: State, process: Process, at: int, time: int | None
     """A whole process is gone though the trace did not say how."""
     if process.state is not RUNNING:
         return
-    last = process.leader or next(iter(process.threads.values()))
+    last = process.leader
     for task in process.threads.values():
         task.exiting = True
     merge_threads(state, process, last)

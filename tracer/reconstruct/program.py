@@ -58,6 +58,7 @@ def _take_over_group(state: State, process: Process, task: Task, tid: int) -> No
     if task.tid in state.ns_for_children:
         state.ns_for_children[tid] = state.ns_for_children.pop(task.tid)
     task.tid = tid
+    task.creator_tid = process.leader.creator_tid
     task.exiting = False
     process.leader = task
     process.threads = {tid: task}

@@ -35,7 +35,6 @@ class State:
         self.init.outside = True
         self.init.comm = "init"
         self.init.subreaper = None
-        self.init.leader = self.init.threads[1] = Task(1, self.init, 0)
         self.root_ns.init = self.init
         self.tasks: dict[int, Task] = {}
         """The newest task with each number, dead leaders included: they tell the next serial."""
@@ -60,9 +59,8 @@ class State:
         """A new thread group with its leader, in place of whatever had its number before."""
         old = self.tasks.get(tgid)
         serial = old.process.serial + 1 if old is not None and old.process.tgid == tgid else 0
-        process = Process(tgid, serial, ns, at, time)
-        leader = Task(tgid, process, creator_tid)
-        process.leader = process.threads[tgid] = self.tasks[tgid] = leader
+        process = Process(tgid, serial, ns, at, time, creator_tid)
+        self.tasks[tgid] = process.leader
         self.processes.append(process)
         if tgid == 1 and ns is self.root_ns:
             self.init = ns.init = process
