@@ -32,7 +32,7 @@ def _seeds() -> list[int]:
 @pytest.mark.parametrize("options", SETS, ids=lambda o: o.name)
 def test_every_live_process_is_where_the_kernel_has_it(options: OptionSet, programs: Path, tmp_path: Path) -> None:
     for seed in _seeds():
-        done = trial.run(options, seed, programs, tmp_path, lambda path: replay(path))
+        done = trial.run(options, seed, programs, tmp_path, replay)
         assert not done.never_quiet, f"seed {seed}: {done.never_quiet}"
         assert done.points > 0, f"seed {seed}: nothing was compared"
         assert not done.kept, f"{options.name} seed {seed}: " + "; ".join(map(str, done.verdict.fatal))

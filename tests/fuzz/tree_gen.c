@@ -490,23 +490,28 @@ static const struct {
 };
 #define ACTIONS (sizeof actions / sizeof *actions)
 
+/* Each seed has its own mixture, so that some trees are mostly threads, others mostly subreapers. */
+static uint32_t weight_of(size_t i)
+{
+    static const uint32_t quarters[] = {1, 4, 4, 12};
+    return has(actions[i].kind) ? actions[i].weight * quarters[mix(ctl->seed, i) % 4] : 0;
+}
+
 static void act(struct node *n)
 {
     uint32_t total = 0;
     for (size_t i = 0; i < ACTIONS; i++)
-        if (has(actions[i].kind))
-            total += actions[i].weight;
+        total += weight_of(i);
     uint32_t point = pick(n, total);
     for (size_t i = 0; i < ACTIONS; i++) {
-        if (!has(actions[i].kind))
-            continue;
-        if (point < actions[i].weight) {
+        uint32_t weight = weight_of(i);
+        if (point < weight) {
             int ends = actions[i].run == end_self || actions[i].run == exec_self;
             if (!(ends && !n->depth && !atomic_load(&ctl->round))) /* the first task sees to it that there is a tree */
                 actions[i].run(n);
             return;
         }
-        point -= actions[i].weight;
+        point -= weight;
     }
 }
 

@@ -20,6 +20,8 @@ from .truth import Truth
 ROUNDS = 5
 CUT_MARK = "head.cut"
 Replay = Callable[[str], ProcessGraph]
+Look = Callable[[Path, Truth], None]
+"""Gets log and truth of each quiet point instead of the judge."""
 
 
 @dataclass(slots=True)
@@ -51,12 +53,25 @@ class Trial:
     never_quiet: str = ""
 
 
-def run(options: OptionSet, seed: int, programs: Path, keep: Path, replay: Replay, rounds: int = ROUNDS) -> Trial:
+def run(
+    options: OptionSet,
+    seed: int,
+    programs: Path,
+    keep: Path,
+    replay: Replay,
+    rounds: int = ROUNDS,
+    look: Look | None = None,
+) -> Trial:
     """Trace the seed's tree with these options and judge every quiet point; what fails is copied below `keep`."""
     trial = Trial(options, seed)
+    if look is None:
+
+        def look(log: Path, found: Truth) -> None:
+            judge_point(trial, log, found, keep, replay)
+
     folder = Path(tempfile.mkdtemp(prefix="ctrace-fuzz-"))
     try:
-        _run_in(folder, trial, programs, keep, replay, rounds)
+        _run_in(folder, trial, programs, look, rounds)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return trial
@@ -73,7 +88,7 @@ def command(options: OptionSet, folder: Path) -> list[str]:
     return ["strace", *options.options, *where[options.form]]
 
 
-def _run_in(folder: Path, trial: Trial, programs: Path, keep: Path, replay: Replay, rounds: int) -> None:
+def _run_in(folder: Path, trial: Trial, programs: Path, look: Look, rounds: int) -> None:
     options, seed = trial.options, trial.seed
     if options.form == "folder":
         (folder / "ff").mkdir()
@@ -103,7 +118,12 @@ def _run_in(folder: Path, trial: Trial, programs: Path, keep: Path, replay: Repl
             if options.late and not late:
                 late.append(_attach(box, options, strace, folder, found))
                 found = _settle(box, round_now, len(found.processes)) or found
-            _judge_point(trial, folder, found, keep, replay)
+            log = log_of(options, folder)
+            if options.cut:
+                log = _cut(log, folder / CUT_MARK, seed)
+            if any(f.stat().st_size for f in ([log] if log.is_file() else log.iterdir())):
+                trial.points += 1
+                look(log, found)
             round_now = box.control.next_round()
     for process in late:
         process.kill()
@@ -129,14 +149,9 @@ def _settle(box: harness.Box, round_now: int, at_least: int) -> Truth | None:
     return None
 
 
-def _judge_point(trial: Trial, folder: Path, found: Truth, keep: Path, replay: Replay) -> None:
-    log = log_of(trial.options, folder)
-    if trial.options.cut:
-        log = _cut(log, folder / CUT_MARK, trial.seed)
-    if not any(f.stat().st_size for f in ([log] if log.is_file() else log.iterdir())):
-        return
+def judge_point(trial: Trial, log: Path, found: Truth, keep: Path, replay: Replay) -> None:
+    """Compare, add up, and keep the case where it failed."""
     verdict = judge_log(log, found, trial.options.complete, replay)
-    trial.points += 1
     trial.verdict.add(verdict)
     trial.verdict.problems += verdict.problems
     if verdict.fatal:

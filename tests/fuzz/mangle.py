@@ -1,0 +1,167 @@
+"""Loss and disorder: damaged logs of random trees. `python -m tests.fuzz.mangle --help`.
+
+Nothing may crash. Where a damage can be seen in the log, no edge that it makes wrong may still be called observed or
+derived; a dropped line leaves no trace of itself, so for those the share is reported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tracer.graph import ProcessGraph
+
+from . import harness, optionsets, trial
+from .judge import STRONG, Verdict
+from .run import Tally, table
+from .truth import Truth
+
+Mangling = Callable[[list[bytes], random.Random], Iterator[list[bytes]]]
+
+
+def cut_tail(lines: list[bytes], rng: random.Random) -> Iterator[list[bytes]]:
+    """End the log at every byte: the truth of that moment is not known, so this only asks for no crash."""
+    raw = b"".join(lines)
+    for end in range(1, len(raw)):
+        yield [raw[:end]]
+
+
+def cut_head(lines: list[bytes], rng: random.Random) -> Iterator[list[bytes]]:
+    """Begin the log at every byte."""
+    raw = b"".join(lines)
+    for start in range(1, len(raw)):
+        yield [raw[start:]]
+
+
+def drop(lines: list[bytes], rng: random.Random) -> Iterator[list[bytes]]:
+    """Leave out one line, each in turn."""
+    for i in range(len(lines)):
+        yield lines[:i] + lines[i + 1 :]
+
+
+def drop_many(lines: list[bytes], rng: random.Random) -> Iterator[list[bytes]]:
+    """Leave out a tenth of the lines."""
+    for _ in range(100):
+        yield [x for x in lines if rng.random() > 0.1]
+
+
+def drop_block(lines: list[bytes], rng: random.Random) -> Iterator[list[bytes]]:
+    """Leave out some lines in a row, as a full disk or a wrapped terminal does."""
+    for _ in range(100):
+        start = rng.randrange(len(lines))
+        yield lines[:start] + lines[start + rng.randrange(1, 30) :]
+
+
+def duplicate(lines: list[bytes], rng: random.Random) -> Iterator[list[bytes]]:
+    """One line twice."""
+    for i in range(len(lines)):
+        yield [*lines[:i], lines[i], *lines[i:]]
+
+
+def swap(lines: list[bytes], rng: random.Random) -> Iterator[list[bytes]]:
+    """Two neighbours change places."""
+    for i in range(len(lines) - 1):
+        yield [*lines[:i], lines[i + 1], lines[i], *lines[i + 2 :]]
+
+
+def shuffle(lines: list[bytes], rng: random.Random) -> Iterator[list[bytes]]:
+    """Every line somewhere else."""
+    for _ in range(50):
+        yield rng.sample(lines, len(lines))
+
+
+def bytes_changed(lines: list[bytes], rng: random.Random) -> Iterator[list[bytes]]:
+    """Single bytes become others."""
+    for _ in range(300):
+        raw = bytearray(b"".join(lines))
+        for _ in range(rng.randrange(1, 20)):
+            raw[rng.randrange(len(raw))] = rng.choice(
+                (0, 10, 13, 27, 34, 40, 41, 60, 61, 91, 92, 255, rng.randrange(256))
+            )
+        yield [bytes(raw)]
+
+
+KNOWN_TRUTH: tuple[Mangling, ...] = (cut_head, drop, drop_many, drop_block, duplicate, swap)
+"""What these leave still belongs to the truth at the end of the log."""
+NO_TRUTH: tuple[Mangling, ...] = (cut_tail, shuffle, bytes_changed)
+"""After these nothing can be said but that reading must end well."""
+
+
+def record(options: optionsets.OptionSet, seed: int, programs: Path, folder: Path) -> list[tuple[Path, Truth]]:
+    """Logs of a small tree with their truths, one for each quiet point."""
+    found: list[tuple[Path, Truth]] = []
+
+    def keep(path: Path, true: Truth) -> None:
+        copy = folder / f"{options.name}-{seed}-{true.round}"
+        copy.write_bytes(path.read_bytes())
+        found.append((copy, true))
+
+    trial.run(options, seed, programs, folder, _never, look=keep)
+    return found
+
+
+def _never(path: str) -> ProcessGraph:
+    raise AssertionError(path)
+
+
+def mangled(
+    log: Path, true: Truth, mangling: Mangling, seed: int, replay: trial.Replay, step: int = 1
+) -> tuple[int, Verdict]:
+    """Replay every step-th damage of a log; the number of replays and what came out. A crash is a fatal problem."""
+    lines = log.read_bytes().splitlines(keepends=True)
+    total = Verdict()
+    replays = 0
+    with tempfile.NamedTemporaryFile(prefix="ctrace-mangled-") as file:
+        path = Path(file.name)
+        for i, damaged in enumerate(mangling(lines, random.Random(seed))):
+            if (i + seed) % step:
+                continue
+            path.write_bytes(b"".join(damaged))
+            verdict = trial.judge_log(path, true, False, replay)
+            replays += 1
+            if mangling in KNOWN_TRUTH:
+                total.add(verdict)
+            total.problems += [p for p in verdict.problems if p.kind == "crash"]
+    return replays, total
+
+
+def main(argv: list[str] | None = None) -> int:
+    """1 if anything crashed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz.mangle", description=__doc__)
+    parser.add_argument("--sets", default="o,stderr,setns")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--runs", type=int, default=2, help="trees per set")
+    parser.add_argument("--step", type=int, default=1, help="take every n-th damage")
+    arguments = parser.parse_args(argv)
+    tallies: dict[str, Tally] = {}
+    crashes: set[str] = set()
+    from tracer import replay
+
+    with tempfile.TemporaryDirectory(prefix="ctrace-mangle-") as name:
+        folder = Path(name)
+        harness.build(folder)
+        for options in optionsets.choose(arguments.sets):
+            for seed in range(arguments.seed, arguments.seed + arguments.runs):
+                for log, true in record(options, seed, folder, folder)[-1:]:
+                    for mangling in KNOWN_TRUTH + NO_TRUTH:
+                        replays, verdict = mangled(log, true, mangling, seed, replay, arguments.step)
+                        tally = tallies.setdefault(mangling.__name__, Tally())
+                        tally.runs += 1
+                        tally.points += replays
+                        tally.verdict.add(verdict)
+                        crashes.update(str(p) for p in verdict.problems)
+    print("points: damaged logs replayed")
+    print(table(tallies))
+    strong = sum(t.verdict.wrong[e] for t in tallies.values() for e in STRONG)
+    print(f"wrong edges called observed or derived: {strong}; crashes: {len(crashes)}")
+    for crash in sorted(crashes)[:20]:
+        print(crash)
+    return 1 if crashes else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
