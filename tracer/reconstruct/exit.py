@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tracer.event import ChildSignal, Exit, ExitBegin, Gone, Reap
-from tracer.graph import DEAD, RULE_SEEN, RUNNING, ZOMBIE, Process, Reparenting, Task
+from tracer.graph import DEAD, RULE_SEEN, RUNNING, ZOMBIE, PidNs, Process, Reparenting, Task
 from tracer.identity import Evidence
 from tracer.reconstruct.reaper import Reaper, find_alive_thread, find_new_reaper
 from tracer.reconstruct.state import State, bury, set_real_parent
@@ -117,16 +117,24 @@ def forget_original_parent(
     state: State, father: Process, last: Task, at: int, time: int | None, dying_since: int | None
 ) -> None:
     """Give every child of a dead process to the reaper."""
+    if father.ns.level > 0 and ns_is_dying(father.ns):
+        # find_child_reaper(): zap_pid_ns_processes() kills and reaps the whole namespace; nobody inherits.
+        return
     children = last.children
     last.children = None
-    if father.ns.init is father and father.ns.level > 0:
-        # find_child_reaper(): zap_pid_ns_processes() kills and reaps the whole namespace; nobody inherits.
-        last.children = children
-        return
     reaper = find_new_reaper(father, state.init, dying_since)
     cause = f"exit of {father.tgid}"
     for child in children or ():
         reparent(state, child, father, reaper, at, time, cause)
+
+
+def ns_is_dying(ns: PidNs | None) -> bool:
+    """The init of this pid namespace, or of one around it, has ended."""
+    while ns is not None and ns.level > 0:
+        if ns.init is not None and ns.init.exited_at is not None:
+            return True
+        ns = ns.parent
+    return False
 
 
 def reparent(

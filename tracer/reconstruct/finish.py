@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tracer.graph import DEAD, RULE_CHILD_REAPER, ZOMBIE, Process
 from tracer.identity import Evidence
-from tracer.reconstruct.exit import SIGKILL, end_unseen_process
+from tracer.reconstruct.exit import SIGKILL, end_unseen_process, ns_is_dying
 from tracer.reconstruct.state import State, bury
 
 WAIT_CALLS = {"wait4", "waitid", "waitpid", "wait3", "osf_wait4"}
@@ -33,16 +33,14 @@ def finish(state: State, calls: set[str] | None) -> None:
 def _end_members_of_dead_namespaces(processes: list[Process], state: State) -> None:
     """zap_pid_ns_processes(): with the init of a pid namespace everything in it was killed."""
     for process in processes:
-        ns = process.ns
-        while ns.level > 0 and process.state is not DEAD:
-            init = ns.init
-            if init is not None and init is not process and init.exited_at is not None:
-                process.status = SIGKILL if process.status is None else process.status
-                end_unseen_process(state, process, init.exited_at, init.exited_time)
-                bury(process, init.exited_at)
-            if ns.parent is None:
-                break
-            ns = ns.parent
+        if process.ns.level > 0 and process.state is not DEAD and ns_is_dying(process.ns):
+            init = process.ns.init
+            if init is process:
+                continue
+            at = init.exited_at if init is not None and init.exited_at is not None else process.born_at
+            process.status = SIGKILL if process.status is None else process.status
+            end_unseen_process(state, process, at, None)
+            bury(process, at)
 
 
 def _reap_unseen(processes: list[Process]) -> None:

@@ -1,0 +1,268 @@
+"""The kernel's rules, one literal story each; docs/glossary.md has the words."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.reconstruct.build import edges, graph_of
+from tracer.graph import DEAD, RUNNING, ZOMBIE
+
+
+def test_orphan_goes_to_pid_1_by_assumption() -> None:
+    graph = graph_of("""
+        10 exec sh
+        10 fork 11
+        11 fork 12
+        11 begin 0
+        11 exit 0
+        10 reap 11
+    """)
+    assert edges(graph) == {10: (None, "unknown"), 12: (1, "assumed")}
+    (step,) = graph.find(12)[0].reparentings or ()
+    assert (step.at, step.old.tgid, step.rule, step.cause) == (5, 11, "child_reaper", "exit of 11")
+
+
+def test_nearest_living_subreaper_inherits() -> None:
+    graph = graph_of("""
+        10 exec top
+        10 subreaper 1
+        10 fork 11
+        11 subreaper 1
+        11 fork 12
+        12 fork 13
+        13 fork 14
+        13 exit 0
+        12 exit 0
+        11 exit 0
+    """)
+    assert edges(graph)[14] == (10, "derived")
+    assert [s.new.tgid for s in graph.find(14)[0].reparentings or () if s.new] == [12 - 1, 10]
+
+
+def test_a_subreaper_that_was_turned_off_is_passed_over() -> None:
+    graph = graph_of("""
+        10 exec top
+        10 subreaper 1
+        10 fork 11
+        11 subreaper 1
+        11 subreaper 0
+        11 fork 12
+        12 fork 13
+        12 exit 0
+    """)
+    assert edges(graph)[13] == (10, "derived")
+
+
+def test_the_flag_survives_exec_and_is_not_inherited() -> None:
+    graph = graph_of("""
+        10 exec top
+        10 subreaper 1
+        10 exec other
+        10 fork 11
+        11 fork 12
+        12 fork 13
+        12 exit 0
+    """)
+    assert edges(graph)[13] == (10, "derived")
+    assert graph.find(10)[0].subreaper is True
+    assert graph.find(11)[0].subreaper is False
+
+
+def test_clone_parent_makes_a_sibling_and_its_creator_no_parent() -> None:
+    graph = graph_of("""
+        10 exec create
+        10 fork 11
+        11 beside 12
+        12 beside 13
+        12 exit 0
+    """)
+    assert edges(graph)[13] == (10, "derived")
+    pause = graph.find(13)[0]
+    assert pause.creator is graph.find(12)[0]
+    assert pause.creator_tid == 12
+    assert pause.reparentings is None
+
+
+def test_children_of_a_thread_stay_with_the_process_when_it_ends() -> None:
+    graph = graph_of("""
+        10 exec go
+        10 thread 11
+        11 fork 20
+        11 exit 0
+    """)
+    child = graph.find(20)[0]
+    assert edges(graph)[20] == (10, "observed")
+    assert child.reparentings is None
+    assert child.real_parent is graph.find(10)[0].leader
+
+
+def test_a_subreaper_whose_leader_is_dead_adopts_with_another_thread() -> None:
+    graph = graph_of("""
+        10 exec shim
+        10 subreaper 1
+        10 thread 11
+        10 leave 0
+        11 fork 20
+        20 fork 21
+        20 exit 0
+    """)
+    orphan = graph.find(21)[0]
+    assert edges(graph)[21] == (10, "derived")
+    assert orphan.real_parent is not None
+    assert orphan.real_parent.tid == 11
+
+
+def test_leader_first_the_group_lives_until_its_last_thread() -> None:
+    text = """
+        9 exec sh
+        9 fork 10
+        10 thread 11
+        10 fork 20
+        10 leave 0
+    """
+    assert edges(graph_of(text))[20] == (10, "observed")
+    assert graph_of(text).find(10)[0].state == RUNNING
+    ended = graph_of(text + "11 exit 1792\n10 exit 0\n")
+    assert ended.find(10)[0].state == ZOMBIE
+    assert str(ended.find(10)[0].exit) == "exited with 7"
+    assert edges(ended)[20] == (1, "assumed")
+
+
+def test_exec_by_a_thread_takes_the_leaders_number_and_all_children() -> None:
+    graph = graph_of("""
+        10 exec go
+        10 thread 11
+        10 thread 12
+        10 fork 20
+        12 fork 21
+        10 exit 0
+        12 exit 0
+        10 exec 11 next
+    """)
+    process = graph.find(10)[0]
+    assert edges(graph) == {10: (None, "unknown"), 20: (10, "observed"), 21: (10, "observed")}
+    assert list(process.threads) == [10]
+    assert process.comm == "next"
+    assert {c.real_parent for c in process.children()} == {process.leader}
+
+
+def test_orphan_in_a_pid_namespace_goes_to_its_init() -> None:
+    graph = graph_of("""
+        10 exec unshare
+        10 subreaper 1
+        10 newpid 20
+        20 fork 21
+        21 fork 22
+        21 exit 0
+    """)
+    assert edges(graph)[22] == (20, "derived")
+    assert graph.find(20)[0].ns_pids == (1,)
+
+
+def test_without_prctl_in_the_trace_the_child_reaper_is_an_assumption() -> None:
+    text = """
+        10 exec unshare
+        10 newpid 20
+        20 fork 21
+        21 fork 22
+        21 exit 0
+    """
+    assert edges(graph_of(text, {"clone", "wait4"}))[22] == (20, "assumed")
+
+
+def test_a_subreaper_inside_wins_over_the_init_inside_and_levels_do_not_mix() -> None:
+    graph = graph_of("""
+        10 exec outer
+        10 subreaper 1
+        10 unshare
+        10 fork 20
+        20 fork 21
+        21 subreaper 1
+        21 fork 22
+        22 fork 23
+        22 exit 0
+        21 exit 0
+    """)
+    steps = graph.find(23)[0].reparentings or ()
+    assert [(s.new.tgid, s.rule) for s in steps if s.new] == [(21, "subreaper"), (20, "child_reaper")]
+
+
+def test_the_init_of_a_pid_namespace_takes_everything_with_it() -> None:
+    graph = graph_of("""
+        10 exec outer
+        10 newpid 20
+        20 fork 21
+        21 fork 22
+        20 exit 9
+    """)
+    assert set(edges(graph)) == {10, 20}
+    assert graph.find(22)[0].state == DEAD
+    assert str(graph.find(22)[0].exit) == "killed by SIGKILL"
+    assert graph.find(22)[0].reparentings is None
+
+
+def test_zombie_stays_until_it_is_reaped_and_moves_like_any_child() -> None:
+    text = """
+        10 exec top
+        10 subreaper 1
+        10 fork 11
+        11 fork 12
+        12 exit 256
+    """
+    graph = graph_of(text)
+    assert (graph.find(12)[0].state, edges(graph)[12]) == (ZOMBIE, (11, "observed"))
+    orphaned = graph_of(text + "11 exit 0\n")
+    assert (orphaned.find(12)[0].state, edges(orphaned)[12]) == (ZOMBIE, (10, "derived"))
+    reaped = graph_of(text + "11 exit 0\n10 reap 12\n")
+    gone = reaped.find(12)[0]
+    assert (gone.state, gone.reaped_at, gone.reaper_tid, gone.evidence) == (DEAD, 7, 10, "observed")
+
+
+def test_a_zombie_that_falls_to_an_outside_init_is_reaped() -> None:
+    graph = graph_of("""
+        10 exec top
+        10 fork 11
+        11 fork 12
+        12 exit 0
+        11 exit 0
+    """)
+    assert graph.find(12)[0].state == DEAD
+
+
+@pytest.mark.parametrize("late_reap", [False, True])
+def test_a_number_that_is_used_again_is_another_process(late_reap: bool) -> None:
+    lines = ["10 exec sh", "10 fork 11", "11 exit 0", "10 reap 11", "10 fork 11", "11 fork 12", "11 exit 0"]
+    if late_reap:
+        lines[3], lines[4] = lines[4], lines[3]
+    graph = graph_of("\n".join(lines))
+    first, second = graph.find(11)
+    assert (str(first.uid), str(second.uid)) == ("11#0", "11#1")
+    assert (first.state, second.state) == (DEAD, ZOMBIE)
+    assert edges(graph)[12] == (1, "assumed")
+
+
+def test_a_flag_that_changed_while_the_father_was_dying_makes_the_edge_a_guess() -> None:
+    graph = graph_of("""
+        10 exec top
+        10 fork 11
+        11 fork 12
+        11 begin 0
+        10 subreaper 1
+        11 exit 0
+    """)
+    assert edges(graph)[12] == (10, "inferred")
+
+
+def test_sigchld_settles_what_was_assumed() -> None:
+    graph = graph_of("""
+        10 attach
+        10 exec old
+        10 fork 11
+        11 fork 12
+        11 exit 0
+        12 exit 0
+        10 sigchld 12
+    """)
+    # Nobody saw 10 become a subreaper (it is older than the trace), but the kernel told it of the end of 12.
+    assert graph.find(12)[0].parent is graph.find(10)[0]
+    assert graph.find(12)[0].evidence == "observed"
