@@ -1,0 +1,59 @@
+"""What kind of input is this? Recognised by its content, never asked for."""
+
+from __future__ import annotations
+
+import re
+
+from tracer.errors import EmptyInput, NotATrace
+from tracer.sources.base import Source
+from tracer.sources.open import Input
+
+READABLE = (
+    "readable are: a log of `strace -f` (any options; also a -ff folder, gzip or zstd), and a recording of "
+    "`ctrace record`. A complete log: strace -f -tt -e trace=process,prctl -o FILE COMMAND"
+)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def open_source(paths: list[str]) -> Source:
+    """The reader for these paths: one file, '-' for stdin, or the folder, the glob or the files of a `-ff` set.
+
+    Raises UnreadableInput, EmptyInput or NotATrace.
+    """
+    from tracer.sources.strace.ff import find_set, open_set
+    from tracer.sources.strace.grammar import looks_like_strace
+    from tracer.sources.strace.source import StraceSource
+
+    files = find_set(paths)
+    if len(files) > 1 or files[0].tid is not None:
+        return open_set(paths, files)
+    source = Input(files[0].path)
+    sample = source.sample()
+    recording = _recording(source, sample)
+    if recording is not None:
+        return recording
+    if not sample:
+        raise EmptyInput(f"{source.path} is empty", READABLE)
+    if not looks_like_strace(sample):
+        raise NotATrace(f"{source.path} is no trace; it begins with: {first_line(sample)}", READABLE)
+    return StraceSource(source)
+
+
+def _recording(source: Input, sample: bytes) -> Source | None:
+    try:
+        from tracer.sources.recording import MAGIC, RecordingSource  # type: ignore[import-untyped,unused-ignore]
+    except ImportError:
+        return None
+    found: Source | None = RecordingSource(source.path) if sample.startswith(MAGIC) else None
+    return found
+
+
+def first_line(sample: bytes) -> str:
+    """The first line that is not empty, short and without control characters."""
+    line = next((line for line in sample.split(b"\n") if line.strip()), b"")
+    if not line:
+        return "empty lines"
+    if b"\x00" in sample[:1024]:
+        return "binary data"
+    text = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", line[:400].decode("utf-8", "replace"))
+    return text if len(text) <= 80 else text[:79] + "…"

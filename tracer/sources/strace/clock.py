@@ -1,0 +1,72 @@
+"""Times of day, Unix times and time differences, as strace prints them, to ns that only grow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tracer.sources.strace.grammar import Style
+
+_SECOND = 1_000_000_000
+_DAY = 86_400 * _SECOND
+
+ToNs = Callable[[bytes], int | None]
+
+
+def make_clock(style: Style) -> ToNs:
+    """A function from the text of one line's time to ns; call it in the order of the lines, b'' gives None.
+
+    With `-r` alone it has to be called for *every* line, since each time counts from the line before.
+    """
+    if style.clock == "day":
+        return _day()
+    if style.clock == "epoch":
+        return _decimal
+    if style.clock == "start":
+        return _sum()
+    return lambda _text: None
+
+
+def _day() -> ToNs:
+    last = b""
+    base = 0
+    days = 0
+
+    def ns(text: bytes) -> int | None:
+        nonlocal last, base, days
+        second = text[:8]
+        if second != last:
+            if not text:
+                return None
+            last = second
+            before = base
+            base = days + (int(text[:2]) * 3600 + int(text[3:5]) * 60 + int(text[6:8])) * _SECOND
+            if base < before - _DAY // 2:  # midnight; a clock that was set back a little stays where it is
+                days += _DAY
+                base += _DAY
+        if len(text) == 15:
+            return base + int(text[9:]) * 1000
+        return base + _fraction(text[9:])
+
+    return ns
+
+
+def _decimal(text: bytes) -> int | None:
+    if not text:
+        return None
+    whole, _, fraction = text.partition(b".")
+    return int(whole) * _SECOND + _fraction(fraction)
+
+
+def _sum() -> ToNs:
+    now = 0
+
+    def ns(text: bytes) -> int | None:
+        nonlocal now
+        now += _decimal(text.strip()) or 0
+        return now
+
+    return ns
+
+
+def _fraction(digits: bytes) -> int:
+    return int(digits[:9].ljust(9, b"0")) if digits else 0

@@ -1,0 +1,190 @@
+"""From bytes to rows: what stands in front of each line is taken off, what the line does is left to `joining`.
+
+A row is `(tid, time, head, rest)`, all bytes. `head` is what kind of line it is: `execve(`, `<... execve resumed>`,
+`+++ `, `--- `; it is empty where the line has another shape than most of the log (then `rest` is the whole line, and
+`split` looks at it alone). One compiled regex splits a block; which one depends on the options that strace ran
+with, so a sample of the log decides (`Style`).
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from typing import NamedTuple
+
+Row = tuple[bytes, bytes, bytes, bytes]
+
+_HEAD = rb"(\w+\(|<\.\.\. [\w?]+ resumed>|\+\+\+ |--- |\?{3,4}\()"
+_COMM = rb"<[^\n]{0,70}?>"  # TASK_COMM_LEN is 16 with the NUL; strace escapes bytes to four characters
+_CLOCK = rb"\d\d:\d\d:\d\d(?:\.\d+)?|\d{9,11}(?:\.\d+)?"
+_DELTA = rb" *\d+\.\d+"
+_NUMBER = rb"\[ *\d+\] "
+_POINTER = rb"\[[0-9a-f?]{8,16}\] "
+
+_ANY = re.compile(
+    rb"(?:\[pid +(\d+)(?:" + _COMM + rb")?\] |(\d{1,7})(?:" + _COMM + rb"(?= ))? +(?=\D|\d{2}:|\d{9}|\d+\.\d))?"
+    rb"(?:(" + _CLOCK + rb") |(" + _DELTA + rb") )?(?:\(\+" + _DELTA + rb"\) )?"
+    rb"(?:" + _NUMBER + rb")?(?:" + _POINTER + rb")?" + _HEAD + rb"(.*)",
+    re.S,
+)
+
+_LINE_NUMBER = re.compile(rb"(?m)^ *(\d+)(?:\t|[:-](?=[\[\d]))")
+_JOURNAL = re.compile(
+    rb"(?m)^(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d+)?|\d{4}-\d\d-\d\dT[\d:.,]+(?:Z|[+-]\d\d:?\d\d)?)"
+    rb" \S+ [^\s:]+: "
+)
+_COLOUR = re.compile(rb"\x1b\[[0-9;]*[mK]")
+
+
+class Style(NamedTuple):
+    """How the lines of one log begin."""
+
+    rows: re.Pattern[bytes]
+    """findall gives one row for each line of a block."""
+    relative_time: bool
+    """Times are those of `-r` alone: each counts from the line before."""
+    clock: str | None
+    """SourceInfo.clock"""
+    prefixed: bool
+    """Every line names its task (`-o FILE -f`), so a line without has no meaning of its own."""
+    junk: re.Pattern[bytes] | None
+    """What people's tools put in front of each line."""
+    known: int
+    """Lines of the sample that are strace's."""
+
+
+def split(line: bytes) -> Row:
+    """One line by the full grammar of prefixes; head empty if it is none of strace's."""
+    found = _ANY.match(line)
+    if found is None:
+        return b"", b"", b"", line
+    in_brackets, bare, clock, delta, head, rest = found.groups()
+    return in_brackets or bare or b"", clock or (delta or b"").strip(), head, rest
+
+
+def clean(block: bytes, junk: re.Pattern[bytes] | None) -> bytes:
+    """Take off what strace did not write: carriage returns, colours, line numbers, a journal's prefix."""
+    if b"\r" in block:
+        block = block.replace(b"\r\n", b"\n")
+    if b"\x1b[" in block:
+        block = _COLOUR.sub(b"", block)
+    return junk.sub(b"", block) if junk is not None else block
+
+
+def find_style(sample: bytes) -> Style:
+    """What a piece of a log (whole lines, as many as one likes) says about the rest of it."""
+    sample = clean(sample, None)
+    junk = _junk(sample)
+    lines = clean(sample, junk).split(b"\n")
+    bare = bracketed = comm = clock = delta = both = numbers = pointers = known = 0
+    unix = False
+    for line in lines:
+        found = _ANY.match(line)
+        if found is None:
+            continue
+        known += 1
+        in_brackets, tid, time, relative = found.group(1, 2, 3, 4)
+        front = line[: found.start(5)]
+        bare += tid is not None
+        bracketed += in_brackets is not None
+        comm += b"<" in front
+        clock += time is not None
+        delta += relative is not None
+        both += b"(+" in front
+        numbers += re.search(_NUMBER, front) is not None
+        pointers += re.search(_POINTER, front) is not None
+        unix = unix or (time is not None and b":" not in time)
+    name = (rb"(?:" + _COMM + rb")?") if comm else b""
+    if bare > bracketed:
+        front = rb"(\d+)" + name + rb" +"
+    else:
+        front = rb"(?:\[pid +(\d+)" + name + rb"\] )?"
+    if clock:
+        front += rb"(" + _CLOCK + rb") "
+    elif delta:
+        front += rb"(" + _DELTA + rb") "
+    else:
+        front += rb"()"
+    front += rb"(?:\(\+" + _DELTA + rb"\) )?" if both else b""
+    front += _NUMBER if numbers else b""
+    front += _POINTER if pointers else b""
+    name_of_clock = ("epoch" if unix else "day") if clock else ("start" if delta else None)
+    return Style(
+        re.compile(rb"(?:" + front + _HEAD + rb")?(.*)\n"),
+        bool(delta and not clock),
+        name_of_clock,
+        bare > bracketed,
+        junk,
+        known,
+    )
+
+
+def _junk(sample: bytes) -> re.Pattern[bytes] | None:
+    lines = sample.split(b"\n")[:200]
+    if sum(_JOURNAL.match(line) is not None for line in lines) * 2 > len(lines):
+        return _JOURNAL
+    numbers = [int(found[1]) for line in lines if (found := _LINE_NUMBER.match(line)) is not None]
+    if len(numbers) * 2 > len(lines) and all(a < b for a, b in itertools.pairwise(numbers)):
+        return _LINE_NUMBER
+    return None
+
+
+def looks_like_strace(sample: bytes) -> bool:
+    """Is this the beginning of an strace log? At least one line in it must be strace's beyond doubt."""
+    return any(_is_sure(line) for line in clean(clean(sample, None), _junk(sample)).split(b"\n"))
+
+
+_SURE = re.compile(
+    rb"\w+\(.*\) += (?:-?\d|\?|0x)|\w+\(.* <(?:unfinished|detached|pid changed to \d+) \.\.\.>$"
+    rb"|<\.\.\. [\w?]+ resumed>|\+\+\+ (?:exited with|killed by|superseded by) |--- SIG\w+ [{(]|--- stopped by SIG",
+    re.S,
+)
+NOTICE = re.compile(
+    rb"(?:strace: )?Process (\d+)(?:<[^\n]*>)? (attached|detached|suspended|resumed)(?: with (\d+) threads)?"
+)
+
+
+SPLICED_NOTICE = re.compile(rb"(?:strace: )?Process \d+(?:<[^\n]*>)? attached$")
+
+_VALUE = re.compile(
+    rb"\) += (-?\d+|\?|0x[0-9a-f]+)(?:<[^\n]*?>)?(?: /\* (\d+) in strace's PID NS \*/)?"
+    rb"((?: [^\"\n]*)?)$"
+)
+
+
+class Result(NamedTuple):
+    """The end of a line: what a call returned."""
+
+    args: bytes
+    value: int | None
+    """None: no value, the call did not return or was interrupted."""
+    real: int
+    """The number in strace's own pid namespace, where shown; else 0."""
+
+
+def result(rest: bytes) -> Result | None:
+    """Split off the return value; None where the line has no end. An injected result is a call that did not happen."""
+    if len(rest) > 1 and rest[-1:] in b" \r":
+        rest = rest.rstrip()
+    end = len(rest)
+    for _ in range(4):  # a comm or an error text may hold " = " too
+        end = rest.rfind(b" = ", 0, end)
+        if end < 0:
+            return None
+        start = len(rest[:end].rstrip(b" ")) - 1
+        found = _VALUE.match(rest, start) if start >= 0 else None
+        if found is not None:
+            text, real, tail = found.groups()
+            if text == b"?" or b"(INJECTED" in tail:
+                value = None
+            else:
+                value = int(text, 16) if text[:2] == b"0x" else int(text)
+            return Result(rest[:start], value, int(real or 0))
+    return None
+
+
+def _is_sure(line: bytes) -> bool:
+    found = _ANY.match(line)
+    if found is not None:
+        return _SURE.match(line, found.start(5)) is not None
+    return NOTICE.match(line) is not None

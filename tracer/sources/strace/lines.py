@@ -1,0 +1,33 @@
+"""Blocks of any length in, blocks of whole lines out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+MAX_LINE = 1 << 20
+"""What of a line is looked at; the rest is skipped, so that a line without end costs no memory."""
+
+
+def whole_lines(blocks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
+    """(lines, each with its newline; whether the input ended without one). Only the last has the flag set."""
+    rest = b""
+    too_long = False
+    for block in blocks:
+        if too_long:
+            end = block.find(b"\n")
+            if end < 0:
+                continue
+            too_long = False
+            block = rest + block[end:]
+            rest = b""
+        end = block.rfind(b"\n") + 1
+        if end:
+            yield (rest + block[:end] if rest else block[:end]), False
+            rest = block[end:]
+        else:
+            rest += block
+        if len(rest) > MAX_LINE:
+            rest = rest[:MAX_LINE]
+            too_long = True
+    if rest:
+        yield rest + b"\n", True

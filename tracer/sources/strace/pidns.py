@@ -1,0 +1,89 @@
+"""Numbers of nested pid namespaces.
+
+Prefixes and notices carry the numbers that strace sees; what clone and wait4 return, and si_pid, are as the
+tracee sees them. A namespace keeps which of its numbers is which task, and `Call` is a clone call whose child is
+still to be found.
+"""
+
+from __future__ import annotations
+
+from tracer.event import CLONE_NEWPID, CLONE_THREAD
+
+FAR = 1000
+"""The kernel hands out numbers in a row, so a returned number and a task that appears during the same call are
+two numbers of one task in two namespaces if they are further apart than other tasks could have come between."""
+
+ONLY_ONE = "number {} is of another pid namespace; {} is the only new task since the call began"
+BY_ORDER = "number {} is of another pid namespace; {} of the new tasks has the same place in the order"
+
+
+class Namespace:
+    """A pid namespace as the log shows it."""
+
+    __slots__ = ("tasks",)
+
+    def __init__(self) -> None:
+        self.tasks: dict[int, int] = {}
+        """Number inside -> strace's number, the last task that had it."""
+
+
+ROOT = Namespace()
+"""strace's own: numbers need no translation."""
+
+
+class Call:
+    """A clone call from its beginning until its child is known and announced."""
+
+    __slots__ = (
+        *("at", "born", "child", "child_ns", "exit_signal", "flags", "matched", "ns", "number", "seq", "settled"),
+        *("tid", "time"),
+    )
+
+    def __init__(self, seq: int, at: int, time: int | None, tid: int, ns: Namespace | None) -> None:
+        self.seq = seq
+        self.at = at
+        self.time = time
+        self.tid = tid
+        self.ns = ns
+        """The caller's namespace; None where that is not known."""
+        self.number = 0
+        """What the call returned; 0 while it is open."""
+        self.child = 0
+        """strace's number of the child; 0 while that is not known."""
+        self.child_ns: Namespace | None = ns
+        self.flags = 0
+        self.exit_signal = 0
+        self.matched = ""
+        self.settled = False
+        """Nothing more will be known: `child` is right, or 0 for a call that created nothing that is traced."""
+        self.born = False
+        """The child's Clone event is out."""
+
+    def settle(self, child: int, ns_for_children: Namespace | None, matched: str = "") -> None:
+        """The child is this one (0: none)."""
+        self.settled = True
+        self.child = child
+        if matched and not self.matched:
+            self.matched = matched
+        if not child:
+            return
+        if self.flags & CLONE_THREAD:
+            self.child_ns = self.ns
+        elif ns_for_children is not None:
+            self.child_ns = ns_for_children
+        elif self.flags & CLONE_NEWPID:
+            self.child_ns = Namespace()
+        elif self.ns is ROOT:
+            # Perhaps an unshare or setns was left out of the trace: what the child's own calls return will tell.
+            self.child_ns = None
+        else:
+            self.child_ns = self.ns
+        if self.child_ns is not self.ns and self.child_ns is not None and not self.child_ns.tasks:
+            self.child_ns.tasks[1] = child
+        if self.ns is not None and self.ns is not ROOT and self.number:
+            self.ns.tasks[self.number] = child
+
+
+def could_be_nested(call: Call, number: int) -> bool:
+    """A returned number that a new task in strace's own namespace would hardly get: lower than its creator's."""
+    return call.ns is None and number < call.tid

@@ -1,0 +1,34 @@
+"""What the joining step hands to the ordering step: plain tuples, cheap to build and to send to another process.
+
+A record is `(kind, at, time, tid, ...)`; the comment behind each kind names the rest. Numbers that come from a
+return value, a wait or a signal are as the *tracee* sees them; `real` is strace's own number for the same task where
+the log gives it (`--pidns-translation`), else 0.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+Record = tuple[Any, ...]
+
+SEEN = 0  # nothing more: the task did something that has no event of its own
+OPEN = 1  # a clone, clone3, fork or vfork began and did not return on the same line
+CLONED = 2  # child, real, flags, exit_signal, matched
+NOT_CLONED = 3  # it returned an error, or was interrupted
+EXEC = 4  # old_tid, reference into the exec table
+EXIT_BEGIN = 5  # code, group
+EXIT = 6  # raw wait status or None
+REAP = 7  # child, real, raw wait status or None
+CHILD_SIGNAL = 8  # child, real
+SUBREAPER = 9  # on
+PDEATHSIG = 10  # signal
+RENAME = 11  # comm
+NEW_PID_NS = 12
+JOIN_PID_NS = 13  # inode number of the namespace or 0
+ATTACHED = 14  # threads that were attached with it or 0
+DETACHED = 15
+SAME_GROUP = 16  # tgid and tid as the caller sees them (tgkill succeeded)
+NAMED = 17  # tid is the number of the task that had none so far (records with tid 0)
+
+Program = tuple[str, tuple[str, ...], bool]
+"""filename, argv, whether something of argv was left out."""

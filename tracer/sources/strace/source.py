@@ -1,0 +1,71 @@
+"""The strace reader: a log in, batches of events out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tracer.errors import EmptyInput
+from tracer.event import Event
+from tracer.sources.base import UNREADABLE_KEPT, Progress, SourceInfo, SourceStats
+from tracer.sources.open import Input
+from tracer.sources.strace.grammar import find_style
+from tracer.sources.strace.ordering import Orderer
+from tracer.sources.strace.reading import Batch, read
+
+_SHOWN = 200
+
+
+class StraceSource:
+    """A log of `strace`, in one file or stream.
+
+    Lines whose process-related content cannot be read are counted in `stats.unreadable`. Up to 32 MB every line's
+    shape is checked; of larger logs only lines that hold one of the words of a process event are looked at.
+    A last line without a newline was cut off: it counts as unreadable where a number could be cut.
+    """
+
+    def __init__(self, source: Input) -> None:
+        """`source` has to be a log (`looks_like_strace`)."""
+        self._input = source
+        self._style = find_style(source.sample())
+        self.info = SourceInfo("strace", source.path, source.size, self._style.clock)
+        self.stats = SourceStats()
+
+    def batches(self, progress: Progress | None = None) -> Iterator[list[Event]]:
+        """Events in order; see Source."""
+        self.stats = SourceStats()
+        orderer = Orderer()
+        yield from replay(read(self._input, self._style, progress), orderer, self.stats)
+        if self._input.damage:
+            count_unreadable(self.stats, [(self.stats.lines + 1, self._input.damage.encode())])
+        if not self.stats.lines:
+            raise EmptyInput(f"{self._input.path} is empty")
+
+
+def replay(batches: Iterator[Batch], orderer: Orderer, stats: SourceStats) -> Iterator[list[Event]]:
+    """Records to events, counting."""
+    for records, programs, calls, unreadable, lines in batches:
+        stats.lines += lines
+        stats.calls |= calls
+        if unreadable:
+            count_unreadable(stats, unreadable)
+        if programs:
+            orderer.programs.update(programs)
+        orderer.feed(records)
+        events = orderer.take()
+        if events:
+            stats.events += len(events)
+            yield events
+    orderer.finish()
+    events = orderer.take()
+    if events:
+        stats.events += len(events)
+        yield events
+
+
+def count_unreadable(stats: SourceStats, lines: list[tuple[int, bytes]]) -> None:
+    """Add to the count, and keep the first ones."""
+    stats.unreadable += len(lines)
+    room = UNREADABLE_KEPT - len(stats.unreadable_lines)
+    if room > 0:
+        kept = [(at, line[: _SHOWN * 4].decode("utf-8", "backslashreplace")[:_SHOWN]) for at, line in lines[:room]]
+        stats.unreadable_lines.extend(kept)
