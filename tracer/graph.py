@@ -198,6 +198,14 @@ class Process:
         return self.reparentings[0].old if self.reparentings else self.parent
 
     @property
+    def birth_evidence(self) -> Evidence:
+        """Of `birth_parent`; not kept after an adoption, whose own evidence is no better than the birth's was."""
+        if not self.reparentings:
+            return self.evidence
+        first = self.reparentings[0]
+        return Evidence.INFERRED if first.rule == RULE_SEEN else first.evidence
+
+    @property
     def creator_tid(self) -> int:
         """tid of the task that called clone; 0 where unknown."""
         return self.leader.creator_tid

@@ -1,0 +1,129 @@
+"""The command `ctrace`: one file per subcommand, loaded when it is asked for.
+
+To add a subcommand: a file here with a click command of that name, and one line in COMMANDS.
+This is the one place where an error becomes a message and an exit code (docs/reference/cli.md):
+
+0    fine; also when the reader of the output went away (`| head`)
+1    the input could not be used, or the machine lacks something
+2    wrong options or arguments
+3    --verify found a difference
+130  interrupted
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from tracer.errors import CtraceError
+
+COMMANDS = {
+    "replay": "Show the processes of an strace log or a recording.",
+}
+"""Subcommand -> its line in `ctrace --help`; its code is tracer.cli.<name>.<name>."""
+
+EXIT_DIFFERENT = 3
+EXIT_INTERRUPTED = 130
+
+_EPILOG = """\b
+Examples:
+  ctrace replay strace.log                         who is whose child, and how that came to be
+  ctrace replay strace.log --view lineage          who created whom
+  ctrace replay strace.log --format json -o g.json
+
+\b
+Exit codes: 0 fine; 1 the input could not be used; 2 wrong usage; 3 --verify found a difference.
+
+\b
+The strace command that leaves nothing out:
+  strace -f -tt -e trace=process,prctl -o strace.log COMMAND
+"""
+
+
+class LazyGroup(click.Group):
+    """Imports a subcommand only when it runs, so that `ctrace --help` is quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of COMMANDS."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, imported now."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"tracer.cli.{cmd_name}"), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list in --help, without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from tracer import __version__
+
+        click.echo(f"ctrace {__version__}")
+        ctx.exit()
+
+
+@click.group(cls=LazyGroup, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Version.")
+def cli() -> None:
+    """How did this process get where it is in the tree, and what happens when something above it dies?"""
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the command line and return its exit code; never raises but for bugs."""
+    try:
+        code = _run(args)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has seen enough. Python flushes stdout once more at exit: give it somewhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    return code
+
+
+def _run(args: list[str] | None) -> int:
+    try:
+        result: Any = cli.main(args, prog_name="ctrace", standalone_mode=False)
+    except click.ClickException as error:
+        return _usage_error(error)
+    except CtraceError as error:
+        return show_error(error)
+    except (click.Abort, KeyboardInterrupt):
+        return EXIT_INTERRUPTED
+    return result if isinstance(result, int) else 0
+
+
+def _usage_error(error: click.ClickException) -> int:
+    from tracer.clean import clean
+
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        click.echo(error.ctx.get_help() if error.ctx else "")
+        return 0
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        click.echo(error.ctx.get_usage(), err=True)
+        click.echo(f"Try '{error.ctx.command_path} --help' for help.", err=True)
+    click.echo(f"ctrace: {clean(error.format_message())}", err=True)
+    return error.exit_code
+
+
+def show_error(error: CtraceError) -> int:
+    """Say it on stderr, what came from the input cleaned; the exit code."""
+    from tracer.clean import clean
+
+    click.echo(f"ctrace: {_clean_lines(error.message, clean)}", err=True)
+    if error.hint:
+        click.echo(_clean_lines(error.hint, clean), err=True)
+    return error.exit_code
+
+
+def _clean_lines(text: str, clean: Any) -> str:
+    return "\n".join(clean(line) for line in text.split("\n"))

@@ -1,0 +1,202 @@
+"""`ctrace replay`: from a trace to the tree that the kernel had."""
+
+from __future__ import annotations
+
+import gc
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+from tracer.cli.options import Filters, filter_options, output_options
+
+if TYPE_CHECKING:
+    from tracer.graph import Process, ProcessGraph
+    from tracer.runtime.roles import Roles
+    from tracer.sources.base import Source
+
+_EPILOG = """\b
+Examples:
+  ctrace replay strace.log
+  ctrace replay strace-output/                     a folder of `strace -ff -o` files
+  ctrace replay strace.log --at 120                the tree right after line 120
+  ctrace replay strace.log --subtree 1224703       one process and all below it
+  ctrace replay strace.log --role 'runc-*' --format timeline
+  ctrace replay strace.log --verify pstree.txt     compare with `pstree -p` or `ps -eo pid,ppid,comm`
+  zcat strace.log.gz | ctrace replay - --format json | jq .stats
+
+\b
+An edge that nothing is said about was observed. Others are derived (the kernel's rule applied to what was observed),
+inferred (a fact is missing from the trace), assumed (it lies outside the trace) or unknown.
+
+\b
+Exit codes: 0 fine; 1 the input could not be used; 2 wrong usage; 3 --verify found a difference.
+"""
+
+
+@dataclass(slots=True)
+class _Layout:
+    """How text outputs are laid out."""
+
+    width: int | None
+    ascii_only: bool
+    threads: bool
+    reasons: bool
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["tree", "timeline", "json", "jsonl", "dot"]),
+    default="tree",
+    show_default=True,
+    help="json is ctrace.graph/1; jsonl the same, a process a line.",
+)
+@click.option(
+    "--view",
+    type=click.Choice(["now", "lineage"]),
+    help="now: who is whose child (default while anything lives); lineage: who created whom, the dead included.",
+)
+@click.option("--at", metavar="LINE|TIME", help="As it was after this line (120) or at this time (05:17:35.5).")
+@filter_options
+@output_options
+@click.option("--unreadable", is_flag=True, help="List the lines that could not be read, instead.")
+@click.option("--verify", metavar="FILE", help="Compare with the text of `pstree -p` or `ps` in FILE, instead.")
+def replay(
+    files: tuple[str, ...],
+    form: str,
+    view: str | None,
+    at: str | None,
+    output: str | None,
+    width: int | None,
+    ascii_only: bool,
+    threads: bool,
+    reasons: bool,
+    unreadable: bool,
+    verify: str | None,
+    **filters: Any,
+) -> int:
+    """Read a trace and show who is whose child, how it got there, and how that is known.
+
+    FILE is an strace log (any options; a `-ff` folder, glob or one of its files), a recording, or '-' for stdin;
+    gzip and zstd are unpacked. The kind is found out, never asked for.
+    """
+    from tracer.cli.output import open_output
+
+    # Nothing here makes garbage in cycles, and collecting over a million processes costs more than reading them.
+    gc.disable()
+    expected = _read_expected(verify) if verify is not None else None
+    graph, source = _reconstruct(list(files), at)
+    layout = _Layout(width, ascii_only, threads, reasons)
+    with open_output(output) as out:
+        if unreadable:
+            _write_unreadable(out, source, layout)
+        elif expected is not None:
+            return _write_comparison(out, graph, expected, source, layout)
+        else:
+            _write(out, form, view, graph, source, Filters(**filters), layout)
+    return 0
+
+
+def _reconstruct(files: list[str], at: str | None) -> tuple[ProcessGraph, Source]:
+    from tracer.cli.progress import ReadingProgress
+    from tracer.moments import check_clock, parse_moment
+    from tracer.reconstruct import reconstruct
+    from tracer.sources.detect import open_source
+
+    moment = None if at is None else parse_moment(at)
+    source = open_source(files)
+    with ReadingProgress(source.info.size) as progress:
+        graph = reconstruct(source, at=moment, progress=progress)
+    if moment is not None and at is not None:
+        check_clock(moment, at, source.info)
+    return graph, source
+
+
+def _write(
+    out: TextIO,
+    form: str,
+    view: str | None,
+    graph: ProcessGraph,
+    source: Source,
+    filters: Filters,
+    layout: _Layout,
+) -> None:
+    from tracer.filters import select
+    from tracer.runtime.roles import Roles
+
+    roles = Roles(graph)
+    keep = select(graph, filters.predicates(graph, roles, view or "now"))
+    chosen = graph.processes if keep is None else keep
+    if form == "tree":
+        _write_tree(out, view, graph, source, keep, roles, layout)
+    elif form == "timeline":
+        from tracer.render.timeline import timeline_lines
+
+        painter = _painter(out, layout)
+        clock = source.info.clock
+        painter.paint(timeline_lines(chosen, roles, clock=clock, width=painter.width, reasons=layout.reasons))
+    elif form == "dot":
+        from tracer.render.dot import write_dot
+
+        write_dot(out, chosen, roles)
+    else:
+        from tracer.render.json import document_head, write_json, write_jsonl
+
+        write = write_json if form == "json" else write_jsonl
+        write(out, document_head(graph, source.info, source.stats), chosen, roles)
+
+
+def _write_tree(
+    out: TextIO,
+    view: str | None,
+    graph: ProcessGraph,
+    source: Source,
+    keep: list[Process] | None,
+    roles: Roles,
+    layout: _Layout,
+) -> None:
+    from tracer.render.header import header_line, nothing_alive
+    from tracer.render.lines import Line
+    from tracer.render.tree import tree_lines
+    from tracer.view import build_view
+
+    painter = _painter(out, layout)
+    painter.paint([header_line(source.info, source.stats, graph.stats), Line([])])
+    if view is None:
+        view = "now" if next(graph.live(), None) is not None else "lineage"
+        if view == "lineage" and graph.processes:
+            painter.paint([nothing_alive(), Line([])])
+    drawing = build_view(graph, view, keep=keep, roles=roles)
+    painter.paint(tree_lines(drawing, width=painter.width, threads=layout.threads, reasons=layout.reasons))
+
+
+def _painter(out: TextIO, layout: _Layout) -> Any:
+    from tracer.render.lines import Painter
+
+    return Painter(out, width=layout.width, ascii_only=layout.ascii_only or None)
+
+
+def _write_unreadable(out: TextIO, source: Source, layout: _Layout) -> None:
+    from tracer.render.header import unreadable_lines
+
+    _painter(out, layout).paint(unreadable_lines(source.stats))
+
+
+def _read_expected(path: str) -> Any:
+    from tracer.verify import read_processes
+
+    return read_processes(path)
+
+
+def _write_comparison(out: TextIO, graph: ProcessGraph, expected: Any, source: Source, layout: _Layout) -> int:
+    from tracer.cli import EXIT_DIFFERENT
+    from tracer.render.comparison import comparison_lines
+    from tracer.verify import compare
+
+    comparison = compare(graph, expected)
+    painter = _painter(out, layout)
+    painter.paint(comparison_lines(comparison, source.info.path))
+    return EXIT_DIFFERENT if comparison.differs else 0

@@ -1,0 +1,49 @@
+"""What stands above a tree: the input in numbers, and what to do about lines that could not be read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tracer.render.lines import Line, Span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tracer.graph import GraphStats
+    from tracer.sources.base import SourceInfo, SourceStats
+
+
+def header_line(info: SourceInfo, source: SourceStats, graph: GraphStats) -> Line:
+    """`strace.logs   621 lines · 89 processes · 16 inferred · 0 unreadable`."""
+    counts = [
+        Span(_count(source.lines, "line" if info.kind == "strace" else "record"), "dim"),
+        Span(_count(graph.processes, "process"), "dim"),
+        Span(f"{graph.inferred:,} inferred", "inferred" if graph.inferred else "dim"),
+        Span(f"{source.unreadable:,} unreadable", "bad" if source.unreadable else "dim"),
+    ]
+    if source.lost:
+        counts.append(Span(f"{source.lost:,} lost", "bad"))
+    left = [Span(info.path if info.path != "-" else "stdin", "name"), Span("   ")]
+    for i, count in enumerate(counts):
+        left += [Span(" · ", "dim"), count] if i else [count]
+    return Line(left)
+
+
+def nothing_alive() -> Line:
+    """Said where `now` would be empty and `lineage` is shown instead."""
+    return Line([Span("Everything had ended; this is who created whom.", "dim")])
+
+
+def unreadable_lines(stats: SourceStats) -> Iterator[Line]:
+    """The lines that could not be read, with their numbers, as far as they were kept."""
+    yield Line([Span(f"{_count(stats.unreadable, 'unreadable line')} of {stats.lines:,}", "name")])
+    digits = len(str(stats.unreadable_lines[-1][0])) if stats.unreadable_lines else 0
+    for number, text in stats.unreadable_lines:
+        yield Line([Span(f"{number:>{digits}}  ", "dim"), Span(text)])
+    left_out = stats.unreadable - len(stats.unreadable_lines)
+    if left_out > 0:
+        yield Line([Span(f"… and {left_out:,} more", "dim")])
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 'es' if noun.endswith('ss') else 's'}"

@@ -1,0 +1,128 @@
+"""The graph as JSON, by the contract `ctrace.graph/1` (docs/reference/json.md, graph.schema.json).
+
+Written process by process, one a line: a million of them need no memory. Pure ASCII, whatever the names hold.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, TextIO
+
+from tracer.clean import clean_surrogates
+from tracer.graph import DEAD, Process, ProcessGraph, Reparenting
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tracer.identity import WaitStatus
+    from tracer.runtime.roles import Roles
+    from tracer.sources.base import SourceInfo, SourceStats
+
+SCHEMA = "ctrace.graph/1"
+
+_encode = json.JSONEncoder(separators=(", ", ": "), check_circular=False).encode
+
+
+def write_json(out: TextIO, head: dict[str, Any], processes: Iterable[Process], roles: Roles) -> None:
+    """One document. `head` comes from document_head()."""
+    for text in json_text(head, processes, roles):
+        out.write(text)
+
+
+def json_text(head: dict[str, Any], processes: Iterable[Process], roles: Roles) -> Iterator[str]:
+    """The document in pieces."""
+    yield "{\n"
+    for key, value in head.items():
+        yield f"{_encode(key)}: {_encode(value)},\n"
+    yield '"processes": ['
+    separator = "\n"
+    for process in processes:
+        yield separator + _encode(process_object(process, roles))
+        separator = ",\n"
+    yield "\n]}\n"
+
+
+def write_jsonl(out: TextIO, head: dict[str, Any], processes: Iterable[Process], roles: Roles) -> None:
+    """The same, one object a line: first the document without its processes, then each process."""
+    out.write(_encode(head) + "\n")
+    for process in processes:
+        out.write(_encode(process_object(process, roles)) + "\n")
+
+
+def document_head(graph: ProcessGraph, info: SourceInfo, stats: SourceStats) -> dict[str, Any]:
+    """Everything in the document but the processes."""
+    return {
+        "schema": SCHEMA,
+        "source": {"kind": info.kind, "path": clean_surrogates(info.path), "clock": info.clock},
+        "stats": {
+            "lines": stats.lines,
+            "events": stats.events,
+            "unreadable": stats.unreadable,
+            "lost": stats.lost,
+            "processes": graph.stats.processes,
+            "inferred": graph.stats.inferred,
+        },
+    }
+
+
+def process_object(process: Process, roles: Roles) -> dict[str, Any]:
+    """One element of `processes`."""
+    program = process.program
+    parent = process.parent
+    birth_parent = process.birth_parent
+    return {
+        "uid": str(process.uid),
+        "pid": process.tgid,
+        "comm": clean_surrogates(process.comm),
+        "exe": "" if program is None else clean_surrogates(program.exe),
+        "argv": [] if program is None else [clean_surrogates(arg) for arg in program.argv],
+        "argv_cut": program is not None and program.argv_cut,
+        "state": process.state,
+        "parent": None if parent is None else parent.tgid,
+        "parent_uid": None if parent is None or parent.outside else str(parent.uid),
+        "birth_parent": None if birth_parent is None else birth_parent.tgid,
+        "birth_evidence": process.birth_evidence.value,
+        "creator": process.creator_tid or None,
+        "creator_uid": None if process.creator is None else str(process.creator.uid),
+        "evidence": process.evidence.value,
+        "reason": clean_surrogates(process.reason),
+        "subreaper": bool(process.subreaper),
+        "subreaper_known": process.subreaper is not None,
+        "threads": _threads(process),
+        "ns_pids": list(process.ns_pids),
+        "exit": _exit(process.exit),
+        "role": roles.role(process),
+        "born": {"line": process.born_at, "time": process.born_time},
+        "exited": _moment(process.exited_at, process.exited_time),
+        "reaped": _moment(process.reaped_at, None),
+        "reparentings": [_reparenting(change) for change in process.reparentings or ()],
+    }
+
+
+def _threads(process: Process) -> list[int]:
+    if process.state == DEAD:
+        return []
+    return [process.tgid, *(tid for tid in process.threads if tid != process.tgid)]
+
+
+def _exit(status: WaitStatus | None) -> dict[str, Any] | None:
+    if status is None:
+        return None
+    return {"code": status.code} if status.signal is None else {"signal": status.signal, "core": status.core}
+
+
+def _moment(at: int | None, time: int | None) -> dict[str, int | None] | None:
+    return None if at is None else {"line": at, "time": time}
+
+
+def _reparenting(change: Reparenting) -> dict[str, Any]:
+    return {
+        "line": change.at,
+        "time": change.time,
+        "from": change.old.tgid,
+        "to": None if change.new is None else change.new.tgid,
+        "rule": change.rule,
+        "cause": clean_surrogates(change.cause),
+        "evidence": change.evidence.value,
+        "reason": clean_surrogates(change.reason),
+    }

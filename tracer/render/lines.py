@@ -1,0 +1,204 @@
+"""Lines of styled text, and the painter that writes them: colours, alignment, cutting, ASCII, cleaning.
+
+Rich decides what the terminal can do and how a style looks; the lines themselves are joined here, because rich's
+layout costs some 50 µs a line and a tree can have 100,000.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple, TextIO
+
+from tracer.clean import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from rich.text import Text
+
+STYLES = {
+    "": "",
+    "dim": "dim",
+    "name": "bold",
+    "pid": "dim",
+    "guide": "dim",
+    "context": "dim",
+    "container": "bold green",
+    "shim": "bold cyan",
+    "pause": "cyan",
+    "helper": "blue",
+    "daemon": "bold magenta",
+    "mark": "cyan",
+    "zombie": "bold red",
+    "bad": "red",
+    "good": "green",
+    "observed": "dim",
+    "derived": "dim",
+    "inferred": "italic yellow",
+    "assumed": "italic yellow dim",
+    "unknown": "bold red",
+}
+"""Every style that a span may name, in rich's words."""
+
+DEFAULT_WIDTH = 100
+"""For the placing of notes where there is no terminal to ask."""
+
+_TO_ASCII = str.maketrans(
+    {"│": "|", "├": "|", "└": "`", "─": "-", "↻": "~", "→": "->", "←": "<-", "·": ";", "×": "x", "…": "...", "≠": "!="}
+)
+
+
+class Span(NamedTuple):
+    """Text in one style (a key of STYLES). The painter cleans it: raw names are fine."""
+
+    text: str
+    style: str = ""
+
+
+@dataclass(slots=True)
+class Line:
+    """What is said, and at the right of it, from `column` on or later, what is to be noted."""
+
+    left: list[Span]
+    right: list[Span] = field(default_factory=list)
+    column: int = 0
+
+
+def width_of(text: str) -> int:
+    """Terminal cells."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def layout(line: Line, limit: int | None, safe: Callable[[str], str] = clean) -> list[Span]:
+    """The spans of a line, made safe by `safe`, placed, and cut to `limit` cells (None: not cut).
+
+    Notes at the right stay whole while the left keeps a third of the room; else they follow it and are cut with it.
+    """
+    left = [Span(safe(text), style) for text, style in line.left if text]
+    right = [Span(safe(text), style) for text, style in line.right if text]
+    column = line.column
+    if limit is not None:
+        noted = _cells(right)
+        if right and limit - noted - 2 < limit // 3:
+            left, right, noted = [*left, Span("  "), *right], [], 0
+        left = _cut_spans(left, limit - noted - 2 if right else limit, safe)
+        column = min(column, limit - noted)
+    if right:
+        left.append(Span(" " * max(column - _cells(left), 2)))
+    return left + right
+
+
+def _cells(spans: list[Span]) -> int:
+    return sum([width_of(span.text) for span in spans])
+
+
+def _cut_spans(spans: list[Span], room: int, safe: Callable[[str], str]) -> list[Span]:
+    if _cells(spans) <= room:
+        return spans
+    ellipsis = safe("…")
+    room = max(room - width_of(ellipsis), 0)
+    kept: list[Span] = []
+    for text, style in spans:
+        cells = width_of(text)
+        if cells > room:
+            return [*kept, Span(_cut(text, room) + ellipsis, style)]
+        kept.append(Span(text, style))
+        room -= cells
+    return kept
+
+
+def _cut(text: str, cells: int) -> str:
+    if text.isascii():
+        return text[:cells]
+    from rich.cells import set_cell_size
+
+    return set_cell_size(text, cells)
+
+
+class Painter:
+    """Writes lines to a file or terminal.
+
+    width   None: as wide as the terminal; without a terminal nothing is cut
+    """
+
+    def __init__(self, out: TextIO, *, width: int | None = None, ascii_only: bool | None = None) -> None:
+        self._out = out
+        terminal = out.isatty()
+        color_system: str | None = None
+        if terminal or os.environ.get("FORCE_COLOR"):
+            from rich.console import Console
+
+            console = Console(file=out, width=width)
+            color_system = console.color_system
+            width = console.width if terminal else width
+        self.limit = width
+        """Cells that a line may have; None: any number."""
+        self.width = width or DEFAULT_WIDTH
+        """Cells to lay things out in."""
+        self.ascii_only = needs_ascii(out) if ascii_only is None else ascii_only
+        self._codes = _codes(color_system) if color_system and not os.environ.get("NO_COLOR") else None
+
+    def text(self, text: str) -> str:
+        """The text as it may be printed here."""
+        text = clean(text)
+        if self.ascii_only and not text.isascii():
+            text = text.translate(_TO_ASCII).encode("ascii", "backslashreplace").decode("ascii")
+        return text
+
+    def paint(self, lines: Iterable[Line]) -> None:
+        """Write them one by one."""
+        write = self._out.write
+        for line in lines:
+            write(self.render(line))
+            write("\n")
+
+    def render(self, line: Line) -> str:
+        """One line as text, without its end."""
+        return self._styled(layout(line, self.limit, self.text))
+
+    def _styled(self, spans: list[Span]) -> str:
+        codes = self._codes
+        if codes is None:
+            return "".join([span.text for span in spans]).rstrip()
+        return "".join([f"{codes[style][0]}{text}{codes[style][1]}" for text, style in spans])
+
+
+def needs_ascii(out: TextIO) -> bool:
+    """Whether box drawing would not be shown: another encoding than UTF-8, LC_ALL=C, or a dumb terminal."""
+    encoding = (getattr(out, "encoding", None) or "utf-8").lower().replace("-", "")
+    if encoding not in {"utf8", "utf8sig"} or os.environ.get("LC_ALL") in {"C", "POSIX"}:
+        return True
+    return out.isatty() and os.environ.get("TERM") == "dumb"
+
+
+def as_text(line: Line, *, width: int = DEFAULT_WIDTH) -> Text:
+    """The line as a rich Text, for live displays and exported pictures."""
+    from rich.text import Text
+
+    text = Text(no_wrap=True, overflow="ellipsis")
+    for span in layout(line, width):
+        text.append(span.text, STYLES[span.style] or None)
+    return text
+
+
+def _codes(color_system: str) -> dict[str, tuple[str, str]]:
+    """The escape sequences before and after text of each style."""
+    from rich.color import ColorSystem as RichSystem
+    from rich.style import Style
+
+    system = {
+        "standard": RichSystem.STANDARD,
+        "256": RichSystem.EIGHT_BIT,
+        "truecolor": RichSystem.TRUECOLOR,
+        "windows": RichSystem.WINDOWS,
+    }[color_system]
+    codes = {}
+    for name, definition in STYLES.items():
+        before, _, after = Style.parse(definition).render("\0", color_system=system).partition("\0")
+        codes[name] = (before, after)
+    return codes

@@ -1,0 +1,125 @@
+"""How a process, its parents and its end are put into words: the same in every text output."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tracer.graph import (
+    DEAD,
+    RULE_CHILD_REAPER,
+    RULE_SEEN,
+    RULE_SUBREAPER,
+    RULE_THREAD,
+    ZOMBIE,
+    Process,
+    Reparenting,
+)
+from tracer.render.lines import Span
+from tracer.runtime import roles as r
+
+if TYPE_CHECKING:
+    from tracer.identity import Evidence
+    from tracer.runtime.roles import Roles
+
+_ROLE_STYLES = {
+    r.CONTAINER: "container",
+    r.SHIM: "shim",
+    r.PAUSE: "pause",
+    r.CONTAINERD: "daemon",
+    "dockerd": "daemon",
+    "crio": "daemon",
+    "kubelet": "daemon",
+    "conmon": "shim",
+}
+
+
+def title(process: Process, roles: Roles, at: int | None = None) -> str:
+    """`runc create (1224714)`: what it was at `at`, and its pid. Raw."""
+    return f"{roles.label(process, at)} ({process.tgid})"
+
+
+def name_style(process: Process, roles: Roles) -> str:
+    """The style for the name, by role."""
+    role = roles.role(process)
+    if r.is_helper(role):
+        return "helper"
+    return _ROLE_STYLES.get(role or "", "name")
+
+
+def marks(process: Process, roles: Roles) -> list[str]:
+    """What is to be said beside the name: the role where the name does not tell, and whether it is a subreaper."""
+    said = []
+    role = roles.role(process)
+    if role is not None and role not in roles.label(process).replace(" ", "-"):
+        said.append(role)
+    if process.subreaper:
+        said.append("subreaper")
+    return said
+
+
+def end(process: Process) -> str:
+    """`exited with 0`, `killed by SIGKILL`; '' while it runs."""
+    status = process.exit
+    if status is not None:
+        return str(status)
+    return "" if process.state not in {DEAD, ZOMBIE} else "ended, status not in the trace"
+
+
+def state_notes(process: Process) -> list[Span]:
+    """What is unusual about its state, or how it ended."""
+    if process.outside:
+        return [Span("outside the trace", "dim")]
+    if process.state == ZOMBIE:
+        return [Span("zombie", "zombie"), Span(f": {end(process)}, not reaped yet", "dim")]
+    if process.state == DEAD:
+        return [Span(end(process), "bad" if process.status else "dim")]
+    notes = []
+    if len(process.threads) > 1:
+        notes.append(Span(f"{len(process.threads):,} threads", "dim"))
+    said = []
+    if process.leader is not None and process.leader.exiting and len(process.threads) > 1:
+        said.append("its leader ended, other threads live on")
+    if not process.leader_known:
+        said.append("perhaps a thread of an unseen process")
+    for text in said:
+        notes += [Span(", " if notes else ""), Span(text, "dim")]
+    return notes
+
+
+def evidence(kind: Evidence, reason: str = "") -> list[Span]:
+    """The word for how an edge is known, and why it is not known better."""
+    said = [Span(kind.value, kind.value)]
+    return [*said, Span(f": {reason}", "dim")] if reason else said
+
+
+def adopted_from(change: Reparenting, roles: Roles) -> str:
+    """`runc create (1224714), which exited`. Raw."""
+    old = change.old
+    if change.cause == f"exit of {old.tgid}":
+        return f"{title(old, roles, change.at)}, which exited"
+    return title(old, roles, change.at) + (f" ({change.cause})" if change.cause else "")
+
+
+def adopted_by(change: Reparenting, roles: Roles, *, near: bool) -> str:
+    """`nearest subreaper, the shim`: who took it, and as what. `near`: the new parent is drawn right above. Raw."""
+    new = change.new
+    if new is None:
+        return "nobody knows whom"
+    role = roles.role(new)
+    name = f"the {role}" if near and role is not None and change.rule != RULE_CHILD_REAPER else title(new, roles)
+    if change.rule == RULE_SUBREAPER:
+        return f"nearest subreaper, {name}"
+    if change.rule == RULE_CHILD_REAPER:
+        if new.ns.level:
+            return f"{name}, init of its pid namespace"
+        return "init" if new.tgid == 1 else name
+    if change.rule == RULE_THREAD:
+        return f"another thread of {name}"
+    return f"{name}, as the kernel told" if change.rule == RULE_SEEN else name
+
+
+def adoption(change: Reparenting, roles: Roles, *, near: bool) -> str:
+    """One change of parents as a sentence. Raw."""
+    to_init = change.rule == RULE_CHILD_REAPER and change.new is not None and not change.new.ns.level
+    above = ": no living subreaper above" if to_init else ""
+    return f"from {adopted_from(change, roles)}{above} → {adopted_by(change, roles, near=near)}"

@@ -1,0 +1,219 @@
+"""What a process is for, in a container runtime's terms.
+
+Roles come from the program that a process runs at the time (a pause process was `runc init` before), from what it ran
+earlier, and from who its parent was. strace cuts arguments, so the first ones must do.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tracer.graph import Process, ProcessGraph, Program
+
+CONTAINERD = "containerd"
+SHIM_START = "shim-start"
+SHIM_DELETE = "shim-delete"
+SHIM = "shim"
+RUNC = "runc"
+RUNC_INIT = "runc-init"
+PAUSE = "pause"
+CONTAINER = "container"
+CNI = "cni"
+
+HELPERS = frozenset({SHIM_START, SHIM_DELETE, CNI})
+"""With the runc stages (`is_helper`): short-lived, of interest only as a step on the way."""
+
+_COMM_MAX = 15
+"""TASK_COMM_LEN - 1 (include/linux/sched.h)."""
+
+_BY_NAME = {
+    "containerd": CONTAINERD,
+    "dockerd": "dockerd",
+    "docker-proxy": "docker-proxy",
+    "conmon": "conmon",
+    "crio": "crio",
+    "kubelet": "kubelet",
+    "systemd": "systemd",
+    "podman": "podman",
+    "catatonit": "catatonit",
+    "init": "init",
+}
+_RUNTIMES = frozenset({"runc", "crun", "runsc", "youki", "kata-runtime"})
+_RUNC_COMMANDS = frozenset(
+    {"checkpoint", "create", "delete", "events", "exec", "features", "init", "kill", "list", "pause", "ps"}
+    | {"restore", "resume", "run", "spec", "start", "state", "update"}
+)
+_CNI_DIRS = ("/cni/bin/", "/lib/cni/", "/libexec/cni/")
+_SHIM_FLAGS_WITH_VALUE = frozenset(
+    {"-namespace", "-address", "-id", "-bundle", "-publish-binary", "-socket", "-containerd-binary"}
+)
+_RUNC_FLAGS_WITH_VALUE = frozenset({"--log", "--log-format", "--root", "--criu", "--rootless", "--cgroup-manager"})
+
+
+class Name(NamedTuple):
+    """What a process was at some moment."""
+
+    comm: str
+    program: Program | None
+    own: bool
+    """The program was exec'd by this process, or was there when the trace began; not just inherited at fork."""
+
+
+def name_at(process: Process, at: int | None = None) -> Name:
+    """What the process was at `at` (a place in the trace); now, or at its end, when None."""
+    own = True
+    while True:
+        exec_at = process.exec_at
+        if exec_at is None or at is None or exec_at <= at:
+            # Without an exec of its own it runs what it was born with; older than the trace, that is its own.
+            return Name(process.comm, process.program, own and (exec_at is not None or process.creator is None))
+        for earlier in reversed(process.past or ()):
+            if earlier.at <= at:
+                return Name(earlier.comm, earlier.program, own)
+        if process.creator is None:
+            return Name("", None, own)
+        own, at, process = False, min(at, process.born_at), process.creator
+
+
+class Roles:
+    """The roles and names of one graph's processes."""
+
+    def __init__(self, graph: ProcessGraph) -> None:
+        self._started_shim = {p.creator for p in graph.processes if p.creator is not None and _is_shim_start(p)}
+
+    def role(self, process: Process, at: int | None = None) -> str | None:
+        """The role at `at` (now, or at its end, when None): a constant above, `runc-<command>`, or None."""
+        name = name_at(process, at)
+        known = _role_of_name(name)
+        if known is not None:
+            return known
+        if name.own and (_child_of_shim(process) or _was_runc_init(process, at)):
+            return PAUSE if _is_pause(name) else CONTAINER
+        if name.program is None and not name.comm and process in self._started_shim:
+            return CONTAINERD  # older than the trace and nameless, but only containerd runs `shim start`
+        return None
+
+    def label(self, process: Process, at: int | None = None) -> str:
+        """What people call it: `shim start`, `runc create`, else the program's name. Raw: clean it. Never empty."""
+        role = self.role(process, at)
+        if role in {SHIM_START, SHIM_DELETE} or (role is not None and role.startswith("runc-")):
+            return role.replace("-", " ", 1)
+        if process.outside and not process.comm:
+            return "init"
+        return display_name(name_at(process, at)) or role or "?"
+
+
+def is_helper(role_name: str | None) -> bool:
+    """Short-lived, and of interest only as a step on the way: cni, `shim start`, the runc stages."""
+    return role_name is not None and (role_name in HELPERS or role_name.startswith("runc"))
+
+
+def display_name(name: Name) -> str:
+    """The program's whole file name where comm is just that, cut to 15 bytes by the kernel; else comm."""
+    if name.program is None:
+        return name.comm
+    base = _base(name.program.exe)
+    if not name.comm:
+        return base
+    cut = base.encode("utf-8", "surrogateescape")[:_COMM_MAX]
+    return base if name.comm.encode("utf-8", "surrogateescape") == cut else name.comm
+
+
+def _base(path: str) -> str:
+    return path.rstrip("/").rpartition("/")[2]
+
+
+def _argv0(program: Program) -> str:
+    return program.argv[0] if program.argv else ""
+
+
+def _role_of_name(name: Name) -> str | None:
+    """What program and arguments alone say."""
+    program = name.program
+    if name.comm.startswith("runc:["):
+        return RUNC_INIT
+    if program is None:
+        return _role_of_comm(name.comm)
+    base = _base(program.exe)
+    if any(part in program.exe for part in _CNI_DIRS):
+        return CNI
+    if base.startswith("containerd-shim"):
+        command = _command(program.argv, _SHIM_FLAGS_WITH_VALUE)
+        if command in {"start", "delete"}:
+            return f"shim-{command}"
+        return SHIM if name.own else None
+    if base in _RUNTIMES or (program.exe.startswith("/proc/self/") and _base(_argv0(program)) in _RUNTIMES):
+        return _runc_role(program)
+    return _BY_NAME.get(base) if name.own else None
+
+
+def _role_of_comm(comm: str) -> str | None:
+    """For processes older than the trace, whose program it does not name."""
+    if comm.startswith("containerd-shim"):
+        return SHIM
+    return RUNC if comm in _RUNTIMES else _BY_NAME.get(comm)
+
+
+def _runc_role(program: Program) -> str:
+    command = _command(program.argv, _RUNC_FLAGS_WITH_VALUE)
+    return f"{RUNC}-{command}" if command in _RUNC_COMMANDS else RUNC
+
+
+def _command(argv: tuple[str, ...], with_value: frozenset[str]) -> str | None:
+    """The first argument that is neither an option nor an option's value."""
+    skip = False
+    for arg in argv[1:]:
+        if skip:
+            skip = False
+        elif arg.startswith("-"):
+            skip = arg in with_value
+        else:
+            return arg
+    return None
+
+
+def _is_pause(name: Name) -> bool:
+    program = name.program
+    if program is None:
+        return name.comm == "pause"
+    return _base(program.exe) == "pause" or _base(_argv0(program)) == "pause"
+
+
+def _parents(process: Process) -> Iterator[Process]:
+    """Everyone whose child it was, the latest first."""
+    if process.parent is not None:
+        yield process.parent
+    for change in reversed(process.reparentings or ()):
+        yield change.old
+
+
+def _child_of_shim(process: Process) -> bool:
+    return any(_is_shim(parent) for parent in _parents(process))
+
+
+def _is_shim(process: Process) -> bool:
+    name = name_at(process)
+    return _role_of_name(name) == SHIM
+
+
+def _was_runc_init(process: Process, at: int | None) -> bool:
+    """Whether it is what a runc init stage became: the stage was the program before its first exec, or one since."""
+    if process.exec_at is None or process.creator is None:
+        return False
+    first_exec = process.past[0].at if process.past else process.exec_at
+    if at is not None and first_exec > at:
+        return False
+    if _role_of_name(name_at(process.creator, process.born_at)) == RUNC_INIT:
+        return True
+    return any(
+        _role_of_name(Name(earlier.comm, earlier.program, own=True)) == RUNC_INIT
+        for earlier in process.past or ()
+        if at is None or earlier.at <= at
+    )
+
+
+def _is_shim_start(process: Process) -> bool:
+    return _role_of_name(name_at(process)) == SHIM_START

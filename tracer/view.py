@@ -1,0 +1,167 @@
+"""What to show of a graph: which processes, under whom, and what is folded into a count.
+
+`now`      who is whose child at the end of the trace (or at the asked moment): running processes and zombies;
+           finished ones are counted at the nearest process above them that is still there.
+`lineage`  who created whom: everything that the trace has, the dead included.
+
+Everything here is linear in the number of processes and without recursion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from tracer.graph import DEAD, Process, ProcessGraph
+from tracer.runtime.roles import CNI, Roles
+
+NOW = "now"
+LINEAGE = "lineage"
+
+Above = Callable[[Process], Process | None]
+"""Under whom a view draws a process; None for a root."""
+
+
+class Placed(NamedTuple):
+    """A process and its place in the drawing."""
+
+    process: Process
+    depth: int
+    """0 for a root."""
+    last: bool
+    """No sibling is drawn after it."""
+
+
+@dataclass(slots=True)
+class Finished:
+    """Dead processes that are shown as a count only."""
+
+    kinds: dict[str, int] = field(default_factory=dict)
+    """How many direct children of each kind: `cni loopback`, `shim start`; raw names."""
+    below: int = 0
+    """Those whose own parent had ended before they did or was dead too: further down."""
+
+    @property
+    def count(self) -> int:
+        """All of them."""
+        return sum(self.kinds.values()) + self.below
+
+
+@dataclass(slots=True)
+class View:
+    """A forest to draw."""
+
+    name: str
+    graph: ProcessGraph
+    roles: Roles
+    roots: list[Process]
+    children: dict[Process, list[Process]]
+    finished: dict[Process | None, Finished]
+    """By the process they are counted at; None: those with nobody known above them."""
+    context: Collection[Process]
+    """Drawn only because something below them was asked for."""
+
+    def walk(self) -> Iterator[Placed]:
+        """Every process to draw, parents first."""
+        stack = [Placed(root, 0, root is self.roots[-1]) for root in reversed(self.roots)]
+        while stack:
+            placed = stack.pop()
+            yield placed
+            below = self.children.get(placed.process)
+            if below:
+                youngest = below[-1]
+                stack.extend(Placed(child, placed.depth + 1, child is youngest) for child in reversed(below))
+
+
+def parent_now(process: Process) -> Process | None:
+    """Under whom `now` draws a process."""
+    return process.parent
+
+
+def creator_or_parent(process: Process) -> Process | None:
+    """Under whom `lineage` draws a process: its creator, or the first parent where only that is known."""
+    return process.creator if process.creator is not None else process.birth_parent
+
+
+ABOVE: dict[str, Above] = {NOW: parent_now, LINEAGE: creator_or_parent}
+
+
+def build_view(
+    graph: ProcessGraph, name: str, *, keep: Collection[Process] | None = None, roles: Roles | None = None
+) -> View:
+    """The view called `name` (a key of ABOVE). With `keep`: only these processes, and those above them as context."""
+    above = ABOVE[name]
+    roles = roles or Roles(graph)
+    if keep is not None:
+        keep = set(keep)
+    chosen = graph.processes if keep is None else [p for p in graph.processes if p in keep]
+    everything = name != NOW
+    finished = {} if everything else _fold(chosen, above, roles)
+    wanted = [p for p in chosen if everything or p.state is not DEAD]
+    anchors = [p for p in finished if p is not None]
+    included = _with_ancestors([*wanted, *anchors], above)
+    context = included.keys() - set(wanted) if keep is not None else frozenset()
+    view = View(name, graph, roles, [], {}, finished, context)
+    _place(view, included, above)
+    return view
+
+
+def _with_ancestors(wanted: list[Process], above: Above) -> dict[Process, None]:
+    included: dict[Process, None] = {}
+    for process in wanted:
+        node: Process | None = process
+        while node is not None and node not in included:
+            included[node] = None
+            node = above(node)
+    return included
+
+
+def _place(view: View, included: dict[Process, None], above: Above) -> None:
+    """Hang every process under the one above it, in the order of the graph; outside processes come first."""
+    view.roots.extend(p for p in included if p.outside)
+    for process in view.graph.processes:
+        if process not in included or process.outside:
+            continue
+        parent = above(process)
+        if parent is None:
+            view.roots.append(process)
+        else:
+            view.children.setdefault(parent, []).append(process)
+
+
+def _fold(chosen: list[Process], above: Above, roles: Roles) -> dict[Process | None, Finished]:
+    """Count every dead process at the nearest process above it that is not dead."""
+    finished: dict[Process | None, Finished] = {}
+    nearest: dict[Process, Process | None] = {}
+    for process in chosen:
+        if process.state is not DEAD:
+            continue
+        anchor = _nearest_alive(process, above, nearest)
+        fold = finished.get(anchor)
+        if fold is None:
+            fold = finished[anchor] = Finished()
+        if above(process) is anchor:
+            kind = _kind(process, roles)
+            fold.kinds[kind] = fold.kinds.get(kind, 0) + 1
+        else:
+            fold.below += 1
+    return finished
+
+
+def _nearest_alive(process: Process, above: Above, known: dict[Process, Process | None]) -> Process | None:
+    path = []
+    node: Process | None = process
+    while node is not None and node.state is DEAD and node not in known:
+        known[node] = None
+        path.append(node)
+        node = above(node)
+    anchor = known[node] if node is not None and node.state is DEAD else node
+    for passed in path:
+        known[passed] = anchor
+    return anchor
+
+
+def _kind(process: Process, roles: Roles) -> str:
+    label = roles.label(process)
+    return f"cni {label}" if roles.role(process) == CNI else label
