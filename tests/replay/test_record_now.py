@@ -1,0 +1,56 @@
+"""The same comparison on logs made now, by this machine's strace on this machine's kernel."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fixtures.record.optionsets import ALL
+from fixtures.record.proc import outer_reaper
+from fixtures.record.runner import build, record
+from tests.replay.truth import check
+
+RUNS = [
+    ("subreaper_chain", "tt"),
+    ("thread_child_outlives_thread", "stderr"),
+    ("exec_from_thread_with_children", "Y-y"),
+    ("leader_exits_first", "ff-tt"),
+    ("clone_parent_chain", "full"),
+    ("pidns_orphan_inside", "pidns"),
+    ("restarted_calls", "f"),
+    ("many_children", "no-clone3"),
+]
+
+
+def why_not() -> str:
+    """What this machine lacks for recording, or ''."""
+    for tool in ("strace", "gcc", "make"):
+        if shutil.which(tool) is None:
+            return f"{tool} is not installed"
+    if os.geteuid() != 0:
+        return "needs root: a cgroup marks the traced tree"
+    if not any(line.split()[2] == "cgroup2" for line in Path("/proc/mounts").read_text().splitlines()):
+        return "no cgroup2 file system is mounted"
+    if outer_reaper() != 1:
+        return "a subreaper is above the test run"
+    return ""
+
+
+pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not() or "recording works")
+
+
+@pytest.fixture(scope="module")
+def programs() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="ctrace-record-") as folder:
+        yield build(Path(folder))
+
+
+@pytest.mark.parametrize(("program", "options"), RUNS)
+def test_recorded_now(program: str, options: str, programs: Path, tmp_path: Path) -> None:
+    record(program, ALL[options], tmp_path / program, programs)
+    check(tmp_path / program / f"{options}.log", tmp_path / program / f"truth-{options}.json")
