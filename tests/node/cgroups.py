@@ -1,20 +1,37 @@
-"""A cgroup for a whole node, in every mounted hierarchy (v1, v2, or both): its fence and its list of pids."""
+"""A cgroup for one test node, in every mounted hierarchy (v1, v2, or both): its fence and its list of pids."""
 
 from __future__ import annotations
 
 import contextlib
+import shlex
 import time
 from pathlib import Path
 
 
 class Cgroup:
-    """`name` below the root of each hierarchy. Raises OSError where cgroups cannot be made."""
+    """`name` below the root of each hierarchy."""
 
     def __init__(self, name: str) -> None:
+        self.name = name
         self.folders = [mount / name for mount in _hierarchies()]
+
+    def create(self) -> None:
+        """Raises OSError where cgroups cannot be made."""
         for folder in self.folders:
             folder.mkdir()
             _inherit_cpuset(folder)
+
+    def starting(self, command: list[str], leaf: str = "") -> list[str]:
+        """A command line that enters the cgroup (or `leaf` in it) and becomes `command`."""
+        folders = [folder / leaf for folder in self.folders]
+        for folder in folders:
+            folder.mkdir(exist_ok=True)
+            _inherit_cpuset(folder)
+        script = "\n".join(f"echo $$ > {shlex.quote(str(folder))}/cgroup.procs" for folder in folders)
+        return ["sh", "-ec", f'{script}\nexec "$@"', "sh", *command]
+
+    def exists(self) -> bool:
+        return any(folder.exists() for folder in self.folders)
 
     def pids(self) -> list[int]:
         """All processes in it and below, as any hierarchy lists them."""
@@ -27,10 +44,10 @@ class Cgroup:
         return sorted(found - {0})
 
     def remove(self) -> None:
-        """Innermost first; quietly leaves one that is still in use after a moment."""
+        """Innermost first; quietly leaves one that is still in use after half a second."""
         for _ in range(25):
             self._remove_empty()
-            if not any(folder.exists() for folder in self.folders):
+            if not self.exists():
                 return
             time.sleep(0.02)  # the last processes leave their cgroups a little after their end
 

@@ -8,7 +8,7 @@
         node.run("pstree", "-p").stdout
         with node.strace(node.unit_pid("containerd.service")) as log: ...
 
-systemd-nspawn holds it, in a mount namespace and cgroups of our own: when the test run dies, so does the node.
+systemd-nspawn holds it, in a mount namespace and cgroups of its own.
 """
 
 from __future__ import annotations
@@ -29,11 +29,12 @@ from tests.node import images, node_root, processes
 from tests.node.cgroups import Cgroup
 from tests.node.containerd import configuration
 from tests.node.cri import Cri
+from tests.node.guard import guarding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-TOOLS = ("systemd-nspawn", "debootstrap", "nsenter", "unshare", "setpriv", "gcc", "busybox")
+TOOLS = ("systemd-nspawn", "debootstrap", "nsenter", "unshare", "gcc", "busybox")
 SOCKET = "run/containerd/containerd.sock"
 _HALT = signal.SIGRTMIN + 3  # systemd(1): start halt.target
 
@@ -77,7 +78,8 @@ class SystemdNode:
         self.pid = 0
         """The node's systemd, as this machine numbers it."""
         self._nspawn: subprocess.Popen[bytes] | None = None
-        self._cgroup: Cgroup | None = None
+        self.cgroup = Cgroup(folder.name)
+        """All of the node is in it."""
         self._cri: Cri | None = None
 
     @classmethod
@@ -86,15 +88,16 @@ class SystemdNode:
         """Until containerd.service is active and has the images. Raises TimeoutError with the console's end."""
         base = node_root.ensure()
         node = cls(Path(tempfile.mkdtemp(prefix="ctrace-node-")))
-        try:
-            node._furnish(base)
-            node._start(base)
-            node._wait_for_systemd(timeout)
-            node._mend_cgroups()
-            node._wait_for_containerd(timeout)
-            yield node
-        finally:
-            node._shut_down()
+        with guarding(node.cgroup, node.folder):
+            try:
+                node._furnish()
+                node._start(base)
+                node._wait_for_systemd(timeout)
+                node._mend_cgroups()
+                node._wait_for_containerd(timeout)
+                yield node
+            finally:
+                node._shut_down()
 
     # Inside
 
@@ -203,7 +206,7 @@ class SystemdNode:
 
     # Up and down
 
-    def _furnish(self, base: Path) -> None:
+    def _furnish(self) -> None:
         """What differs from the base: the overlay's upper layer, written before it is mounted."""
         upper, state = self.folder / "upper", self.folder / "containerd"
         for folder in (upper / "etc/containerd", upper / "etc/systemd/system", upper / "opt/images", state):
@@ -224,17 +227,9 @@ class SystemdNode:
         images.build(upper / "opt/images")
 
     def _start(self, base: Path) -> None:
-        self._cgroup = Cgroup(self.folder.name)
         layers = f"lowerdir={base},upperdir={self.folder}/upper,workdir={self.folder}/work"
-        join = [f"echo $$ > {shlex.quote(str(folder))}/cgroup.procs" for folder in self._cgroup.folders]
-        # The overlay is mounted in the script's own mount namespace: nothing to unmount, however this ends.
-        script = "\n".join(
-            (
-                *join,
-                f"mount -t overlay node -o {shlex.quote(layers)} {shlex.quote(str(self.folder / 'root'))}",
-                'exec "$@"',
-            )
-        )
+        # Mounted in a mount namespace of its own: nothing to unmount, however this ends.
+        mount = f'mount -t overlay node -o {shlex.quote(layers)} {shlex.quote(str(self.folder / "root"))}\nexec "$@"'
         nspawn = (
             "systemd-nspawn",
             f"--directory={self.folder / 'root'}",
@@ -250,8 +245,7 @@ class SystemdNode:
         )
         with (self.folder / "console").open("wb") as console:
             self._nspawn = subprocess.Popen(
-                # nspawn's death kills the node: its child asks for that with PR_SET_PDEATHSIG.
-                ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "sh", "-ec", script, "sh", *nspawn],
+                self.cgroup.starting(["unshare", "--mount", "sh", "-ec", mount, "sh", *nspawn]),
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=console,
@@ -296,7 +290,7 @@ class SystemdNode:
         return (self.folder / "console").read_text(errors="replace")[-3000:]
 
     def _shut_down(self, timeout: float = 10) -> None:
-        """Pods, then systemd's own shutdown, then whatever is left in our cgroup; every step bounded in time."""
+        """Pods, then systemd's own shutdown; each bounded in time. The guard ends what did not obey."""
         if self._cri is not None:
             if self.pid and processes.alive(self.pid):
                 with contextlib.suppress(grpc.RpcError):
@@ -311,12 +305,9 @@ class SystemdNode:
         if self._nspawn is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._nspawn.wait(2)
-            if self._cgroup is not None:
-                processes.kill(self._cgroup.pids())
-            self._nspawn.wait(5)
-        if self._cgroup is not None:
-            self._cgroup.remove()
-        shutil.rmtree(self.folder, ignore_errors=True)
+            if self._nspawn.poll() is None:
+                processes.kill(self.cgroup.pids())
+                self._nspawn.wait(5)
 
 
 def _all_traced(pid: int) -> bool:

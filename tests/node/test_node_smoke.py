@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.node import processes
+from tests.node.cgroups import Cgroup
 from tests.node.containerd import Containerd
 from tests.node.cri import PidMode, State
 
@@ -131,4 +135,21 @@ def test_nothing_is_left_of_a_containerd_that_stopped_with_a_running_pod() -> No
         containerd.stop()  # from here on the CRI cannot help with cleaning up
     assert not any(processes.alive(pid) for pid in started)
     assert not containerd.folder.exists()
-    assert not any(folder.exists() for folder in containerd.cgroup.folders)
+    assert not containerd.cgroup.exists()
+
+
+def test_nothing_is_left_of_a_node_whose_test_run_was_killed(node: SystemdNode) -> None:
+    command = [sys.executable, "-m", "tests.node.shell", "sh", "-c", "echo up; sleep 60"]
+    root = Path(__file__).parents[2]
+    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
+        assert run.stdout is not None
+        lines = list(iter(run.stdout.readline, "up\n"))
+        (folder,) = [Path(line.split()[1]) for line in lines if line.startswith("folder: ")]
+        cgroup = Cgroup(folder.name)
+        started = cgroup.pids()
+        assert len(started) > 8
+        run.kill()
+    processes.wait_until(lambda: not folder.exists(), 20, "the guard's work")
+    assert not any(processes.alive(pid) for pid in started)
+    assert not cgroup.exists()
+    assert processes.alive(node.pid), "the other node lives on"
