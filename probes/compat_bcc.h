@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * All that is peculiar to bcc: its maps and their accessors, its program declaration, and where field offsets come
+ * from. Kernel headers give only constants and integer types here; no layout of theirs is used.
+ *
+ * The loader defines OFF_*, MASK_*, SIZE_* (fields.h), CT_RING_PAGES and CT_TRACKED_MAX.
+ */
+#include <linux/types.h>
+#include "ctrace.h"
+
+#define FIELD(s, name, path) \
+	static __always_inline u32 off_##s##_##name(void) { return OFF_##s##_##name; }
+#define BITFIELD(s, name, path) \
+	FIELD(s, name, path) \
+	static __always_inline u32 mask_##s##_##name(void) { return MASK_##s##_##name; }
+#define SIZE(s) \
+	static __always_inline u32 size_##s(void) { return SIZE_##s; }
+#if defined(CT_X86_64)
+#define FIELD_X86_64(s, name, path) FIELD(s, name, path)
+#define FIELD_AARCH64(s, name, path)
+#else
+#define FIELD_X86_64(s, name, path)
+#define FIELD_AARCH64(s, name, path) FIELD(s, name, path)
+#endif
+#include "fields.h"
+#undef FIELD
+#undef BITFIELD
+#undef SIZE
+#undef FIELD_X86_64
+#undef FIELD_AARCH64
+
+struct comm_key {
+	char comm[CT_COMM_LEN];
+};
+
+/* The longest record is made here first: a ring buffer reservation needs a constant size. */
+struct exec_scratch {
+	struct ct_exec r;
+	char data[CT_FILENAME_MAX + CT_ARGS_MAX];
+};
+
+BPF_RINGBUF_OUTPUT(events, CT_RING_PAGES);
+BPF_HASH(tracked, u32, struct ct_tracked, CT_TRACKED_MAX);
+BPF_HASH(followed, struct comm_key, u32, 64);
+BPF_ARRAY(counters, u64, CT_COUNTERS);
+BPF_PERCPU_ARRAY(scratch, struct exec_scratch, 1);
+BPF_PERCPU_ARRAY(written, u64, 1);
+
+static __always_inline u64 *counter(u32 slot)
+{
+	return counters.lookup(&slot);
+}
+
+static __always_inline struct ct_tracked *tracked_get(u32 tgid)
+{
+	return tracked.lookup(&tgid);
+}
+
+static __always_inline long tracked_set(u32 tgid, struct ct_tracked *value)
+{
+	return tracked.update(&tgid, value);
+}
+
+static __always_inline void tracked_del(u32 tgid)
+{
+	tracked.delete(&tgid);
+}
+
+static __always_inline u32 *followed_get(struct comm_key *key)
+{
+	return followed.lookup(key);
+}
+
+static __always_inline struct exec_scratch *scratch_get(void)
+{
+	u32 zero = 0;
+
+	return scratch.lookup(&zero);
+}
+
+/* Number of records that this CPU wrote. */
+static __always_inline u64 *written_get(void)
+{
+	u32 zero = 0;
+
+	return written.lookup(&zero);
+}
+
+/* bcc rewrites calls on its maps, but not inside macros: hence functions. */
+static __always_inline void *ring_reserve(u64 size)
+{
+	return events.ringbuf_reserve(size);
+}
+
+static __always_inline void ring_submit(void *record, u64 flags)
+{
+	events.ringbuf_submit(record, flags);
+}
+
+static __always_inline long ring_output(void *data, u64 size, u64 flags)
+{
+	return events.ringbuf_output(data, size, flags);
+}
+
+#define RAW_TRACEPOINT(function) int function(struct bpf_raw_tracepoint_args *ctx)
+#define ARG(n) (ctx->args[n])

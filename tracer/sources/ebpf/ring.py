@@ -1,0 +1,70 @@
+"""The kernel's BPF ring buffer, read straight from its mapping.
+
+Layout (kernel/bpf/ringbuf.c): a page with the consumer's position, a page with the producer's, then the data, mapped
+twice in a row, so that a record that wraps around is contiguous. Each record has a header of 8 bytes: its length with
+two flag bits, and a page offset; records begin at multiples of 8.
+"""
+
+from __future__ import annotations
+
+import mmap
+import select
+import struct
+
+from tracer.errors import CapabilityError
+
+_BUSY = 1 << 31
+_DISCARD = 1 << 30
+_LENGTH = _DISCARD - 1
+_U32 = struct.Struct("=I")
+_U64 = struct.Struct("=Q")
+
+
+class RingBuffer:
+    """A mapped ring buffer. `fd` stays the caller's; `size` is its data size in bytes, a power of two."""
+
+    def __init__(self, fd: int, size: int) -> None:
+        page = mmap.PAGESIZE
+        self.size = size
+        try:
+            self._consumer = mmap.mmap(fd, page, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE, offset=0)
+            self._producer = mmap.mmap(fd, page + 2 * size, mmap.MAP_SHARED, mmap.PROT_READ, offset=page)
+        except OSError as error:
+            raise CapabilityError(f"the ring buffer cannot be mapped: {error.strerror}") from None
+        self._position: int = _U64.unpack_from(self._consumer, 0)[0]
+        self._epoll = select.epoll()
+        self._epoll.register(fd, select.EPOLLIN)
+
+    def wait(self, seconds: float) -> None:
+        """Sleep until the kernel says that there is much to read, but no longer than this."""
+        self._epoll.poll(seconds)
+
+    def backlog(self) -> int:
+        """Bytes between the two positions."""
+        return int(_U64.unpack_from(self._producer, 0)[0]) - self._position
+
+    def drain(self, limit: int) -> list[bytes]:
+        """The records that are complete, oldest first, at most about `limit` bytes of them; frees their room."""
+        records: list[bytes] = []
+        data, base, mask, length_at = self._producer, mmap.PAGESIZE, self.size - 1, _U32.unpack_from
+        position = self._position
+        end = min(_U64.unpack_from(data, 0)[0], position + limit)
+        while position < end:
+            at = base + (position & mask)
+            length = length_at(data, at)[0]
+            if length & _BUSY:
+                break
+            size = length & _LENGTH
+            if not length & _DISCARD:
+                records.append(data[at + 8 : at + 8 + size])
+            position += size + 15 & ~7
+        if position != self._position:
+            self._position = position
+            _U64.pack_into(self._consumer, 0, position)
+        return records
+
+    def close(self) -> None:
+        """Unmap."""
+        self._epoll.close()
+        self._consumer.close()
+        self._producer.close()

@@ -1,0 +1,76 @@
+"""The records of probes/ctrace.h, as Python reads them. A test compares sizes and offsets with what the C compiler says.
+
+Each layout lists all fields of its struct in order; the header's seven come first and are the same everywhere:
+type, len, lost, time, start, tid, tgid.
+"""
+
+from __future__ import annotations
+
+import struct
+import sys
+
+HEADER = "HHIQQII"
+
+CLONE = struct.Struct("=" + HEADER + "QQQIIIIiIII8I")
+EXEC = struct.Struct("=" + HEADER + "IIIIHHIII16s")
+EXIT = struct.Struct("=" + HEADER + "IIII")
+FREE = struct.Struct("=" + HEADER + "QII")
+WAIT = struct.Struct("=" + HEADER + "II")
+PRCTL = struct.Struct("=" + HEADER + "IIQ")
+RENAME = struct.Struct("=" + HEADER + "16s")
+PIDNS = struct.Struct("=" + HEADER + "IIII")
+STATE = struct.Struct("=" + HEADER + "QIIIIIi")
+
+TYPE_AT = 0 if sys.byteorder == "little" else 1
+"""The byte of a record that holds its type (all types are below 256)."""
+
+LOST = struct.Struct("=4xI")
+"""Only the header's `lost`."""
+
+T_CLONE, T_EXEC, T_EXIT, T_FREE, T_WAIT, T_PRCTL, T_RENAME, T_PIDNS, T_STATE = range(1, 10)
+
+F_SUBREAPER = 1
+F_GROUP_DEAD = 2
+F_AUTOREAP = 4
+F_TRACED = 8
+F_FOLLOWED = 16
+F_ZOMBIE = 32
+
+MEMBER = 1
+ANCESTOR = 2
+
+COUNTER_LOST = 0
+COUNTER_UNTRACKED = 1
+COUNTER_ALL = 2
+COUNTER_WALK_NEXT = 3
+COUNTER_CALLER = 5
+COUNTER_FOLLOWING = 6
+
+WALK_ENDED = 1
+WALK_PRCTL = 0x63747763
+
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+
+
+def text(raw: bytes) -> str:
+    """Bytes of the kernel as text: UTF-8, with what is none of it as lone surrogates (as Python's file names have)."""
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def comm(raw: bytes) -> str:
+    """A comm up to its NUL."""
+    return text(raw.partition(b"\0")[0])
+
+
+def exec_data(record: bytes, filename_len: int, args_len: int, args_total: int) -> tuple[str, tuple[str, ...], bool]:
+    """(filename, argv, cut?) of a CT_EXEC record. The argument in which the record ends is kept as far as it goes."""
+    start = EXEC.size + filename_len
+    filename = text(record[EXEC.size : start])
+    raw = record[start : start + args_len]
+    cut = args_len < args_total
+    if raw.endswith(b"\0"):
+        raw = raw[:-1]
+    elif not raw:
+        return filename, (), cut
+    return filename, tuple(text(raw).split("\0")), cut

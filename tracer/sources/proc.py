@@ -1,0 +1,222 @@
+"""The processes of this machine as /proc shows them now.
+
+/proc is read while it changes: an entry may vanish at any moment (then it is left out), and two entries may be from
+different moments. What a reader needs to merge it with live events is when each process was read (`read_at`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+
+from tracer.errors import UnreadableInput
+from tracer.event import Event, Snapshot
+from tracer.sources.base import Progress, SourceInfo, SourceStats
+
+PROC = Path("/proc")
+TICK = 10_000_000
+"""ns: /proc tells start times in USER_HZ, which is 100 on every architecture that the kernel's fs/proc supports here."""
+
+_PF_KTHREAD = 0x00200000  # include/linux/sched.h
+_ARGS_MAX = 1 << 20
+
+
+class Stat(NamedTuple):
+    """What /proc/PID/stat says."""
+
+    comm: str
+    state: str
+    ppid: int
+    """As the pid namespace of this /proc sees it; 0 is outside."""
+    kernel_thread: bool
+    start_ticks: int
+
+
+@dataclass(slots=True)
+class ProcProcess:
+    """A process and its threads."""
+
+    tgid: int
+    stat: Stat
+    exe: str
+    argv: tuple[str, ...]
+    ns_pids: tuple[int, ...]
+    """In nested namespaces, outermost first, without the number that this /proc shows."""
+    cgroup: str
+    """Path in the unified hierarchy, or in systemd's or the first other one of version 1; '' where unknown."""
+    threads: dict[int, Stat]
+    """By tid, the leader included."""
+    read_at: int
+    """CLOCK_BOOTTIME in ns, from before the first file was read."""
+
+    @property
+    def zombie(self) -> bool:
+        """Ended and not reaped. A leader that ended before its threads looks the same but has live ones."""
+        return self.stat.state in "ZX" and not any(s.state not in "ZX" for s in self.threads.values())
+
+
+def parse_stat(raw: bytes) -> Stat:
+    """Parse /proc/PID/stat; comm is raw there and may hold anything, so the last ')' ends it. Raises ValueError."""
+    left, right = raw.index(b"("), raw.rindex(b")")
+    fields = raw[right + 1 :].split()
+    return Stat(
+        comm=raw[left + 1 : right].decode("utf-8", "surrogateescape"),
+        state=chr(fields[0][0]),
+        ppid=int(fields[1]),
+        kernel_thread=bool(int(fields[6]) & _PF_KTHREAD),
+        start_ticks=int(fields[19]),
+    )
+
+
+def unified_cgroup(raw: str) -> str:
+    """The path that says most in /proc/PID/cgroup: version 2's, unless it is the root and version 1 says more."""
+    by_hierarchy: dict[str, str] = {}
+    for line in raw.splitlines():
+        _, controllers, path = (line.split(":", 2) + ["", ""])[:3]
+        by_hierarchy[controllers] = path
+    for wanted in ("", "name=systemd", "pids", "memory", "cpu,cpuacct", "devices"):
+        if by_hierarchy.get(wanted, "/") != "/":
+            return by_hierarchy[wanted]
+    return next(iter(by_hierarchy.values()), "")
+
+
+def _text(path: Path) -> str:
+    return path.read_bytes().decode("utf-8", "surrogateescape")
+
+
+def _ns_pids(status: str) -> tuple[int, ...]:
+    """The NSpid line without its first number."""
+    line = status.partition("\nNSpid:")[2].partition("\n")[0]
+    return tuple(int(number) for number in line.split()[1:])
+
+
+def read_process(tgid: int, proc: Path = PROC) -> ProcProcess | None:
+    """One process; None where it is gone. What this user may not see of it is left empty."""
+    folder = proc / str(tgid)
+    read_at = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    try:
+        stat = parse_stat((folder / "stat").read_bytes())
+        ns_pids = _ns_pids(_text(folder / "status"))
+    except (OSError, ValueError):
+        return None
+    threads = {tgid: stat}
+    try:
+        for entry in (folder / "task").iterdir():
+            tid = int(entry.name)
+            if tid != tgid:
+                threads[tid] = parse_stat((entry / "stat").read_bytes())
+    except (OSError, ValueError):
+        pass  # it is ending; what was read of it stays
+    try:
+        exe = str((folder / "exe").readlink())
+    except OSError:
+        exe = ""  # a kernel thread, a zombie, or not permitted
+    try:
+        with (folder / "cmdline").open("rb") as file:
+            cmdline = file.read(_ARGS_MAX).decode("utf-8", "surrogateescape")
+        cgroup = unified_cgroup(_text(folder / "cgroup"))
+    except OSError:
+        cmdline, cgroup = "", ""
+    argv = tuple(cmdline.removesuffix("\0").split("\0")) if cmdline else ()
+    return ProcProcess(tgid, stat, exe, argv, ns_pids, cgroup, threads, read_at)
+
+
+def read_table(proc: Path = PROC) -> dict[int, ProcProcess]:
+    """All processes by tgid. A process whose parent went away meanwhile is read again."""
+    table: dict[int, ProcProcess] = {}
+    for tgid in psutil.pids() if proc == PROC else sorted(int(p.name) for p in proc.iterdir() if p.name.isdigit()):
+        found = read_process(tgid, proc)
+        if found is not None:
+            table[tgid] = found
+    for _ in range(3):
+        stale = [p.tgid for p in table.values() if p.stat.ppid and p.stat.ppid not in table]
+        for tgid in stale:
+            again = read_process(tgid, proc)
+            if again is None:
+                del table[tgid]
+            else:
+                table[tgid] = again
+                if again.stat.ppid and again.stat.ppid not in table:
+                    parent = read_process(again.stat.ppid, proc)
+                    if parent is not None:
+                        table[parent.tgid] = parent
+        if not stale:
+            break
+    return table
+
+
+def parents_first(processes: Iterable[ProcProcess]) -> list[ProcProcess]:
+    """The same, each after its parent where that is among them, else by start time."""
+    chosen = {p.tgid: p for p in sorted(processes, key=lambda p: (p.stat.start_ticks, p.tgid))}
+    ordered: dict[int, ProcProcess] = {}
+    for process in chosen.values():
+        chain: list[ProcProcess] = []
+        step: ProcProcess | None = process
+        while step is not None and step.tgid not in ordered and step not in chain:
+            chain.append(step)
+            step = chosen.get(step.stat.ppid)
+        for link in reversed(chain):
+            ordered[link.tgid] = link
+    return list(ordered.values())
+
+
+def snapshot_events(
+    process: ProcProcess,
+    at: int,
+    *,
+    start_time: int = 0,
+    subreaper: bool | None = None,
+    ppid: int | None = None,
+    zombie: bool | None = None,
+) -> list[Event]:
+    """Snapshot events of a process, its leader's first; `at` counts up. The keywords replace what /proc knows less well."""
+    events: list[Event] = []
+    for tid, stat in process.threads.items():
+        leader = tid == process.tgid
+        events.append(
+            Snapshot(
+                at=at + len(events),
+                time=process.read_at,
+                tid=tid,
+                tgid=process.tgid,
+                ppid=process.stat.ppid if ppid is None else ppid,
+                comm=stat.comm,
+                exe=process.exe,
+                argv=process.argv,
+                start_time=start_time if leader and start_time else stat.start_ticks * TICK,
+                zombie=(process.zombie if zombie is None else zombie) if leader else stat.state in "ZX",
+                ns_pids=process.ns_pids if leader else (),
+                cgroup=process.cgroup,
+                subreaper=subreaper,
+            )
+        )
+    return events
+
+
+class ProcSource:
+    """`ctrace tree`: one snapshot, no root needed."""
+
+    def __init__(self, proc: Path = PROC) -> None:
+        self._proc = proc
+        self.info = SourceInfo(kind="proc", path=str(proc), size=None, clock="boot")
+        self.stats = SourceStats()
+
+    def batches(self, progress: Progress | None = None) -> Iterator[list[Event]]:
+        """One list of Snapshot events, parents first. Raises UnreadableInput where there is no /proc."""
+        self.stats = SourceStats()
+        try:
+            table = read_table(self._proc)
+        except OSError as error:
+            raise UnreadableInput(f"{self._proc}: {error.strerror}", "mount -t proc proc /proc") from None
+        events: list[Event] = []
+        for process in parents_first(table.values()):
+            events += snapshot_events(process, len(events) + 1)
+        self.stats.lines = self.stats.events = len(events)
+        if progress is not None:
+            progress(len(events))
+        yield events
