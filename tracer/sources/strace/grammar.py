@@ -47,6 +47,8 @@ class Style(NamedTuple):
     """SourceInfo.clock"""
     prefixed: bool
     """Every line names its task (`-o FILE -f`), so a line without has no meaning of its own."""
+    bracketed: bool
+    """Some lines name their task as `[pid N]`."""
     junk: re.Pattern[bytes] | None
     """What people's tools put in front of each line."""
     known: int
@@ -114,6 +116,7 @@ def find_style(sample: bytes) -> Style:
         bool(delta and not clock),
         name_of_clock,
         bare > bracketed,
+        bracketed > 0,
         junk,
         known,
     )

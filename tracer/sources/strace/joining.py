@@ -24,6 +24,7 @@ from tracer.sources.strace.records import (
     EXEC,
     EXIT,
     EXIT_BEGIN,
+    HANDOVER,
     JOIN_PID_NS,
     NEW_PID_NS,
     NOT_CLONED,
@@ -78,13 +79,46 @@ class _Held:
         self.notices: list[tuple[int, bytes]] = []
 
 
+class Programs:
+    """The exec table: programs that EXEC records refer to by number, so that what logs repeat is decoded once."""
+
+    __slots__ = ("_ids", "_kept", "_next", "new")
+
+    def __init__(self, kept: int = MAX_KEPT_PROGRAMS) -> None:
+        self.new: list[tuple[int, Program]] = []
+        """Entries since they were last taken; an entry replaces an older one of the same number."""
+        self._ids: dict[bytes, int] = {}
+        self._kept = kept
+        self._next = 1
+
+    def reference(self, args: bytes) -> int:
+        """The number for the arguments of an execve; 0 where they cannot be read."""
+        end = args.rfind(b"], ")  # what follows is the environment's address, which differs
+        key = args[:end] if end > 0 else args
+        return self._ids.get(key) or self._add(key, args)
+
+    def _add(self, key: bytes, args: bytes) -> int:
+        found = calls.program(args)
+        if found is None:
+            return 0
+        number = self._next
+        self._next += 1
+        if self._next > self._kept:
+            self._next = 1
+            self._ids.clear()
+        elif len(key) < 4096:
+            self._ids[key] = number
+        self.new.append((number, found))
+        return number
+
+
 class Joiner:
     """Feed it rows in order; take records, new programs, call names and unreadable lines from it."""
 
-    def __init__(self, style: Style, only: int | None = None) -> None:
+    def __init__(self, style: Style, only: int | None = None, programs: Programs | None = None) -> None:
         self.records: list[Record] = []
-        self.programs: list[tuple[int, Program]] = []
-        """New entries of the exec table; EXEC records refer to them, 0 for 'not known'."""
+        self.programs = programs or Programs()
+        """The exec table; an EXEC record's number is 0 where the program is not known."""
         self.calls: set[str] = set()
         self.unreadable: list[tuple[int, bytes]] = []
         self._clock = make_clock(style)
@@ -92,8 +126,7 @@ class Joiner:
         self._time = _as_number if self._every_time else self._clock
         self._prefixed = style.prefixed and only is None
         self._naming = Naming(self.records, only)
-        self._program_ids: dict[bytes, int] = {}
-        self._next_program = 1
+        self._alone = only is not None
         self._flags: dict[bytes, tuple[int, int]] = {}
         self._pending: dict[int, Pending] = {}
         """Calls that wait for their end, by task: name, arguments so far, line and time of the beginning."""
@@ -531,7 +564,7 @@ class Joiner:
                 changed = _PID_CHANGED.search(rest)
                 if changed is not None:
                     pending[tid] = (name, rest[: changed.start()], at, None)
-                    self._superseded(tid, int(changed[1]))
+                    self._changed(at, time, tid, int(changed[1]))
             else:
                 found = result(rest)
                 if found is None:
@@ -568,6 +601,14 @@ class Joiner:
 
         return handle
 
+    def _changed(self, at: int, time: bytes, thread: int, leader: int) -> None:
+        """The thread's number ends here; its execve goes on as the leader's."""
+        if self._alone:
+            args = self._pending.pop(thread)[1]
+            self.records.append((HANDOVER, at, self._time(time), thread, leader, self.programs.reference(args)))
+        else:
+            self._superseded(thread, leader)
+
     def _find_thread(self, leader: int) -> None:
         """An execve returns to a task that began none: -qqq hid that it took over from one of its threads."""
         threads = [t for t, call in self._pending.items() if call[0][:4] == "exec" and self._leaders.get(t) == leader]
@@ -585,30 +626,12 @@ class Joiner:
         }[name]
 
     def _execed(self, at: int, time: bytes, tid: int, args: bytes) -> None:
-        end = args.rfind(b"], ")
-        key = args[:end] if end > 0 else args
-        reference = self._program_ids.get(key)
-        if reference is None:
-            reference = self._new_program(key, args)
-            if reference == 0 and args.strip(b" )"):
-                self.unreadable.append((at, b"execve(" + args))
-                return
+        reference = self.programs.reference(args)
+        if reference == 0 and args.strip(b" )"):
+            self.unreadable.append((at, b"execve(" + args))
+            return
         old = self._exec_by.pop(tid, tid) if self._exec_by else tid
         self.records.append((EXEC, at, self._time(time), tid, old, reference))
-
-    def _new_program(self, key: bytes, args: bytes) -> int:
-        found = calls.program(args)
-        if found is None:
-            return 0
-        reference = self._next_program
-        self._next_program += 1
-        if self._next_program > MAX_KEPT_PROGRAMS:
-            self._next_program = 1
-            self._program_ids.clear()
-        if len(key) < 4096:
-            self._program_ids[key] = reference
-        self.programs.append((reference, found))
-        return reference
 
     def _prctled(self, at: int, time: bytes, tid: int, args: bytes) -> None:
         found = calls.prctl(args)
@@ -656,9 +679,10 @@ class Joiner:
 
     def take(self) -> tuple[list[Record], list[tuple[int, Program]], set[str], list[tuple[int, bytes]]]:
         """What came of the rows so far; the next call returns only what is new."""
-        taken = (self.records[:], self.programs[:], self.calls.copy(), self.unreadable[:])
+        taken = (self.records[:], self.programs.new[:], self.calls.copy(), self.unreadable[:])
         self.records.clear()
-        self.programs.clear()
+        if not self._alone:
+            self.programs.new.clear()
         self.calls.clear()
         self.unreadable.clear()
         return taken

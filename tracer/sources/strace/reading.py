@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from tracer.sources.base import Progress
 from tracer.sources.open import Input
 from tracer.sources.strace.grammar import Style, clean
-from tracer.sources.strace.joining import Joiner
+from tracer.sources.strace.joining import Joiner, Programs
 from tracer.sources.strace.lines import whole_lines
 from tracer.sources.strace.records import Program, Record
 
@@ -20,9 +20,11 @@ def read(source: Input, style: Style, progress: Progress | None) -> Iterator[Bat
     return read_blocks(source.blocks(progress), style)
 
 
-def read_blocks(blocks: Iterable[bytes], style: Style, only: int | None = None) -> Iterator[Batch]:
+def read_blocks(
+    blocks: Iterable[bytes], style: Style, only: int | None = None, programs: Programs | None = None
+) -> Iterator[Batch]:
     """The same from raw blocks; `only` names the task of a file that holds no other (`-ff`)."""
-    joiner = Joiner(style, only)
+    joiner = Joiner(style, only, programs)
     at = 1
     for block, cut in whole_lines(blocks):
         rows = style.rows.findall(clean(block, style.junk))

@@ -29,6 +29,7 @@ ATTACHED = 14  # threads that were attached with it or 0
 DETACHED = 15
 SAME_GROUP = 16  # tgid and tid as the caller sees them (tgkill succeeded)
 NAMED = 17  # tid is the number of the task that had none so far (records with tid 0)
+HANDOVER = 18  # leader, reference into the exec table: -ff, the call goes on in the leader's file
 
 Program = tuple[str, tuple[str, ...], bool]
 """filename, argv, whether something of argv was left out."""
