@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ class Problem:
     """One difference between graph and truth."""
 
     kind: str
-    """parent, unknown, missing, ghost, state, threads, ns_pids, hangs_on"""
+    """parent, unknown, missing, invisible, ghost, twice, state, threads, ns_pids, hangs_on, crash"""
     pid: int
     expected: object
     got: object
@@ -68,9 +69,13 @@ class Verdict:
         self.threads += other.threads
 
 
-def judge(graph: ProcessGraph, truth: Truth, complete: bool) -> Verdict:
-    """Compare every live process. In a complete log each difference is fatal, else only a wrong edge that claims to be
-    observed or derived."""
+def judge(graph: ProcessGraph, truth: Truth, complete: bool, named: Container[int] | None = None) -> Verdict:
+    """Compare every live process.
+
+    In a complete log each difference is fatal, else only a wrong edge that claims to be observed or derived. `named`
+    are the numbers that occur in the log: a task that is killed inside clone may leave a child of which strace
+    writes nothing as long as it makes no traced call.
+    """
     verdict = Verdict()
     live: dict[int, Process] = {}
     process: Process | None
@@ -81,6 +86,9 @@ def judge(graph: ProcessGraph, truth: Truth, complete: bool) -> Verdict:
     for true in truth.processes.values():
         process = live.pop(true.pid, None)
         verdict.threads += len(true.threads)
+        if process is None and named is not None and true.pid not in named:
+            _note(verdict, Problem("invisible", true.pid, f"child of {true.ppid}", None))
+            continue
         if process is None:
             _note(verdict, Problem("missing", true.pid, f"child of {true.ppid}", None, fatal=complete))
             continue
@@ -118,9 +126,10 @@ def _parent(verdict: Verdict, process: Process, true: TrueProcess, truth: Truth,
         verdict.wrong[evidence] += 1
         fatal = complete or evidence in STRONG
         verdict.problems.append(Problem("parent", true.pid, true.ppid, got, evidence, fatal))
-    hangs_on = process.real_parent.tid if process.real_parent else 0
-    if right and not outside and true.parent_tid and true.parent_tid != hangs_on:
-        _note(verdict, Problem("hangs_on", true.pid, true.parent_tid, hangs_on, evidence, complete))
+    task = process.real_parent
+    # A thread that has called exit gives its children away before strace tells of its end (a leader's comes late).
+    if right and not outside and true.parent_tid and task and not task.exiting and task.tid != true.parent_tid:
+        _note(verdict, Problem("hangs_on", true.pid, true.parent_tid, task.tid, evidence, complete))
 
 
 def _rest(verdict: Verdict, process: Process, true: TrueProcess, complete: bool) -> None:

@@ -115,6 +115,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="first seed; it grows by one each time all sets had it")
     parser.add_argument("--runs", type=int, default=0, help="seeds per set; 0: until the time is over")
     parser.add_argument("--seconds", type=float, default=0, help="0: until the runs are done")
+    parser.add_argument("--tasks", type=int, default=0, help="creations per tree; 0: varies with the seed")
     parser.add_argument("--rounds", type=int, default=trial.ROUNDS, help="quiet points per run")
     parser.add_argument("--keep", type=Path, default=Path(tempfile.gettempdir()) / "ctrace-fuzz", help="for failures")
     parser.add_argument("--programs", type=Path, default=None, help="where to build (default: KEEP/bin)")
@@ -141,7 +142,7 @@ def campaign(arguments: argparse.Namespace) -> dict[str, Tally]:
     harness.build(programs)
     tallies: dict[str, Tally] = {}
     for options, seed in _work(arguments):
-        done = trial.run(options, seed, programs, arguments.keep, _replay(), arguments.rounds)
+        done = trial.run(options, seed, programs, arguments.keep, _replay(), arguments.rounds, arguments.tasks)
         tally = tallies.setdefault(options.name, Tally())
         tally.runs += 1
         tally.points += done.points

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import shutil
 import subprocess
 import tempfile
@@ -60,6 +61,7 @@ def run(
     keep: Path,
     replay: Replay,
     rounds: int = ROUNDS,
+    tasks: int = 0,
     look: Look | None = None,
 ) -> Trial:
     """Trace the seed's tree with these options and judge every quiet point; what fails is copied below `keep`."""
@@ -71,7 +73,7 @@ def run(
 
     folder = Path(tempfile.mkdtemp(prefix="ctrace-fuzz-"))
     try:
-        _run_in(folder, trial, programs, look, rounds)
+        _run_in(folder, trial, programs, look, rounds, tasks)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return trial
@@ -88,7 +90,7 @@ def command(options: OptionSet, folder: Path) -> list[str]:
     return ["strace", *options.options, *where[options.form]]
 
 
-def _run_in(folder: Path, trial: Trial, programs: Path, look: Look, rounds: int) -> None:
+def _run_in(folder: Path, trial: Trial, programs: Path, look: Look, rounds: int, tasks: int) -> None:
     options, seed = trial.options, trial.seed
     if options.form == "folder":
         (folder / "ff").mkdir()
@@ -102,7 +104,7 @@ def _run_in(folder: Path, trial: Trial, programs: Path, look: Look, rounds: int)
         [] if options.late else strace,
         seed=seed,
         kinds=options.kinds,
-        max_tasks=shape.max_tasks,
+        max_tasks=tasks or shape.max_tasks,
         max_depth=shape.max_depth,
         pid_max=shape.pid_max,
         stderr=tree_errors,
@@ -169,7 +171,14 @@ def judge_log(log: Path, found: Truth, complete: bool, replay: Replay) -> Verdic
         verdict = Verdict()
         verdict.problems.append(Problem("crash", 0, "no exception", "".join(where), fatal=True))
         return verdict
-    return judge(graph, found, complete)
+    return judge(graph, found, complete, _numbers_in(log))
+
+
+def _numbers_in(log: Path) -> set[int]:
+    """Every number that a log shows, in its lines or its files' names."""
+    files = [log] if log.is_file() else list(log.iterdir())
+    texts = [f.read_bytes() for f in files] + [b" " + f.name.encode() for f in files]
+    return {int(n) for text in texts for n in re.findall(rb"\b\d{1,9}\b", text)}
 
 
 def _cut(log: Path, target: Path, seed: int) -> Path:
