@@ -38,7 +38,7 @@ def missing() -> str:
     return f"not installed: {', '.join(absent)} (scripts/install-test-tools)" if absent else ""
 
 
-def configuration(root: Path, state: Path, socket: Path, scratch: Path) -> str:
+def configuration(root: Path, state: Path, socket: Path, scratch: Path, *, systemd_cgroup: bool = False) -> str:
     """A version 2 configuration for pods with host networking. `scratch` holds what would else go to /opt and /etc."""
     return f"""\
 version = 2
@@ -61,7 +61,7 @@ state = "{state}"
 [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
   runtime_type = "io.containerd.runc.v2"
 [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
-  SystemdCgroup = false
+  SystemdCgroup = {str(systemd_cgroup).lower()}
   Root = "{state}/runc"
 """
 

@@ -68,10 +68,13 @@ class Container:
 class Cri:
     """A connection. Pids in the answers are those of the pid namespace in which containerd runs."""
 
-    def __init__(self, socket: Path, *, cgroup_root: str = "", timeout: float = 60) -> None:
-        """Pods go into `cgroup_root`/kubepods/besteffort/podUID, as a kubelet's do."""
+    def __init__(
+        self, socket: Path, *, cgroup_root: str = "", systemd_cgroup: bool = False, timeout: float = 60
+    ) -> None:
+        """Pods go where a kubelet puts them: `cgroup_root`/kubepods/besteffort/podUID, or into systemd's slices."""
         self.socket = socket
         self.cgroup_root = cgroup_root
+        self.systemd_cgroup = systemd_cgroup
         self.timeout = timeout
         self._channel = grpc.insecure_channel(f"unix:{socket}")
 
@@ -116,6 +119,8 @@ class Cri:
         """Start a sandbox (its pause process runs when this returns)."""
         uid = str(uuid.uuid4())
         cgroup_parent = f"{self.cgroup_root}/kubepods/besteffort/pod{uid}"
+        if self.systemd_cgroup:
+            cgroup_parent = f"kubepods-besteffort-pod{uid.replace('-', '_')}.slice"
         namespaces = encode({1: PidMode.NODE, 2: pid_mode})
         config = encode(
             {

@@ -73,8 +73,9 @@ def missing() -> str:
 class SystemdNode:
     """Made by `boot()`; gone at the end of the `with` block."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, systemd_cgroup: bool = False) -> None:
         self.folder = folder
+        self.systemd_cgroup = systemd_cgroup
         self.pid = 0
         """The node's systemd, as this machine numbers it."""
         self._nspawn: subprocess.Popen[bytes] | None = None
@@ -84,10 +85,14 @@ class SystemdNode:
 
     @classmethod
     @contextlib.contextmanager
-    def boot(cls, timeout: float = 60) -> Iterator[Self]:
-        """Until containerd.service is active and has the images. Raises TimeoutError with the console's end."""
+    def boot(cls, timeout: float = 60, *, systemd_cgroup: bool = False) -> Iterator[Self]:
+        """Until containerd.service is active and has the images. Raises TimeoutError with the console's end.
+
+        `systemd_cgroup`: runc asks systemd for a scope per container, in kubepods.slice, as kubeadm sets it up;
+        otherwise it makes cgroups itself below /kubepods.
+        """
         base = node_root.ensure()
-        node = cls(Path(tempfile.mkdtemp(prefix="ctrace-node-")))
+        node = cls(Path(tempfile.mkdtemp(prefix="ctrace-node-")), systemd_cgroup=systemd_cgroup)
         with guarding(node.cgroup, node.folder):
             try:
                 node._furnish()
@@ -137,7 +142,7 @@ class SystemdNode:
     def cri(self) -> Cri:
         """The CRI; its pids are the node's (see `host_pid`)."""
         if self._cri is None:
-            self._cri = Cri(self.path(SOCKET))
+            self._cri = Cri(self.path(SOCKET), systemd_cgroup=self.systemd_cgroup)
         return self._cri
 
     # Both sides
@@ -215,7 +220,8 @@ class SystemdNode:
             folder.chmod(0o755)
         (self.folder / "work").mkdir()
         (self.folder / "root").mkdir()
-        config = configuration(Path("/var/lib/containerd"), Path("/run/containerd"), Path("/" + SOCKET), Path("/opt"))
+        places = Path("/var/lib/containerd"), Path("/run/containerd"), Path("/" + SOCKET), Path("/opt")
+        config = configuration(*places, systemd_cgroup=self.systemd_cgroup)
         (upper / "etc/containerd/config.toml").write_text(config)
         (upper / "etc/hosts").write_text("127.0.0.1 localhost\n127.0.1.1 node\n")
         (upper / "etc/hostname").write_text("node\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,12 +16,12 @@ from tests.node import processes
 from tests.node.cgroups import Cgroup
 from tests.node.containerd import Containerd
 from tests.node.cri import PidMode, State
+from tests.node.systemd_node import SystemdNode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.node.cri import Container, Cri, Pod
-    from tests.node.systemd_node import SystemdNode
 
 pytestmark = pytest.mark.node
 
@@ -99,6 +100,30 @@ def test_containers_outlive_containerd(node: SystemdNode, pod: Pod, app: Contain
     assert node.cri.container(app.id).exit_code == 7
     node.cri.remove_pod(pod.id)
     processes.wait_until(lambda: not any(processes.read(pid) for pid in before), 10, "the end of the pod")
+
+
+def test_strace_inside_the_node_sees_the_nodes_numbers(node: SystemdNode, tmp_path: Path) -> None:
+    with node.strace(node.unit_pid("containerd.service"), "-e", "trace=process,prctl") as log:
+        app = node.cri.run_container(node.cri.run_pod("traced"))
+        processes.wait_for_workers(node.host_pid(app.pid))
+        shim = node.inside_pid(shim_of(node))
+        shutil.copy(log, tmp_path)
+    node.cri.remove_all()
+    lines = (tmp_path / log.name).read_text().splitlines()
+    first_lines = {int(line.split()[0]): line for line in reversed(lines)}
+    assert {shim, app.pid} <= first_lines.keys()
+    assert any("PR_SET_CHILD_SUBREAPER, 1" in line for line in lines)
+    assert any("CLONE_PARENT" in line and line.endswith(f" = {app.pid}") for line in lines)
+
+
+def test_systemd_makes_a_scope_for_each_container(node: SystemdNode) -> None:
+    """Kubernetes' usual setup, beside the other node."""
+    with SystemdNode.boot(systemd_cgroup=True) as second:
+        assert second.pid != node.pid
+        app = second.cri.run_container(second.cri.run_pod("web"))
+        scope = f"cri-containerd-{app.id}.scope"
+        assert scope in second.run("cat", f"/proc/{app.pid}/cgroup").stdout
+        assert "ActiveState=active" in second.systemctl("show", scope)
 
 
 @pytest.mark.parametrize("mode", [PidMode.CONTAINER, PidMode.POD])
