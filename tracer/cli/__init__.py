@@ -106,8 +106,8 @@ def _usage_error(error: click.ClickException) -> int:
     from tracer.clean import clean
 
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
-        click.echo(error.ctx.get_help() if error.ctx else "")
-        return 0
+        click.echo(error.ctx.get_help() if error.ctx else "", err=True)
+        return error.exit_code
     if isinstance(error, click.UsageError) and error.ctx is not None:
         click.echo(error.ctx.get_usage(), err=True)
         click.echo(f"Try '{error.ctx.command_path} --help' for help.", err=True)

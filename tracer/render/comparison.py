@@ -25,11 +25,11 @@ def comparison_lines(comparison: Comparison, path: str) -> Iterator[Line]:
         yield from _differences(comparison.differences, path, listing.kind)
     notes = [f"{count:,} {reason}" for reason, count in comparison.not_compared.items()]
     if comparison.only_in_text:
-        notes.append(f"{comparison.only_in_text:,} processes of the text are not alive in the trace, or not in it")
+        notes.append(f"{comparison.only_in_text:,} only in the text: not in the trace, or not alive in it")
     if listing.cut:
-        notes.append(f"{listing.cut:,} lines of the text were cut off")
+        notes.append(f"lines of the text that were cut off: {listing.cut:,}")
     if listing.unread:
-        notes.append(f"{listing.unread:,} lines of the text could not be read")
+        notes.append(f"lines of the text that could not be read: {listing.unread:,}")
     if notes:
         yield Line([])
         yield Line([Span("not compared", "dim")])

@@ -30,7 +30,7 @@ def write_dot(out: TextIO, processes: Iterable[Process], roles: Roles) -> None:
     named: dict[Process, None] = {}
     for process in processes:
         drawn.add(process)
-        out.write(f"  {_node(process)};\n")
+        out.write(f"  {_node(process, roles)};\n")
         for line in _edges(process):
             out.write(f"  {line};\n")
         named.update(dict.fromkeys(p for p in (process.parent, process.creator) if p is not None))
@@ -40,12 +40,9 @@ def write_dot(out: TextIO, processes: Iterable[Process], roles: Roles) -> None:
     out.write("}\n")
 
 
-def _node(process: Process) -> str:
-    from tracer.runtime.roles import display_name, name_at
-
-    label = f"{display_name(name_at(process)) or '?'} ({process.tgid})"
+def _node(process: Process, roles: Roles) -> str:
     style = {DEAD: ", color=gray, fontcolor=gray", ZOMBIE: ", color=red"}.get(process.state, "")
-    return f'"{process.uid}" [label={_quote(label)}{style}]'
+    return f'"{process.uid}" [label={_quote(words.title(process, roles))}{style}]'
 
 
 def _edges(process: Process) -> list[str]:

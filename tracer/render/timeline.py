@@ -97,14 +97,16 @@ def _said(event: Happening, roles: Roles) -> tuple[str, Evidence | None, str]:
 
 def _birth(process: Process, roles: Roles) -> tuple[str, Evidence | None, str]:
     creator, parent = process.creator, process.birth_parent
+    # After an adoption, how well the birth was known is not kept.
+    kind, reason = (None, "") if process.reparentings else (process.evidence, process.reason)
     if creator is None:
         known = f", child of {words.title(parent, roles, process.born_at)}" if parent else ""
-        return f"there, creator not in the trace{known}", process.birth_evidence, process.reason
+        return f"there, creator not in the trace{known}", kind, reason
     thread = f", thread {process.creator_tid}" if process.creator_tid not in {0, creator.tgid} else ""
     said = f"created by {words.title(creator, roles, process.born_at)}{thread}"
     if parent is not None and parent is not creator:
         said += f", as a child of {words.title(parent, roles, process.born_at)}"
-    return said, process.birth_evidence, process.reason
+    return said, kind, reason
 
 
 def _command(program: Program | None) -> str:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from tracer.graph import Process, Reparenting
     from tracer.view import Finished
 
-_KINDS_SHOWN = 8
+_KINDS_SHOWN = 5
+_TASKS_SHOWN = 12
 
 
 def tree_lines(view: View, *, width: int, threads: bool = False, reasons: bool = False) -> Iterator[Line]:
@@ -27,22 +28,41 @@ def tree_lines(view: View, *, width: int, threads: bool = False, reasons: bool =
     """
     drawing = _Drawing(view, width, threads=threads, reasons=reasons)
     first = True
+    loose: list[Process] = []
     for process, depth, last in view.walk():
+        if depth == 0 and _is_loose(process, view):
+            loose.append(process)
+            continue
         if depth == 0 and not first:
             yield Line([])
         first = False
         yield from drawing.process(process, depth, last=last)
     orphaned = view.finished.get(None)
+    if (loose or orphaned is not None) and not first:
+        yield Line([])
+    if loose:
+        yield Line([Span(_loose_text(loose), "dim")])
     if orphaned is not None:
-        if not first:
-            yield Line([])
         yield Line([Span(f"{finished_text(orphaned)}, with nobody known above", "dim")])
+
+
+def _is_loose(process: Process, view: View) -> bool:
+    """A task about which nothing is known but that it is there: most often a thread of something unseen."""
+    alone = process not in view.children and process not in view.finished
+    return alone and not process.leader_known and not process.comm and process.program is None
+
+
+def _loose_text(tasks: list[Process]) -> str:
+    named = ", ".join(str(task.tgid) for task in tasks[:_TASKS_SHOWN])
+    rest = f" and {len(tasks) - _TASKS_SHOWN:,} more" if len(tasks) > _TASKS_SHOWN else ""
+    noun = "task" if len(tasks) == 1 else "tasks"
+    return f"{len(tasks):,} {noun} of which the trace does not say to what process they belong: {named}{rest}"
 
 
 def finished_text(finished: Finished) -> str:
     """`7 finished: cni loopback ×3, cni cilium-cni ×3, shim start ×1`; raw names."""
     kinds = sorted(finished.kinds.items(), key=lambda kind: -kind[1])
-    named = ", ".join(f"{name} ×{count:,}" for name, count in kinds[:_KINDS_SHOWN])
+    named = ", ".join(f"{'unnamed' if name == '?' else name} ×{count:,}" for name, count in kinds[:_KINDS_SHOWN])
     rest = sum(count for _, count in kinds[_KINDS_SHOWN:])
     parts = [named] if named else []
     if rest:
@@ -123,8 +143,8 @@ class _Drawing:
         if self.view.name == LINEAGE:
             if process.creator is None:
                 yield [Span("creator not in the trace", "dim")]
-            elif process.birth_evidence not in {Evidence.OBSERVED, Evidence.DERIVED}:
-                yield self._evidence(process.birth_evidence, process.reason)
+            elif not process.reparentings and process.evidence not in {Evidence.OBSERVED, Evidence.DERIVED}:
+                yield self._evidence(process.evidence, process.reason)
         elif process.real_parent is None:
             yield [Span("parent not in the trace", "dim")]
         elif not process.reparentings and process.evidence is not Evidence.OBSERVED:

@@ -9,8 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tracer.graph import Process, ProcessGraph, Program
 
 CONTAINERD = "containerd"
@@ -182,16 +180,13 @@ def _is_pause(name: Name) -> bool:
     return _base(program.exe) == "pause" or _base(_argv0(program)) == "pause"
 
 
-def _parents(process: Process) -> Iterator[Process]:
-    """Everyone whose child it was, the latest first."""
-    if process.parent is not None:
-        yield process.parent
-    for change in reversed(process.reparentings or ()):
-        yield change.old
-
-
 def _child_of_shim(process: Process) -> bool:
-    return any(_is_shim(parent) for parent in _parents(process))
+    """Whether a shim was its parent when it exec'd what it runs: an orphan that comes to a shim later is no container."""
+    parent = process.birth_parent
+    for change in process.reparentings or ():
+        if process.exec_at is None or change.at <= process.exec_at:
+            parent = change.new
+    return parent is not None and _is_shim(parent)
 
 
 def _is_shim(process: Process) -> bool:
