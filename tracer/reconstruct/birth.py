@@ -293,3 +293,4 @@ def _kernel_says_parent(state: State, process: Process, event: Snapshot) -> None
         return
     moved = Reparenting(event.at, event.time, parent, new.process, SEEN, "seen in /proc", OBSERVED, "")
     process.reparentings = [*(process.reparentings or ()), moved]
+    state.note_move(process, moved)

@@ -151,6 +151,7 @@ def reparent(
         child.reparentings = [step]
     else:
         child.reparentings.append(step)
+    state.note_move(child, step)
     if child.state is ZOMBIE and (new is None or new.outside):
         bury(child, at)
 
@@ -239,7 +240,7 @@ def _kernel_told(state: State, child: Process, told: Task, at: int, time: int | 
     if child.state is DEAD and child.reaped_at is not None:
         return
     if parent is not None:
-        _found_elsewhere(child, parent.process, told_process, at, time, how)
+        _found_elsewhere(state, child, parent.process, told_process, at, time, how)
     set_real_parent(child, told, Evidence.OBSERVED, "")
 
 
@@ -249,7 +250,10 @@ def _is_provisional(*either: Process | Task | None) -> bool:
     return any(p is not None and not p.leader_known for p in processes)
 
 
-def _found_elsewhere(child: Process, old: Process, new: Process, at: int, time: int | None, how: str) -> None:
+def _found_elsewhere(
+    state: State, child: Process, old: Process, new: Process, at: int, time: int | None, how: str
+) -> None:
     """The kernel's word replaces the edge that was derived; the derived step is corrected, not kept beside it."""
     step = Reparenting(at, time, old, new, RULE_SEEN, f"{how} told {new.tgid}", Evidence.OBSERVED, "")
     child.reparentings = [*(child.reparentings or ()), step]
+    state.note_move(child, step)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tracer.graph import DEAD, GraphStats, PidNs, Process, Task
+from tracer.graph import DEAD, GraphStats, PidNs, Process, Reparenting, Task
 from tracer.identity import Evidence
 from tracer.reconstruct.clues import Clues, Hints
 
@@ -20,6 +20,7 @@ class State:
         "exits_seen",
         "hints",
         "init",
+        "moves",
         "ns_by_id",
         "ns_for_children",
         "processes",
@@ -54,6 +55,13 @@ class State:
         self.hints = hints if hints is not None else {}
         self.clues = Clues()
         self.stats = GraphStats()
+        self.moves: list[tuple[Process, Reparenting]] | None = None
+        """A list where somebody wants to hear of every adoption at once (a live session empties it)."""
+
+    def note_move(self, child: Process, step: Reparenting) -> None:
+        """Tell of an adoption, where somebody listens."""
+        if self.moves is not None:
+            self.moves.append((child, step))
 
     def new_process(self, tgid: int, ns: PidNs, at: int, time: int | None, creator_tid: int = 0) -> Process:
         """A new thread group with its leader, in place of whatever had its number before."""
