@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shlex
 import time
 from pathlib import Path
@@ -14,6 +15,13 @@ class Cgroup:
     def __init__(self, name: str) -> None:
         self.name = name
         self.folders = [mount / name for mount in _hierarchies()]
+
+    def missing(self) -> str:
+        """Why it cannot be made here; '' when it can."""
+        closed = [str(folder.parent) for folder in self.folders if not os.access(folder.parent, os.W_OK)]
+        if closed:
+            return f"read-only: {', '.join(closed)}"
+        return "" if self.folders else "no cgroups mounted"
 
     def create(self) -> None:
         """Raises OSError where cgroups cannot be made."""

@@ -27,7 +27,7 @@ from tests.node.guard import guarding
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TOOLS = ("containerd", "containerd-shim-runc-v2", "runc", "ctr", "gcc", "busybox")
+TOOLS = ("unshare", "containerd", "containerd-shim-runc-v2", "runc", "ctr", "gcc", "busybox")
 
 
 def missing() -> str:
@@ -35,7 +35,17 @@ def missing() -> str:
     if os.geteuid() != 0:
         return "needs root"
     absent = [tool for tool in TOOLS if shutil.which(tool) is None]
-    return f"not installed: {', '.join(absent)} (scripts/install-test-tools)" if absent else ""
+    if absent:
+        return f"not installed: {', '.join(absent)} (scripts/install-test-tools)"
+    return may_isolate()
+
+
+def may_isolate() -> str:
+    """Why cgroups and mounts cannot be made here (in an unprivileged container, say); '' when they can."""
+    if reason := Cgroup("ctrace").missing():
+        return reason
+    unshare = subprocess.run(["unshare", "--mount", "true"], check=False, capture_output=True, text=True, timeout=10)
+    return unshare.stderr.strip()
 
 
 def configuration(root: Path, state: Path, socket: Path, scratch: Path, *, systemd_cgroup: bool = False) -> str:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 @contextlib.contextmanager
 def guarding(cgroup: Cgroup, folder: Path) -> Iterator[None]:
     """At the end of the block, or of this process: no process in the cgroup, no cgroup, no mount and no folder."""
-    cgroup.create()
     guard = subprocess.Popen(
         [sys.executable, "-m", "tests.node.guard", cgroup.name, folder],
         stdin=subprocess.PIPE,
@@ -31,6 +30,7 @@ def guarding(cgroup: Cgroup, folder: Path) -> Iterator[None]:
         start_new_session=True,  # Ctrl-C is for the test run alone
     )
     try:
+        cgroup.create()
         yield
     finally:
         clean(cgroup, folder)

@@ -27,7 +27,7 @@ import grpc
 
 from tests.node import images, node_root, processes
 from tests.node.cgroups import Cgroup
-from tests.node.containerd import configuration
+from tests.node.containerd import configuration, may_isolate
 from tests.node.cri import Cri
 from tests.node.guard import guarding
 
@@ -62,6 +62,8 @@ def missing() -> str:
     absent = [tool for tool in TOOLS if shutil.which(tool) is None]
     if absent:
         return f"not installed: {', '.join(absent)} (scripts/install-test-tools)"
+    if reason := may_isolate():
+        return reason
     if not node_root.root().is_dir():
         try:
             node_root.ensure()

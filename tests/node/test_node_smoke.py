@@ -151,17 +151,18 @@ def test_who_adopts_an_orphan_inside_a_pod(containerd: Containerd, mode: PidMode
     processes.wait_until(lambda: not containerd.shims(), 10, "the end of the shim")
 
 
-def test_nothing_is_left_of_a_containerd_that_stopped_with_a_running_pod() -> None:
-    with Containerd.start() as containerd:
-        pod = containerd.cri.run_pod("left")
-        processes.wait_for_workers(containerd.cri.run_container(pod).pid)
-        shims = containerd.shims()
-        started = [containerd.pid, *shims, *processes.descendants(*shims)]
+def test_nothing_is_left_of_a_containerd_that_stopped_with_a_running_pod(containerd: Containerd) -> None:
+    with Containerd.start() as second:
+        pod = second.cri.run_pod("left")
+        processes.wait_for_workers(second.cri.run_container(pod).pid)
+        shims = second.shims()
+        started = [second.pid, *shims, *processes.descendants(*shims)]
         assert len(started) == 6
-        containerd.stop()  # from here on the CRI cannot help with cleaning up
+        second.stop()  # from here on the CRI cannot help with cleaning up
     assert not any(processes.alive(pid) for pid in started)
-    assert not containerd.folder.exists()
-    assert not containerd.cgroup.exists()
+    assert not second.folder.exists()
+    assert not second.cgroup.exists()
+    assert processes.alive(containerd.pid), "the other containerd lives on"
 
 
 def test_nothing_is_left_of_a_node_whose_test_run_was_killed(node: SystemdNode) -> None:
