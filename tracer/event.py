@@ -236,3 +236,27 @@ Event = (
     | Gone
     | Lost
 )
+
+KINDS: tuple[type, ...] = (
+    Clone,
+    Exec,
+    ExitBegin,
+    Exit,
+    Reap,
+    ChildSignal,
+    SetSubreaper,
+    SetPdeathsig,
+    Rename,
+    NewPidNs,
+    JoinPidNs,
+    Attach,
+    SameProcess,
+    Detach,
+    Snapshot,
+    Gone,
+    Lost,
+)
+"""The classes by code: a packed batch names the class of each plain tuple by its place here."""
+
+FREQUENT = 6
+"""The first so many of KINDS are what a log is full of."""

@@ -213,17 +213,18 @@ def on_reap(state: State, event: Reap) -> None:
 
 def on_child_signal(state: State, event: ChildSignal) -> None:
     """SIGCHLD of an ended child goes to a thread of its parent (do_notify_parent)."""
-    task = state.tasks.get(event.child)
-    receiver = state.tasks.get(event.tid)
+    at, time, tid, child_tid = event
+    task = state.tasks.get(child_tid)
+    receiver = state.tasks.get(tid)
     if task is None or receiver is None or task.tid != task.process.tgid:
         return
     process = task.process
     if process.state is RUNNING:
         if state.exits_seen or process is receiver.process:
             return
-        end_unseen_process(state, process, event.at, event.time)
+        end_unseen_process(state, process, at, time)
     if process.evidence is not Evidence.OBSERVED or process.real_parent is not receiver:
-        _kernel_told(state, process, receiver, event.at, event.time, "SIGCHLD")
+        _kernel_told(state, process, receiver, at, time, "SIGCHLD")
 
 
 def _kernel_told(state: State, child: Process, told: Task, at: int, time: int | None, how: str) -> None:

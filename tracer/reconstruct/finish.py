@@ -35,7 +35,7 @@ def _end_members_of_dead_namespaces(processes: list[Process], state: State) -> N
     for process in processes:
         if process.ns.level > 0 and process.state is not DEAD and ns_is_dying(process.ns):
             init = process.ns.init
-            if init is process:
+            if init is process and process.exited_at is not None:
                 continue
             at = init.exited_at if init is not None and init.exited_at is not None else process.born_at
             process.status = SIGKILL if process.status is None else process.status

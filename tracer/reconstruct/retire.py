@@ -2,7 +2,7 @@
 
 What the kernel's rules can still ask for is kept: every living process and zombie, its creators, and those that it
 was taken from, so that its story can be told. All other dead ones are taken out of the state and handed to the caller,
-who may count them before they are gone for good.
+who counts them and then lets go of them (`release`).
 """
 
 from __future__ import annotations
@@ -35,6 +35,15 @@ def retire(state: State) -> list[Process]:
     return dead
 
 
+def release(gone: list[Process]) -> None:
+    """Cut what retired processes refer to: else a service that replaces itself for ever is one growing chain."""
+    for process in gone:
+        process.creator = None
+        process.real_parent = None
+        process.reparentings = None
+        process.past = None
+
+
 def _stories(state: State) -> set[Process]:
     """The dead processes that created living ones, or whose children they were."""
     kept: set[Process] = set()
@@ -49,12 +58,10 @@ def _stories(state: State) -> set[Process]:
 
 
 def _keep_line(process: Process, kept: set[Process]) -> None:
-    """Keep a process and its creators up to the first living one; what is further away is cut off."""
+    """Keep a process and its creators up to the first living one, at most STORY_MAX of them."""
     node: Process | None = process
     for _ in range(STORY_MAX):
         if node is None or node.state is not DEAD or node in kept:
             return
         kept.add(node)
-        last, node = node, node.creator
-    if node is not None and node.state is DEAD and node not in kept:
-        last.creator = None
+        node = node.creator
