@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from tracer.graph import RUNNING, ZOMBIE, Process, ProcessGraph
 from tracer.identity import Evidence
 
 STRONG = (Evidence.OBSERVED, Evidence.DERIVED)
+WAIT = re.compile(rb"\bwait(4|id)\(")
 
 
 class Truth:
@@ -27,55 +29,83 @@ class Truth:
         return parent if parent in self.processes or parent == self.outer_reaper else None
 
 
-def describe(process: Process) -> str:
-    """One side of a difference."""
-    parent = process.parent.tgid if process.parent is not None else None
-    why = f": {process.reason}" if process.reason else ""
-    return (
-        f"{process.tgid} ({process.comm}) {process.state} threads {sorted(process.threads)} "
-        f"parent {parent} [{process.evidence}{why}]"
-    )
+class Comparison:
+    """One log's graph beside the truth."""
 
+    def __init__(self, graph: ProcessGraph, truth: Truth, log: bytes) -> None:
+        self.graph = graph
+        self.truth = truth
+        self.waits_shown = bool(WAIT.search(log))
+        """Else the log cannot tell whether waits were traced, and thus which zombies are reaped."""
+        unnamed = [pid for pid in truth.processes if not re.search(rb"\b%d\b" % pid, log)]
+        self.unnamed = unnamed[0] if len(unnamed) == 1 else 0
+        """Without -o the first task's number is not printed before the second is there, and then perhaps never."""
 
-def may_be_gone(process: Process, truth: Truth) -> bool:
-    """A zombie of someone outside the trace: whether that one has reaped it, no log tells."""
-    return process.state == ZOMBIE and (process.parent is None or process.parent.tgid == truth.outer_reaper)
+    def number(self, tid: int) -> int:
+        """The kernel's number of a task of the graph; the graph calls one without a number 0."""
+        return self.unnamed if tid == 0 else tid
 
+    def parent(self, process: Process) -> int | None:
+        return self.number(process.parent.tgid) if process.parent is not None else None
 
-def differences(graph: ProcessGraph, truth: Truth) -> list[str]:
-    """For a complete log: everything in which the graph is not what the kernel had."""
-    live = {p.tgid: p for p in graph.live()}
-    found = [f"{pid}: not alive in the graph, truth {p}" for pid, p in truth.processes.items() if pid not in live]
-    for pid, process in live.items():
-        if pid not in truth.processes:
-            if not may_be_gone(process, truth):
-                found.append(f"{pid}: graph has {describe(process)}, gone in truth")
-            continue
-        fact = truth.processes[pid]
-        parent = process.parent.tgid if process.parent is not None else None
+    def describe(self, process: Process) -> str:
+        """One side of a difference."""
+        why = f": {process.reason}" if process.reason else ""
+        return (
+            f"{self.number(process.tgid)} ({process.comm}) {process.state} threads {sorted(process.threads)} "
+            f"parent {self.parent(process)} [{process.evidence}{why}]"
+        )
+
+    def reaped_unseen(self, pid: int, parent: int | None) -> bool:
+        """Whether this zombie is there still, no log tells."""
+        return parent in (None, self.truth.outer_reaper) or not self.waits_shown
+
+    def threads(self, process: Process) -> list[int]:
+        """Living ones; a dead leader stays in the group until the last thread is gone."""
+        return sorted(self.number(task.tid) for task in process.threads.values() if not task.exiting)
+
+    def differences(self) -> list[str]:
+        """For a complete log: everything in which the graph is not what the kernel had."""
+        live = {self.number(p.tgid): p for p in self.graph.live()}
+        found = []
+        for pid, fact in self.truth.processes.items():
+            if pid not in live and not (fact["state"] == "Z" and self.reaped_unseen(pid, self.truth.parent(pid))):
+                found.append(f"{pid}: not alive in the graph, truth {fact}")
+        for pid, process in live.items():
+            if pid in self.truth.processes:
+                found += self.difference(pid, process)
+            elif process.state != ZOMBIE or not self.reaped_unseen(pid, self.parent(process)):
+                found.append(f"{pid}: graph has {self.describe(process)}, gone in truth")
+        if len(live) != len(list(self.graph.live())):
+            found.append("two living processes with one pid")
+        return found
+
+    def difference(self, pid: int, process: Process) -> list[str]:
+        """Parent, state and living threads of a process that both sides have."""
+        fact = self.truth.processes[pid]
         state = ZOMBIE if fact["state"] == "Z" else RUNNING
-        if (parent, state, sorted(process.threads)) != (
-            truth.parent(pid),
-            state,
-            fact["tids"],
-        ) or process.state != state:
-            found.append(f"{pid}: graph has {describe(process)}, truth {fact}")
-    if len(live) != len(list(graph.live())):
-        found.append("two living processes with one pid")
-    return found
+        threads = self.threads(process) if state == RUNNING else []
+        if (self.parent(process), process.state, threads) == (self.truth.parent(pid), state, fact["tids"]):
+            return []
+        return [f"{pid}: graph has {self.describe(process)}, truth {fact}"]
+
+    def wrong_claims(self) -> list[str]:
+        """For a log that lacks something: parents that are wrong and claimed to be observed or derived."""
+        found = []
+        for process in self.graph.live():
+            fact = self.truth.processes.get(self.number(process.tgid))
+            if process.evidence not in STRONG or (fact is None and process.state == ZOMBIE):
+                continue
+            if fact is None or self.parent(process) != fact["ppid"]:
+                found.append(f"{process.tgid}: graph has {self.describe(process)}, truth {fact or 'gone'}")
+        return found
 
 
-def wrong_claims(graph: ProcessGraph, truth: Truth) -> list[str]:
-    """For a log that lacks something: parents that are wrong and claimed to be observed or derived."""
-    found = []
-    for process in graph.live():
-        if process.evidence not in STRONG or may_be_gone(process, truth):
-            continue
-        parent = process.parent.tgid if process.parent is not None else None
-        fact = truth.processes.get(process.tgid)
-        if fact is None or parent != fact["ppid"]:
-            found.append(f"{process.tgid}: graph has {describe(process)}, truth {fact or 'gone'}")
-    return found
+def text_of(log: Path) -> bytes:
+    """All of a log; of a -ff folder with its file names, where the tids are."""
+    if log.is_dir():
+        return b"".join(b"%s\n%s" % (part.suffix[1:].encode(), part.read_bytes()) for part in sorted(log.iterdir()))
+    return log.read_bytes()
 
 
 def check(log: Path, truth_file: Path) -> None:
@@ -83,7 +113,7 @@ def check(log: Path, truth_file: Path) -> None:
     import tracer
 
     truth = Truth(truth_file)
-    graph = tracer.replay(log)
-    found = wrong_claims(graph, truth) if truth.lacks else differences(graph, truth)
+    compared = Comparison(tracer.replay(log), truth, text_of(log))
+    found = compared.wrong_claims() if truth.lacks else compared.differences()
     lacking = f" (lacks {', '.join(truth.lacks)})" if truth.lacks else ""
     assert not found, f"{log.parent.name}, {log.stem}{lacking}:\n" + "\n".join(found)
