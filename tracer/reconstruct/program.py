@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tracer.event import Detach, Exec, Lost, Rename, SetPdeathsig, SetSubreaper
 from tracer.graph import DEAD, Execed, Process, Program, Task
+from tracer.identity import Evidence
 from tracer.reconstruct.birth import attach
 from tracer.reconstruct.exit import merge_threads
 from tracer.reconstruct.state import State
@@ -17,7 +18,7 @@ def comm_of(filename: str) -> str:
     name = filename.rpartition("/")[2]
     if name.isascii():
         return name[: TASK_COMM_LEN - 1]
-    return name.encode()[: TASK_COMM_LEN - 1].decode(errors="ignore")
+    return name.encode(errors="replace")[: TASK_COMM_LEN - 1].decode(errors="ignore")
 
 
 def on_exec(state: State, event: Exec) -> None:
@@ -26,6 +27,8 @@ def on_exec(state: State, event: Exec) -> None:
     task = state.tasks.get(old_tid)
     if task is None or task.process.state is DEAD:
         task = attach(state, at, time, old_tid)
+    if tid != old_tid:
+        _join_leader(state, task, tid)
     process = task.process
     if state.provisional:
         _threads_died_unseen(state, process, at)
@@ -43,6 +46,27 @@ def on_exec(state: State, event: Exec) -> None:
     process.program = Program(filename, argv, argv_cut)
     process.exec_at = at
     process.exec_time = time
+
+
+def _join_leader(state: State, task: Task, tid: int) -> None:
+    """An exec by a thread that was taken for a process of its own proves whose thread it is: the leader's."""
+    stray = task.process
+    leader = state.live_task(tid)
+    if leader is None:
+        stray.tgid = tid
+        return
+    process = leader.process
+    if process is stray:
+        return
+    for other in stray.threads.values():
+        other.process = process
+        other.membership = ""
+        process.threads[other.tid] = other
+    for child in stray.children():
+        if child.evidence is Evidence.INFERRED:
+            child.evidence, child.reason = Evidence.OBSERVED, ""
+    state.processes.remove(stray)
+    state.provisional.pop(stray.tgid, None)
 
 
 def _threads_died_unseen(state: State, process: Process, at: int) -> None:
@@ -70,6 +94,10 @@ def on_set_subreaper(state: State, event: SetSubreaper) -> None:
     process = _process_of(state, event)
     process.subreaper = event.on
     process.subreaper_at = event.at
+    if not event.sure:
+        state.doubts[process] = f"{event.tid} was killed inside prctl: whether the subreaper flag changed is not known"
+    elif state.doubts:
+        state.doubts.pop(process, None)
 
 
 def on_set_pdeathsig(state: State, event: SetPdeathsig) -> None:
