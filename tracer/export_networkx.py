@@ -92,7 +92,8 @@ def _add_parents(out: nx.MultiDiGraph[TaskUid], process: Process, roles: Roles) 
     first = process.birth_parent
     stretches = [_Stretch(first, process.birth_evidence, None, process.reason, process.born_at, process.born_time)]
     stretches += [_Stretch(c.new, c.evidence, c.rule, c.reason, c.at, c.time) for c in changes]
-    ends = [*((c.at, c.time) for c in changes), (process.reaped_at, None)]
+    gone = process.exited_at if process.state == DEAD and process.reaped_at is None else process.reaped_at
+    ends = [*((c.at, c.time) for c in changes), (gone, None)]
     for stretch, (end, end_time) in zip(stretches, ends, strict=True):
         if stretch.parent is not None:
             _add_child_of(out, process, _named(out, stretch.parent, roles), stretch, end, end_time)

@@ -79,7 +79,7 @@ class _Drawing:
         self.view = view
         self.threads = threads
         self.reasons = reasons
-        self.levels = max((width - 46) // 3, 4)
+        self.levels = max((width - 36) // 3, 6)
         """Levels that are indented; what is deeper is drawn flat."""
         self.column = max(width * 64 // 100, 40)
         self.far_column = max(width * 84 // 100, 52)

@@ -116,8 +116,14 @@ def display_name(name: Name) -> str:
     base = _base(name.program.exe)
     if not name.comm:
         return base
-    cut = base.encode("utf-8", "surrogateescape")[:_COMM_MAX]
-    return base if name.comm.encode("utf-8", "surrogateescape") == cut else name.comm
+    return base if _as_comm(base) == name.comm else name.comm
+
+
+def _as_comm(base: str) -> str:
+    """What the kernel makes of a file name: its first 15 bytes."""
+    if base.isascii():
+        return base[:_COMM_MAX]
+    return base.encode(errors="replace")[:_COMM_MAX].decode(errors="ignore")
 
 
 def _base(path: str) -> str:
@@ -181,7 +187,7 @@ def _is_pause(name: Name) -> bool:
 
 
 def _child_of_shim(process: Process) -> bool:
-    """Whether a shim was its parent when it exec'd what it runs: an orphan that comes to a shim later is no container."""
+    """Whether a shim was its parent when it exec'd what it runs: an orphan that comes to one later is no container."""
     parent = process.birth_parent
     for change in process.reparentings or ():
         if process.exec_at is None or change.at <= process.exec_at:

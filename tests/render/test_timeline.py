@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from tests.render.paint import check_snapshot, painted
+from tests.script import SECOND, Script, pod
+from tracer.render.times import show_time
+from tracer.render.timeline import happenings, timeline_lines
+from tracer.runtime.roles import Roles
+
+
+def timeline(script: Script, width: int | None = None) -> str:
+    graph = script.graph()
+    clock = script.info.clock
+    return painted(timeline_lines(graph.processes, Roles(graph), clock=clock, width=width or 100), width=width)
+
+
+def test_pod() -> None:
+    check_snapshot("pod-timeline.txt", timeline(pod(timed=True)))
+    check_snapshot("pod-timeline-100.txt", timeline(pod(), 100))
+
+
+def test_in_the_order_of_the_trace() -> None:
+    graph = pod().graph()
+    places = [happening.at for happening in happenings(graph.processes)]
+    assert places == sorted(places)
+    adopted = [h for h in happenings(graph.processes) if h.process.tgid == 304 and h.at == 38]
+    exited = [h for h in happenings(graph.processes) if h.process.tgid == 300 and h.at == 38]
+    everything = happenings(graph.processes)
+    assert everything.index(exited[0]) < everything.index(adopted[0])
+
+
+def test_names_are_those_of_the_moment() -> None:
+    lines = timeline(pod()).splitlines()
+    assert any("runc init (304)  adopted from runc create (300), which exited" in line for line in lines)
+    assert any("pause (304)  runs /pause" in line for line in lines)
+
+
+def test_times() -> None:
+    assert show_time((5 * 3600 + 17 * 60 + 35) * SECOND + 33_443_000, "day") == "05:17:35.033443"
+    assert show_time(25 * 3600 * SECOND, "day") == "+1d 01:00:00.000000"
+    assert show_time(1_130_322_148_939_977_000, "epoch") == "1130322148.939977"
+    assert show_time(1_500_000_000, "boot") == "1.500000"
+
+
+def test_nothing() -> None:
+    assert timeline(Script()) == ""
