@@ -34,6 +34,8 @@ def _day() -> ToNs:
     def ns(text: bytes) -> int | None:
         nonlocal last, base, days
         second = text[:8]
+        if second == last and len(text) == 15:  # -tt, as most logs have it
+            return base + int(text[9:]) * 1000
         if second != last:
             if not text:
                 return None
@@ -43,8 +45,6 @@ def _day() -> ToNs:
             if base < before - _DAY // 2:  # midnight; a clock that was set back a little stays where it is
                 days += _DAY
                 base += _DAY
-        if len(text) == 15:
-            return base + int(text[9:]) * 1000
         return base + _fraction(text[9:])
 
     return ns

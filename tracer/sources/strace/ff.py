@@ -202,7 +202,7 @@ class Merge:
         self._logs = {log.tid: log for log in logs}
         self._handovers: dict[int, tuple[int, int]] = {}
         """Leader -> (thread, reference) of the execve that goes on in the leader's file."""
-        children = {record[5] or record[4] for log in logs for record in log.records if record[0] == CLONED}
+        children = {record[7] or record[4] for log in logs for record in log.records if record[0] == CLONED}
         self._roots = [log for log in logs if log.tid not in children]
         self._unclaimed: list[int] = []
         if not timed and any(child not in self._logs for child in children):
@@ -269,7 +269,9 @@ class Merge:
 
     def _needs(self, record: Record) -> _Log | None:
         """The log that has to end before this can have happened."""
-        if record[0] in (REAP, CHILD_SIGNAL):
+        if record[0] == REAP:
+            other = self._logs.get(record[6] or record[4])
+        elif record[0] == CHILD_SIGNAL:
             other = self._logs.get(record[5] or record[4])
         elif record[0] == EXEC and record[3] != record[4]:
             other = self._logs.get(record[4])
@@ -290,11 +292,11 @@ class Merge:
             thread, reference = self._handovers.pop(log.tid)
             record = (*record[:4], thread, reference)
         if kind == CLONED:
-            child = record[5] or record[4]
+            child = record[7] or record[4]
             if child not in self._logs and self._unclaimed:
                 child = next((tid for tid in self._unclaimed if tid > log.tid), self._unclaimed[0])
                 self._unclaimed.remove(child)
-                record = (*record[:5], child, *record[6:8], BY_FILE.format(record[4], child))
+                record = (*record[:7], child, BY_FILE.format(record[4], child))
             yield log, record
             if child in self._logs:
                 self._begin(self._logs[child], now if self._timed else None, log.shift)

@@ -93,8 +93,7 @@ class Programs:
 
     def reference(self, args: bytes) -> int:
         """The number for the arguments of an execve; 0 where they cannot be read."""
-        end = args.rfind(b"], ")  # what follows is the environment's address, which differs
-        key = args[:end] if end > 0 else args
+        key = args[: args.rfind(b"]")] or args  # what follows is the environment's address, which differs
         return self._ids.get(key) or self._add(key, args)
 
     def _add(self, key: bytes, args: bytes) -> int:
@@ -125,6 +124,9 @@ class Joiner:
         self._every_time = style.relative_time
         self._time = _as_number if self._every_time else self._clock
         self._prefixed = style.prefixed and only is None
+        self._opened: dict[int, int] = {}
+        """Task -> place in `records` of the OPEN record of the call that it is in."""
+        self._wait_results: dict[bytes, tuple[bool, int | None]] = {}
         self._naming = Naming(self.records, only)
         self._alone = only is not None
         self._flags: dict[bytes, tuple[int, int]] = {}
@@ -137,14 +139,13 @@ class Joiner:
         self._seen: set[int] = set()
         self._held: _Held | None = None
         self._tids: dict[bytes, int] = {}
-        self._ends = {b"exited with %d +++" % code: code << 8 for code in range(256)}
         self._handlers = self._make_handlers()
         self._unused = {}
         for head in self._handlers:
             self._unused[head] = head[:-1] if head[-1:] == b"(" else head[5:-9] if head[:1] == b"<" else b""
 
     def _make_handlers(self) -> dict[bytes, Handler]:
-        table: dict[bytes, Handler] = {b"+++ ": self._end, b"--- ": self._signal}
+        table: dict[bytes, Handler] = {b"+++ ": self._ended(), b"--- ": self._signalled()}
         for names, start, resumed in (
             (CREATING, self._clone_start, self._clone_resumed),
             (WAITING, self._wait_start, self._wait_resumed),
@@ -209,6 +210,8 @@ class Joiner:
             tid = int(text)
             if not self._prefixed and naming.with_prefix(tid, head) and NAMELESS in self._pending:
                 self._pending[tid] = self._pending.pop(NAMELESS)
+                if NAMELESS in self._opened:
+                    self._opened[tid] = self._opened.pop(NAMELESS)
         elif self._prefixed:
             self.unreadable.append((at, head + rest))
             return
@@ -348,8 +351,10 @@ class Joiner:
     # -- clone and its like -------------------------------------------------------------------------------------
 
     def _clone_start(self, name: str) -> Handler:
-        append = self.records.append
+        records = self.records
+        append = records.append
         pending = self._pending
+        opened = self._opened
         clock = self._time
         values = self._clone_values
         created = self._created
@@ -362,6 +367,7 @@ class Joiner:
             elif rest[-16:] == _UNFINISHED:
                 now = clock(time)
                 pending[tid] = (name, rest[:-16], at, now)
+                opened[tid] = len(records)
                 append((OPEN, at, now, tid))
             else:
                 found = result(rest)
@@ -389,7 +395,12 @@ class Joiner:
             self._leaders[real or child] = self._leaders.get(tid, tid)
         if not self._prefixed:
             self._naming.created(real or child)
-        self.records.append((CLONED, at, now, tid, child, real, flags, exit_signal, matched))
+        record = (CLONED, at, now, tid, child, flags, exit_signal, real, matched)
+        place = self._opened.pop(tid, None) if self._opened else None
+        if place is not None:
+            self.records[place] = record
+        else:
+            self.records.append(record)
 
     def _clone_values(self, name: str, args: bytes) -> tuple[int, int] | None:
         if name == "fork":
@@ -415,8 +426,9 @@ class Joiner:
         return values
 
     def _clone_resumed(self, name: str) -> Handler:
-        append = self.records.append
+        records = self.records
         pending = self._pending
+        opened = self._opened
         created = self._created
         head = b"<... " + name.encode() + b" resumed>"
 
@@ -436,7 +448,11 @@ class Joiner:
             elif found.value is not None and found.value > 0:
                 created(name, start[1] + found.args, start[2], start[3], tid, found.value, found.real)
             else:
-                append((NOT_CLONED, at, self._time(time), tid))
+                place = opened.pop(tid, None)
+                if place is not None:
+                    records[place] = (SEEN, *records[place][1:])
+                else:
+                    records.append((NOT_CLONED, at, self._time(time), tid))
 
         return handle
 
@@ -444,12 +460,15 @@ class Joiner:
 
     def _wait_start(self, name: str) -> Handler:
         head = name.encode() + b"("
+        seen = self._seen
+        waited = self._waited
 
         def handle(at: int, time: bytes, tid: int, rest: bytes) -> None:
             if rest[-16:] == _UNFINISHED or rest[-14:] == b"<detached ...>":
-                self._seen_at(at, time, tid)
+                if tid not in seen:
+                    self._seen_at(at, time, tid)
             else:
-                self._waited(name, head, at, time, tid, rest)
+                waited(name, head, at, time, tid, rest)
 
         return handle
 
@@ -462,6 +481,13 @@ class Joiner:
         return handle
 
     def _waited(self, name: str, head: bytes, at: int, time: bytes, tid: int, rest: bytes) -> None:
+        args, _, ret = rest.rpartition(b" = ")
+        if ret.isdigit() and name != "waitid":
+            if ret != b"0":
+                self._reaped(args, at, time, tid, int(ret), 0)
+            return
+        if ret == b"-1 ECHILD (No child processes)":
+            return
         found = result(rest)
         if found is None:
             if rest[-14:] != b"<detached ...>":
@@ -470,13 +496,19 @@ class Joiner:
         if name == "waitid":
             info = calls.child_info(found.args) if found.value == 0 and b"WNOWAIT" not in found.args else None
             if info is not None:
-                self.records.append((REAP, at, self._time(time), tid, *info))
-            return
-        if found.value is None or found.value <= 0:
-            return
-        ended, status = calls.wait_result(found.args + b")")
-        if ended:
-            self.records.append((REAP, at, self._time(time), tid, found.value, found.real, status))
+                self.records.append((REAP, at, self._time(time), tid, info[0], info[2], info[1]))
+        elif found.value is not None and found.value > 0:
+            self._reaped(found.args + b")", at, time, tid, found.value, found.real)
+
+    def _reaped(self, args: bytes, at: int, time: bytes, tid: int, child: int, real: int) -> None:
+        known = self._wait_results.get(args)
+        if known is None:
+            known = calls.wait_result(args)
+            if len(self._wait_results) > 2000:
+                self._wait_results.clear()
+            self._wait_results[args] = known
+        if known[0]:
+            self.records.append((REAP, at, self._time(time), tid, child, known[1], real))
 
     # -- exit ---------------------------------------------------------------------------------------------------
 
@@ -503,8 +535,23 @@ class Joiner:
     def _exit_resumed(self, _name: str) -> Handler:
         return lambda at, time, tid, rest: None
 
-    def _end(self, at: int, time: bytes, tid: int, rest: bytes) -> None:
-        status: int | None = self._ends.get(rest)
+    def _ended(self) -> Handler:
+        append = self.records.append
+        clock = self._time
+        status_of = {b"exited with %d +++" % code: code << 8 for code in range(256)}.get
+        pending, leaders, seen = self._pending, self._leaders, self._seen
+        other, alone = self._other_end, self._prefixed
+
+        def handle(at: int, time: bytes, tid: int, rest: bytes) -> None:
+            status = status_of(rest)
+            if status is None or not alone or tid in pending or tid in leaders or tid in seen:
+                other(at, time, tid, rest, status)
+            else:
+                append((EXIT, at, clock(time), tid, status))
+
+        return handle
+
+    def _other_end(self, at: int, time: bytes, tid: int, rest: bytes, status: int | None) -> None:
         if status is None:
             superseded = _SUPERSEDED.match(rest)
             if superseded is not None:
@@ -537,15 +584,22 @@ class Joiner:
 
     # -- signals ------------------------------------------------------------------------------------------------
 
-    def _signal(self, at: int, time: bytes, tid: int, rest: bytes) -> None:
-        if rest.startswith(_FAST_SIGCHLD):
-            text = rest[54 : rest.find(b",", 54)]
-            if text.isdigit():
-                self.records.append((CHILD_SIGNAL, at, self._time(time), tid, int(text), 0))
-                return
-        info = calls.child_info(rest) if b"si_code=" in rest else None
-        if info is not None:
-            self.records.append((CHILD_SIGNAL, at, self._time(time), tid, info[0], info[1]))
+    def _signalled(self) -> Handler:
+        append = self.records.append
+        clock = self._time
+        skip = len(_FAST_SIGCHLD)
+
+        def handle(at: int, time: bytes, tid: int, rest: bytes) -> None:
+            if rest[:skip] == _FAST_SIGCHLD:
+                text = rest[skip : rest.find(b",", skip)]
+                if text.isdigit():
+                    append((CHILD_SIGNAL, at, clock(time), tid, int(text), 0))
+                    return
+            info = calls.child_info(rest) if b"si_code=" in rest else None
+            if info is not None:
+                append((CHILD_SIGNAL, at, clock(time), tid, info[0], info[1]))
+
+        return handle
 
     # -- execve, prctl, unshare, setns, tgkill ------------------------------------------------------------------
 
@@ -681,6 +735,7 @@ class Joiner:
         """What came of the rows so far; the next call returns only what is new."""
         taken = (self.records[:], self.programs.new[:], self.calls.copy(), self.unreadable[:])
         self.records.clear()
+        self._opened.clear()
         if not self._alone:
             self.programs.new.clear()
         self.calls.clear()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from tracer.sources.open import BLOCK
+
 MAX_LINE = 1 << 20
 """What of a line is looked at; the rest is skipped, so that a line without end costs no memory."""
 
@@ -31,3 +33,13 @@ def whole_lines(blocks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
             too_long = True
     if rest:
         yield rest + b"\n", True
+
+
+def pieces(block: bytes) -> Iterator[bytes]:
+    """Whole lines in portions of which the work on one fits into a core's cache."""
+    start = 0
+    while len(block) - start > 2 * BLOCK:
+        end = block.find(b"\n", start + BLOCK) + 1
+        yield block[start:end]
+        start = end
+    yield block[start:] if start else block

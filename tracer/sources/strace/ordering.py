@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from tracer.event import (
+    CLONE_NEWPID,
     Attach,
     ChildSignal,
     Clone,
@@ -28,7 +29,7 @@ from tracer.event import (
     SetPdeathsig,
     SetSubreaper,
 )
-from tracer.sources.strace.pidns import BY_ORDER, FAR, ONLY_ONE, ROOT, Call, Namespace, could_be_nested
+from tracer.sources.strace.pidns import BY_ORDER, FAR, ONLY_ONE, ROOT, Call, Namespace
 from tracer.sources.strace.records import (
     ATTACHED,
     CHILD_SIGNAL,
@@ -76,6 +77,9 @@ _CALL_KINDS = frozenset((OPEN, CLONED, NOT_CLONED, EXIT, NEW_PID_NS, JOIN_PID_NS
 _INSIDE = frozenset((CLONED, NOT_CLONED, EXIT, CHILD_SIGNAL, ATTACHED, DETACHED))
 """What can be told of a task while it is inside a clone call."""
 
+_CLONE_REST = (0, "", 0, (), 0, 0)
+"""Clone's fields from `ns_child` on, where there is nothing to say."""
+
 _new = tuple.__new__
 
 
@@ -102,6 +106,8 @@ class Orderer:
         self._next_ns: dict[int, Namespace] = {}
         """Where the children of a task will live after its unshare or setns."""
         self._seq = 0
+        self._newest = 0
+        """The last number that a task got: the next one is a little higher."""
         self._complete = True
         """So far every task but the first was explained by a call."""
         self._last_attached_end = 0
@@ -117,12 +123,47 @@ class Orderer:
             records = self._named(records)
         known = self._known
         kept = self._kept
+        settled = self._settled
+        append = self.events.append
+        programs = self.programs
+        plain = _PLAIN.get
         for record in records:
-            kind = record[0]
-            if kept or kind in _CALL_KINDS or record[3] not in known:
+            kind, _, _, tid = record[:4]
+            if kept or tid not in known:
                 self._slowly(record)
-            else:
-                self._apply(record, None)
+                continue
+            made = plain(kind)
+            if made is not None:
+                append(_new(made, record[1:]))
+            elif kind == EXEC and record[4] == tid and record[5]:
+                append(_new(Exec, record[1:5] + programs[record[5]]))
+            elif kind == CLONED and self._is_plain(record):
+                child = record[4]
+                known[child] = None
+                settled.pop(child, None)
+                self._newest = child
+                append(_new(Clone, record[1:7] + _CLONE_REST))
+            elif kind == CHILD_SIGNAL and known[tid] is None and not self._unsettled:
+                append(_new(ChildSignal, record[1:5]))
+            elif kind == REAP and known[tid] is None and not self._unsettled:
+                append(_new(Reap, record[1:6]))
+                known.pop(record[4], None)
+            elif kind == EXIT and not self._unsettled and tid not in self._attached:
+                del known[tid]
+                append(_new(Exit, record[1:]))
+            elif kind != SEEN:
+                self._slowly(record)
+
+    def _is_plain(self, record: Record) -> bool:
+        """A clone call that returned the next number, as most do; nothing about it is in doubt."""
+        child = record[4]
+        return (
+            0 < child - self._newest < FAR
+            and not self._unsettled
+            and child not in self._known
+            and self._known[record[3]] is None
+            and not (record[7] or record[8] or record[5] & CLONE_NEWPID or self._next_ns)
+        )
 
     def _slowly(self, record: Record) -> None:
         call = self._look(record)
@@ -216,7 +257,7 @@ class Orderer:
         return ns
 
     def _returned(self, record: Record) -> Call:
-        _, at, time, tid, number, real, flags, exit_signal, matched = record
+        _, at, time, tid, number, flags, exit_signal, real, matched = record
         call = self._open.pop(tid, None)
         if call is None:
             call = Call(self._seq, at, time, tid, self._ns_of(tid))
@@ -238,7 +279,7 @@ class Orderer:
             call.ns = ROOT
             self._learn(tid, ROOT)
             self._settle(call, number)
-        elif call.ns is None and not could_be_nested(call, number) and not self._contradicted(call):
+        elif call.ns is None and 0 < number - self._newest < FAR and not self._contradicted(call):
             self._settle(call, number)
         else:
             self._match()
@@ -255,6 +296,7 @@ class Orderer:
         call.settle(child, self._next_ns.get(call.tid), matched)
         self._unsettled.pop(call.seq, None)
         if child:
+            self._newest = child
             self._settled[child] = call
             self._fresh.pop(child, None)
         if not self._unsettled and self._fresh:
@@ -354,9 +396,9 @@ class Orderer:
             if child:
                 self.events.append(_new(ChildSignal, (at, time, tid, child)))
         elif kind == REAP:
-            child = record[5] or self._translate(tid, record[4])
+            child = record[6] or self._translate(tid, record[4])
             if child:
-                self.events.append(_new(Reap, (at, time, tid, child, record[6])))
+                self.events.append(_new(Reap, (at, time, tid, child, record[5])))
                 if child in self._known and child != tid:  # -qq hid its end
                     self._attached.discard(child)
                     del self._known[child]
@@ -381,6 +423,7 @@ class Orderer:
             self._complete = False
         self._attached.add(tid)
         self._known[tid] = None
+        self._newest = tid
         return True
 
     def _announce(self, call: Call) -> None:
@@ -431,7 +474,8 @@ class Orderer:
 
     def take(self) -> list[Event]:
         """The events so far; the next call returns only what is new."""
-        taken, self.events = self.events, []
+        taken = self.events[:]
+        self.events.clear()
         return taken
 
 

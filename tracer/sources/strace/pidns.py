@@ -82,8 +82,3 @@ class Call:
             self.child_ns.tasks[1] = child
         if self.ns is not None and self.ns is not ROOT and self.number:
             self.ns.tasks[self.number] = child
-
-
-def could_be_nested(call: Call, number: int) -> bool:
-    """A returned number that a new task in strace's own namespace would hardly get: lower than its creator's."""
-    return call.ns is None and number < call.tid

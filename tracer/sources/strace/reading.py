@@ -1,4 +1,4 @@
-"""One log from bytes to records, block by block, here or in a process of its own."""
+"""One log from bytes to records, block by block."""
 
 from __future__ import annotations
 
@@ -8,32 +8,63 @@ from tracer.sources.base import Progress
 from tracer.sources.open import Input
 from tracer.sources.strace.grammar import Style, clean
 from tracer.sources.strace.joining import Joiner, Programs
-from tracer.sources.strace.lines import whole_lines
+from tracer.sources.strace.lines import pieces, whole_lines
+from tracer.sources.strace.prefilter import Prefilter
 from tracer.sources.strace.records import Program, Record
 
 Batch = tuple[list[Record], list[tuple[int, Program]], set[str], list[tuple[int, bytes]], int]
 """Records, new programs, names of calls, unreadable lines, number of lines."""
 
+CHECKED = 32 << 20
+"""So many bytes are checked line by line; of larger logs only lines with a word of a process event are looked at."""
+LARGE_BLOCK = 1 << 20
+
 
 def read(source: Input, style: Style, progress: Progress | None) -> Iterator[Batch]:
     """Batches of one input in order."""
-    return read_blocks(source.blocks(progress), style)
+    if style.relative_time:  # every line's time is needed
+        return read_blocks(source.blocks(progress), style)
+    if source.mappable:
+        if (source.size or 0) <= CHECKED:
+            return read_blocks(source.blocks(progress), style)
+        return read_blocks(source.blocks(progress, LARGE_BLOCK), style, filter_from=0)
+    return read_blocks(source.blocks(progress), style, filter_from=CHECKED)
 
 
 def read_blocks(
-    blocks: Iterable[bytes], style: Style, only: int | None = None, programs: Programs | None = None
+    blocks: Iterable[bytes],
+    style: Style,
+    only: int | None = None,
+    programs: Programs | None = None,
+    filter_from: int | None = None,
 ) -> Iterator[Batch]:
-    """The same from raw blocks; `only` names the task of a file that holds no other (`-ff`)."""
+    """The same from raw blocks.
+
+    `only` names the task of a file that holds no other (`-ff`); from byte `filter_from` on, lines that cannot matter
+    are skipped where that is faster.
+    """
     joiner = Joiner(style, only, programs)
+    prefilter = Prefilter() if filter_from is not None else None
+    done = 0
     at = 1
     for block, cut in whole_lines(blocks):
-        rows = style.rows.findall(clean(block, style.junk))
-        if cut:
-            joiner.feed(range(at, at + len(rows) - 1), rows[:-1])
-            joiner.cut(at + len(rows) - 1, rows[-1])
+        if prefilter is not None and not cut and done >= (filter_from or 0) and prefilter.pays(block):
+            picked, numbers = prefilter.pick(block, at)
+            if picked:
+                joiner.feed(numbers, style.rows.findall(clean(picked, style.junk)))
+            lines = block.count(b"\n")
+            at += lines
+            yield (*joiner.take(), lines)
         else:
-            joiner.feed(range(at, at + len(rows)), rows)
-        at += len(rows)
-        yield (*joiner.take(), len(rows))
+            for piece in pieces(block):
+                rows = style.rows.findall(clean(piece, style.junk))
+                if cut:
+                    joiner.feed(range(at, at + len(rows) - 1), rows[:-1])
+                    joiner.cut(at + len(rows) - 1, rows[-1])
+                else:
+                    joiner.feed(range(at, at + len(rows)), rows)
+                at += len(rows)
+                yield (*joiner.take(), len(rows))
+        done += len(block)
     joiner.finish()
     yield (*joiner.take(), 0)

@@ -13,12 +13,12 @@ Record = tuple[Any, ...]
 
 SEEN = 0  # nothing more: the task did something that has no event of its own
 OPEN = 1  # a clone, clone3, fork or vfork began and did not return on the same line
-CLONED = 2  # child, real, flags, exit_signal, matched
+CLONED = 2  # child, flags, exit_signal, real, matched; in OPEN's place where both are in one batch
 NOT_CLONED = 3  # it returned an error, or was interrupted
 EXEC = 4  # old_tid, reference into the exec table
 EXIT_BEGIN = 5  # code, group
 EXIT = 6  # raw wait status or None
-REAP = 7  # child, real, raw wait status or None
+REAP = 7  # child, raw wait status or None, real
 CHILD_SIGNAL = 8  # child, real
 SUBREAPER = 9  # on
 PDEATHSIG = 10  # signal

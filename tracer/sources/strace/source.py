@@ -8,6 +8,7 @@ from tracer.errors import EmptyInput
 from tracer.event import Event
 from tracer.sources.base import UNREADABLE_KEPT, Progress, SourceInfo, SourceStats
 from tracer.sources.open import Input
+from tracer.sources.strace import worker
 from tracer.sources.strace.grammar import find_style
 from tracer.sources.strace.ordering import Orderer
 from tracer.sources.strace.reading import Batch, read
@@ -33,8 +34,11 @@ class StraceSource:
     def batches(self, progress: Progress | None = None) -> Iterator[list[Event]]:
         """Events in order; see Source."""
         self.stats = SourceStats()
-        orderer = Orderer()
-        yield from replay(read(self._input, self._style, progress), orderer, self.stats)
+        if worker.pays(self._input):
+            batches = worker.read_elsewhere(self._input, progress)
+        else:
+            batches = read(self._input, self._style, progress)
+        yield from replay(batches, Orderer(), self.stats)
         if self._input.damage:
             count_unreadable(self.stats, [(self.stats.lines + 1, self._input.damage.encode())])
         if not self.stats.lines:
