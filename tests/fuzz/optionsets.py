@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .harness import all_but
 
@@ -35,6 +35,15 @@ _NO_PIDNS = all_but("setns", "pidns")
 _NO_WAITS = "fork,vfork,clone,clone3,execve,execveat,exit,exit_group,prctl,unshare,setns"
 _NO_CLONE3 = "fork,vfork,clone,execve,execveat,exit,exit_group,wait4,waitid,kill,tkill,tgkill,prctl,unshare,setns"
 
+
+def _lacking(
+    name: str, options: tuple[str, ...], *, form: str = "file", late: str = "", cut: bool = False
+) -> tuple[OptionSet, OptionSet]:
+    """A set that lacks facts, once with trees in one pid namespace and once (`-ns`) with nested ones."""
+    plain = OptionSet(name, options, False, form, _NO_PIDNS, late, cut)
+    return plain, replace(plain, name=f"{name}-ns", kinds=all_but())
+
+
 SETS = (
     OptionSet("o", _f(CALLS)),
     OptionSet("bare", _f("process,prctl"), kinds=_NO_PIDNS),
@@ -54,22 +63,22 @@ SETS = (
     OptionSet("quiet", _f(CALLS, "-q")),
     OptionSet("pidns", _f(CALLS, "--decode-pids=pidns")),
     OptionSet("all-calls", ("-f",)),
+    *_lacking("no-clone3", _f(_NO_CLONE3)),
+    *_lacking("no-prctl", _f("process,unshare,setns")),
+    *_lacking("no-waits", _f(_NO_WAITS)),
+    *_lacking("reference", _f("clone,execve,exit_group,prctl"), form="stderr"),
+    *_lacking("execs-only", _f("execve")),
+    *_lacking("qq", _f(CALLS, "-qq")),
+    *_lacking("qqq", _f(CALLS, "-qqq")),
+    *_lacking("successful", _f(CALLS, "-z")),
+    *_lacking("late", _f(CALLS), late="all"),
+    *_lacking("late-stderr", _f(CALLS), late="all", form="stderr"),
+    *_lacking("late-root", _f(CALLS), late="root"),
+    *_lacking("cut", _f(CALLS), cut=True),
+    *_lacking("cut-stderr", _f(CALLS), cut=True, form="stderr"),
     OptionSet("setns", _f(CALLS), complete=False, kinds=all_but()),
-    OptionSet("no-clone3", _f(_NO_CLONE3), complete=False, kinds=all_but()),
-    OptionSet("no-prctl", _f("process,unshare,setns"), complete=False, kinds=all_but()),
     OptionSet("no-unshare", _f("process,prctl"), complete=False, kinds=all_but()),
-    OptionSet("no-waits", _f(_NO_WAITS), complete=False, kinds=all_but()),
-    OptionSet("reference", _f("clone,execve,exit_group,prctl"), complete=False, form="stderr", kinds=_NO_PIDNS),
-    OptionSet("execs-only", _f("execve"), complete=False, kinds=_NO_PIDNS),
-    OptionSet("qq", _f(CALLS, "-qq"), complete=False, kinds=all_but()),
-    OptionSet("qqq", _f(CALLS, "-qqq"), complete=False, kinds=all_but()),
-    OptionSet("successful", _f(CALLS, "-z"), complete=False, kinds=all_but()),
-    OptionSet("late", _f(CALLS), complete=False, kinds=all_but(), late="all"),
-    OptionSet("late-stderr", _f(CALLS), complete=False, kinds=all_but(), late="all", form="stderr"),
-    OptionSet("late-root", _f(CALLS), complete=False, kinds=all_but(), late="root"),
-    OptionSet("cut", _f(CALLS), complete=False, kinds=all_but(), cut=True),
-    OptionSet("cut-stderr", _f(CALLS), complete=False, kinds=all_but(), cut=True, form="stderr"),
-    OptionSet("invisible", _f(CALLS), complete=False, kinds=(*all_but(), "autoreap", "untraced")),
+    OptionSet("invisible", _f(CALLS), complete=False, kinds=(*_NO_PIDNS, "autoreap", "untraced")),
 )
 BY_NAME = {s.name: s for s in SETS}
 
