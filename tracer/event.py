@@ -110,6 +110,8 @@ class SetSubreaper(NamedTuple):
     time: int | None
     tid: int
     on: bool
+    sure: bool = True
+    """False: the task was killed inside the call, so whether the flag changed is not known."""
 
 
 class SetPdeathsig(NamedTuple):

@@ -35,6 +35,9 @@ def on_clone(state: State, event: Clone) -> None:
             return
         _number_reused(state, old, at, time)
     if flags & CLONE_THREAD:
+        if creator.process.state is not RUNNING:
+            attach(state, at, time, child_tid)
+            return
         _new_thread(state, creator, child_tid, matched)
         return
     mother = creator.process
@@ -70,7 +73,7 @@ def _born_of_the_dead(state: State, process: Process, mother: Process, at: int, 
     if process.parent is not mother:
         return
     why = f"the trace shows the end of {mother.tgid} before this birth"
-    reaper = find_new_reaper(mother, state.init, None)
+    reaper = find_new_reaper(mother, state.init, None, state.doubts)
     reaper = reaper._replace(evidence=Evidence.weakest(reaper.evidence, Evidence.INFERRED), reason=why)
     reparent(state, process, mother, reaper, at, time, f"exit of {mother.tgid}")
 
@@ -179,6 +182,8 @@ def attach(state: State, at: int, time: int | None, tid: int) -> Task:
             host.process.threads[tid] = state.tasks[tid] = task
             state.stats.inferred += 1
             return task
+    if state.processes:
+        state.clues.found()
     process = state.new_process(tid, state.root_ns, at, time)
     process.subreaper = None
     process.leader_known = tid == 1
@@ -186,7 +191,6 @@ def attach(state: State, at: int, time: int | None, tid: int) -> Task:
     task = state.tasks[tid]
     if not process.leader_known:
         state.provisional[tid] = process
-        state.clues.found()
     return task
 
 

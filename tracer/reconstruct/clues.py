@@ -75,7 +75,7 @@ class Clues:
         self.found_count = 0
 
     def found(self) -> None:
-        """A task out of nowhere."""
+        """A task out of nowhere, other than the first of the trace."""
         self.found_count += 1
 
     def found_without_notice(self, process: Process) -> None:

@@ -56,8 +56,8 @@ def _thread_ends(state: State, task: Task, heir: Task) -> None:
     process = task.process
     tid = task.tid
     if tid != process.tgid:
-        del process.threads[tid]
-        del state.tasks[tid]
+        process.threads.pop(tid, None)
+        state.tasks.pop(tid, None)
     state.exit_begun.pop(tid, None)
     state.ns_for_children.pop(tid, None)
 
@@ -122,7 +122,7 @@ def forget_original_parent(
         return
     children = last.children
     last.children = None
-    reaper = find_new_reaper(father, state.init, dying_since)
+    reaper = find_new_reaper(father, state.init, dying_since, state.doubts)
     cause = f"exit of {father.tgid}"
     for child in children or ():
         reparent(state, child, father, reaper, at, time, cause)

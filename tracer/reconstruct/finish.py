@@ -13,11 +13,14 @@ WAIT_CALLS = {"wait4", "waitid", "waitpid", "wait3", "osf_wait4"}
 def finish(state: State, calls: set[str] | None) -> None:
     """Weaken evidence and end processes where the facts of the whole trace ask for it; count."""
     processes = state.processes
+    if state.merged:
+        processes[:] = [p for p in processes if p not in state.merged]
+        state.merged.clear()
     _end_members_of_dead_namespaces(processes, state)
     if calls is not None and not calls & WAIT_CALLS and state.clues.found_count:
         _reap_unseen(processes)
     prctl_unseen = calls is not None and "prctl" not in calls
-    maybe_threads = any(not p.leader_known for p in state.provisional.values()) or state.clues.found_count
+    maybe_threads = state.provisional or state.clues.found_count
     inferred = state.stats.inferred
     for process in processes:
         if maybe_threads:
@@ -33,14 +36,13 @@ def finish(state: State, calls: set[str] | None) -> None:
 def _end_members_of_dead_namespaces(processes: list[Process], state: State) -> None:
     """zap_pid_ns_processes(): with the init of a pid namespace everything in it was killed."""
     for process in processes:
-        if process.ns.level > 0 and process.state is not DEAD and ns_is_dying(process.ns):
-            init = process.ns.init
-            if init is process and process.exited_at is not None:
-                continue
-            at = init.exited_at if init is not None and init.exited_at is not None else process.born_at
+        ns = process.ns
+        # The init itself is reaped by its parent, which is a level above.
+        around = ns.parent if ns.init is process and process.exited_at is not None else ns
+        if ns.level > 0 and process.state is not DEAD and ns_is_dying(around):
             process.status = SIGKILL if process.status is None else process.status
-            end_unseen_process(state, process, at, None)
-            bury(process, at)
+            end_unseen_process(state, process, process.born_at, None)
+            bury(process)
 
 
 def _reap_unseen(processes: list[Process]) -> None:

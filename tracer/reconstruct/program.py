@@ -65,7 +65,7 @@ def _join_leader(state: State, task: Task, tid: int) -> None:
     for child in stray.children():
         if child.evidence is Evidence.INFERRED:
             child.evidence, child.reason = Evidence.OBSERVED, ""
-    state.processes.remove(stray)
+    state.merged.add(stray)
     state.provisional.pop(stray.tgid, None)
 
 

@@ -10,6 +10,7 @@ only the flags of the ancestors.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from tracer.graph import RULE_CHILD_REAPER, RULE_SUBREAPER, PidNs, Process, Task
@@ -34,11 +35,12 @@ def find_alive_thread(process: Process) -> Task | None:
     return None
 
 
-def find_new_reaper(father: Process, init: Process, dying_since: int | None) -> Reaper:
+def find_new_reaper(father: Process, init: Process, dying_since: int | None, doubts: Mapping[Process, str]) -> Reaper:
     """Steps 2 and 3 for the children of `father`, whose last thread is dead.
 
     `dying_since`: where the exit of `father` began, if the trace shows it. The kernel moves the children at some point
-    between that and the line that reports the death: a flag that changed in between makes the choice a guess.
+    between that and the line that reports the death: a flag that changed in between makes the choice a guess, and so
+    does one in `doubts`, which has the reason.
     """
     level = father.ns.level
     evidence, reason = father.evidence, father.reason
@@ -50,6 +52,9 @@ def find_new_reaper(father: Process, init: Process, dying_since: int | None) -> 
         if dying_since is not None and (ancestor.subreaper_at or 0) > dying_since:
             evidence = Evidence.weakest(evidence, Evidence.INFERRED)
             reason = f"{ancestor.tgid} changed its subreaper flag while {father.tgid} was dying"
+        elif ancestor in doubts:
+            evidence = Evidence.weakest(evidence, Evidence.INFERRED)
+            reason = doubts[ancestor]
         if ancestor.subreaper:
             thread = find_alive_thread(ancestor)
             if thread is not None:

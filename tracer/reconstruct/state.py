@@ -15,11 +15,13 @@ class State:
 
     __slots__ = (
         "clues",
+        "doubts",
         "early_reuse",
         "exit_begun",
         "exits_seen",
         "hints",
         "init",
+        "merged",
         "moves",
         "ns_by_id",
         "ns_for_children",
@@ -48,6 +50,10 @@ class State:
         """tid -> where its exit call began, until it is dead."""
         self.exits_seen = False
         """The trace shows ends of tasks; without (strace -qq) a wait or SIGCHLD is the only sign of an end."""
+        self.doubts: dict[Process, str] = {}
+        """Processes whose subreaper flag is not sure, and why."""
+        self.merged: set[Process] = set()
+        """Entries of `processes` that turned out to be threads of others."""
         self.early_reuse: set[int] = set()
         """Numbers that were used again before the trace showed the wait that had freed them."""
         self.provisional: dict[int, Process] = {}

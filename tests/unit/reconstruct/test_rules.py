@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.reconstruct.build import edges, graph_of
+from tests.unit.reconstruct.build import edges, graph_of, parse
+from tracer.event import SetSubreaper
 from tracer.graph import DEAD, RUNNING, ZOMBIE
+from tracer.reconstruct.engine import Engine
 
 
 def test_orphan_goes_to_pid_1_by_assumption() -> None:
@@ -266,3 +268,53 @@ def test_sigchld_settles_what_was_assumed() -> None:
     # Nobody saw 10 become a subreaper (it is older than the trace), but the kernel told it of the end of 12.
     assert graph.find(12)[0].parent is graph.find(10)[0]
     assert graph.find(12)[0].evidence == "observed"
+
+
+def test_zombies_of_a_trace_in_which_nobody_waited() -> None:
+    graph = graph_of("5 exec t\n5 fork 6\n6 exit 0\n5 sigchld 6", {"clone", "prctl"})
+    assert graph.find(6)[0].state == ZOMBIE
+
+
+def test_where_tasks_come_out_of_nowhere_an_unseen_wait_is_likely() -> None:
+    graph = graph_of("5 exec t\n5 fork 6\n90 attach\n6 exit 0\n5 sigchld 6", {"clone", "prctl"})
+    assert graph.find(6)[0].state == DEAD
+
+
+def test_a_nested_namespace_ends_with_the_one_around_it() -> None:
+    graph = graph_of("""
+        5 exec t
+        5 newpid 6
+        6 newpid 162
+        162 exit 9
+        6 exit 0
+    """)
+    assert graph.find(162)[0].state == DEAD
+    assert graph.find(6)[0].state == ZOMBIE
+
+
+def test_an_exec_proves_that_a_task_out_of_nowhere_was_a_thread() -> None:
+    graph = graph_of("""
+        5 exec t
+        5 fork 285
+        292 attach
+        292 fork 70
+        285 exec 292 t
+        285 fork 79
+    """)
+    assert edges(graph) == {
+        5: (None, "unknown"),
+        285: (5, "observed"),
+        70: (285, "observed"),
+        79: (285, "observed"),
+    }
+
+
+def test_killed_inside_prctl_nobody_knows_the_flag() -> None:
+    engine = Engine()
+    engine.feed(parse("5 exec t\n5 fork 10\n10 fork 12\n5 subreaper 1\n5 subreaper 0\n10 exit 0"))
+    unsure = Engine()
+    events = parse("5 exec t\n5 fork 10\n10 fork 12\n5 subreaper 1\n5 subreaper 0\n10 exit 0")
+    events[3] = SetSubreaper(4, None, 5, True, False)
+    unsure.feed(e for i, e in enumerate(events) if i != 4)
+    assert edges(engine.finish())[12] == (1, "assumed")
+    assert edges(unsure.finish())[12] == (5, "inferred")
