@@ -37,13 +37,15 @@ class Comparison:
         self.truth = truth
         self.waits_shown = bool(WAIT.search(log))
         """Else the log cannot tell whether waits were traced, and thus which zombies are reaped."""
-        unnamed = [pid for pid in truth.processes if not re.search(rb"\b%d\b" % pid, log)]
-        self.unnamed = unnamed[0] if len(unnamed) == 1 else 0
+        unnamed = {pid for pid in truth.processes if not re.search(rb"\b%d\b" % pid, log)}
+        self.root = next((pid for pid in unnamed if truth.parent(pid) is None), 0)
         """Without -o the first task's number is not printed before the second is there, and then perhaps never."""
+        self.nameless = unnamed - {self.root}
+        """Their creators got numbers of another pid namespace, and no line of their own tells the outer one."""
 
     def number(self, tid: int) -> int:
         """The kernel's number of a task of the graph; the graph calls one without a number 0."""
-        return self.unnamed if tid == 0 else tid
+        return self.root if tid == 0 else tid
 
     def parent(self, process: Process) -> int | None:
         return self.number(process.parent.tgid) if process.parent is not None else None
@@ -64,13 +66,19 @@ class Comparison:
         """Living ones; a dead leader stays in the group until the last thread is gone."""
         return sorted(self.number(task.tid) for task in process.threads.values() if not task.exiting)
 
+    def missing(self) -> list[str]:
+        """Processes that the graph lacks though the log names them, and tells that they live."""
+        live = {self.number(p.tgid) for p in self.graph.live()} | self.nameless
+        return [
+            f"{pid}: not alive in the graph, truth {fact}"
+            for pid, fact in self.truth.processes.items()
+            if pid not in live and not (fact["state"] == "Z" and self.reaped_unseen(pid, self.truth.parent(pid)))
+        ]
+
     def differences(self) -> list[str]:
         """For a complete log: everything in which the graph is not what the kernel had."""
         live = {self.number(p.tgid): p for p in self.graph.live()}
-        found = []
-        for pid, fact in self.truth.processes.items():
-            if pid not in live and not (fact["state"] == "Z" and self.reaped_unseen(pid, self.truth.parent(pid))):
-                found.append(f"{pid}: not alive in the graph, truth {fact}")
+        found = self.missing()
         for pid, process in live.items():
             if pid in self.truth.processes:
                 found += self.difference(pid, process)
@@ -114,6 +122,11 @@ def check(log: Path, truth_file: Path) -> None:
 
     truth = Truth(truth_file)
     compared = Comparison(tracer.replay(log), truth, text_of(log))
-    found = compared.wrong_claims() if truth.lacks else compared.differences()
+    if truth.lacks:
+        found = compared.wrong_claims()
+    elif compared.nameless:
+        found = compared.wrong_claims() + compared.missing()
+    else:
+        found = compared.differences()
     lacking = f" (lacks {', '.join(truth.lacks)})" if truth.lacks else ""
     assert not found, f"{log.parent.name}, {log.stem}{lacking}:\n" + "\n".join(found)
