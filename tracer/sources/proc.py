@@ -20,7 +20,7 @@ from tracer.sources.base import Progress, SourceInfo, SourceStats
 
 PROC = Path("/proc")
 TICK = 10_000_000
-"""ns: /proc tells start times in USER_HZ, which is 100 on every architecture that the kernel's fs/proc supports here."""
+"""ns: /proc tells start times in USER_HZ, which is 100 on all architectures but alpha and ia64."""
 
 _PF_KTHREAD = 0x00200000  # include/linux/sched.h
 _ARGS_MAX = 1 << 20
@@ -49,6 +49,8 @@ class ProcProcess:
     """In nested namespaces, outermost first, without the number that this /proc shows."""
     cgroup: str
     """Path in the unified hierarchy, or in systemd's or the first other one of version 1; '' where unknown."""
+    pid_ns: int
+    """Inode number of its pid namespace; 0 where this user may not see it."""
     threads: dict[int, Stat]
     """By tid, the leader included."""
     read_at: int
@@ -77,7 +79,7 @@ def unified_cgroup(raw: str) -> str:
     """The path that says most in /proc/PID/cgroup: version 2's, unless it is the root and version 1 says more."""
     by_hierarchy: dict[str, str] = {}
     for line in raw.splitlines():
-        _, controllers, path = (line.split(":", 2) + ["", ""])[:3]
+        _, controllers, path = [*line.split(":", 2), "", ""][:3]
         by_hierarchy[controllers] = path
     for wanted in ("", "name=systemd", "pids", "memory", "cpu,cpuacct", "devices"):
         if by_hierarchy.get(wanted, "/") != "/":
@@ -122,8 +124,12 @@ def read_process(tgid: int, proc: Path = PROC) -> ProcProcess | None:
         cgroup = unified_cgroup(_text(folder / "cgroup"))
     except OSError:
         cmdline, cgroup = "", ""
+    try:
+        pid_ns = (folder / "ns" / "pid").stat().st_ino
+    except OSError:
+        pid_ns = 0
     argv = tuple(cmdline.removesuffix("\0").split("\0")) if cmdline else ()
-    return ProcProcess(tgid, stat, exe, argv, ns_pids, cgroup, threads, read_at)
+    return ProcProcess(tgid, stat, exe, argv, ns_pids, cgroup, pid_ns, threads, read_at)
 
 
 def read_table(proc: Path = PROC) -> dict[int, ProcProcess]:
@@ -174,7 +180,10 @@ def snapshot_events(
     ppid: int | None = None,
     zombie: bool | None = None,
 ) -> list[Event]:
-    """Snapshot events of a process, its leader's first; `at` counts up. The keywords replace what /proc knows less well."""
+    """Snapshot events of a process, its leader's first; `at` counts up.
+
+    The keywords replace what /proc knows less well, or not at all.
+    """
     events: list[Event] = []
     for tid, stat in process.threads.items():
         leader = tid == process.tgid
@@ -193,6 +202,7 @@ def snapshot_events(
                 ns_pids=process.ns_pids if leader else (),
                 cgroup=process.cgroup,
                 subreaper=subreaper,
+                pid_ns=process.pid_ns,
             )
         )
     return events

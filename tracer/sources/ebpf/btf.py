@@ -113,7 +113,10 @@ class Btf:
         return int(_TYPE.unpack_from(self._types, self._at[self._struct(struct_name)])[2])
 
     def field(self, struct_name: str, path: str) -> Field:
-        """Where `path` ("member" or "member.member") is in the struct; members of anonymous structs count as its own."""
+        """Where `path` ("member" or "member.member") is in the struct.
+
+        Members of anonymous structs count as its own.
+        """
         type_id, bits, width = self._struct(struct_name), 0, 0
         for member in path.split("."):
             found = self._member(type_id, member)

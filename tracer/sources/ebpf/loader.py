@@ -60,9 +60,8 @@ class BccProbes:
         with _environment("BCC_KERNEL_SOURCE", source), _captured_stderr() as noise:
             try:
                 self._bpf = bcc.BPF(text=program_text(), cflags=flags + include)
-                for tracepoint, program in TRACEPOINTS.items():
-                    self._bpf.load_func(program, bcc.BPF.RAW_TRACEPOINT)
-                    del tracepoint
+                for program in TRACEPOINTS.values():
+                    self._bpf.load_func(program.encode(), bcc.BPF.RAW_TRACEPOINT)
             except Exception as error:  # bcc raises plain Exception
                 raise CapabilityError(_load_failure(str(error), noise()), _LOAD_HINT) from None
         self.ring_size = ring_size
@@ -90,6 +89,10 @@ class BccProbes:
         """No longer record it."""
         with contextlib.suppress(KeyError):
             del self._tracked[ctypes.c_uint32(tgid)]
+
+    def is_tracked(self, tgid: int) -> bool:
+        """Is it in the kernel's map?"""
+        return ctypes.c_uint32(tgid) in self._tracked
 
     def tracked(self) -> dict[int, int]:
         """tgid -> mode, as the kernel has it now."""

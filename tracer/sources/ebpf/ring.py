@@ -39,9 +39,14 @@ class RingBuffer:
         """Sleep until the kernel says that there is much to read, but no longer than this."""
         self._epoll.poll(seconds)
 
-    def backlog(self) -> int:
-        """Bytes between the two positions."""
-        return int(_U64.unpack_from(self._producer, 0)[0]) - self._position
+    @property
+    def position(self) -> int:
+        """Where reading goes on: bytes since the beginning."""
+        return self._position
+
+    def head(self) -> int:
+        """Where writing goes on."""
+        return int(_U64.unpack_from(self._producer, 0)[0])
 
     def drain(self, limit: int) -> list[bytes]:
         """The records that are complete, oldest first, at most about `limit` bytes of them; frees their room."""

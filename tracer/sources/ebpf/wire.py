@@ -1,4 +1,4 @@
-"""The records of probes/ctrace.h, as Python reads them. A test compares sizes and offsets with what the C compiler says.
+"""The records of probes/ctrace.h, as Python reads them. A test compares this with what the C compiler says.
 
 Each layout lists all fields of its struct in order; the header's seven come first and are the same everywhere:
 type, len, lost, time, start, tid, tgid.

@@ -1,0 +1,361 @@
+"""From the probes' records to events, with just enough memory of who lives to tell whose record it is.
+
+No I/O here. What is kept is one entry per living task and per zombie; nothing grows with history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from tracer.event import (
+    CLONE_THREAD,
+    Clone,
+    Event,
+    Exec,
+    Exit,
+    Gone,
+    JoinPidNs,
+    Lost,
+    NewPidNs,
+    Reap,
+    Rename,
+    SetPdeathsig,
+    SetSubreaper,
+    Snapshot,
+)
+from tracer.sources.ebpf import wire
+from tracer.sources.proc import TICK, ProcProcess
+
+_U32 = 0xFFFFFFFF
+
+
+class LiveProcess:
+    """A process that lives or waits to be reaped."""
+
+    __slots__ = ("dead", "live", "member", "ns_pids", "parent", "read_at", "status", "subreaper", "tgid", "traced")
+
+    def __init__(self, tgid: int, member: bool, ns_pids: tuple[int, ...] = ()) -> None:
+        self.tgid = tgid
+        self.member = member
+        self.ns_pids = ns_pids
+        self.live = 1
+        """Threads that have not exited."""
+        self.subreaper: bool | None = False
+        self.read_at = 0
+        """When /proc was read for it; 0 if it was born under our eyes."""
+        self.dead = False
+        self.status: int | None = None
+        self.parent = 0
+        """tgid of real_parent when it died."""
+        self.traced = False
+        """A ptracer waited for it when it died."""
+
+
+class LiveTask:
+    """A living task, or the dead leader of a process that is still there."""
+
+    __slots__ = ("exited", "process", "start")
+
+    def __init__(self, start: int, process: LiveProcess) -> None:
+        self.start = start
+        """ns; from /proc only, rounded down to whole ticks."""
+        self.process = process
+        self.exited = False
+
+
+class State(NamedTuple):
+    """A process as the kernel's walk saw it."""
+
+    start: int
+    parent_tgid: int
+    subreaper: bool
+
+
+class Survey(NamedTuple):
+    """What a heap of records tells before it is decoded."""
+
+    states: dict[int, State]
+    """By tgid, from CT_STATE records."""
+    births: list[tuple[int, int, int, int]]
+    """(creator tid, creator start, child tid, child start), in order."""
+    exits: dict[int, int]
+    """tid -> start of tasks that exit in these records."""
+
+
+def same_start(one: int, other: int) -> bool:
+    """Equal, where either may be rounded down to ticks."""
+    return one == other or (one // TICK == other // TICK and (one % TICK == 0 or other % TICK == 0))
+
+
+def survey(records: Iterable[bytes]) -> Survey:
+    """Look through records without decoding them to events."""
+    found = Survey({}, [], {})
+    for record in records:
+        kind = record[wire.TYPE_AT]
+        if kind == wire.T_STATE:
+            _, _, _, _, start, _, tgid, _, _, parent_tgid, flags, _, _, _ = wire.STATE.unpack(record)
+            found.states[tgid] = State(start, parent_tgid, bool(flags & wire.F_SUBREAPER))
+        elif kind == wire.T_CLONE:
+            fields = wire.CLONE.unpack(record)
+            found.births.append((fields[5], fields[4], fields[10], fields[8]))
+        elif kind == wire.T_EXIT:
+            fields = wire.EXIT.unpack(record)
+            found.exits[fields[5]] = fields[4]
+    return found
+
+
+class Decoder:
+    """Records in, events out; see the module above for what it keeps."""
+
+    def __init__(self, new_member: Callable[[int, int], None]) -> None:
+        """`new_member(tgid, start)` is called for each process that a member creates."""
+        self.at = 0
+        """Number of the last event."""
+        self.lost = 0
+        """Records lost so far, modulo 2**32, as the last record told."""
+        self.strays = 0
+        """Records of tasks that are not known."""
+        self.tasks: dict[int, LiveTask] = {}
+        self._new_member = new_member
+        self._out: list[Event] = []
+        self._handlers: list[Callable[[bytes], None]] = [
+            self._unknown,
+            self._clone,
+            self._exec,
+            self._exit,
+            self._free,
+            self._wait,
+            self._prctl,
+            self._rename,
+            self._pidns,
+            self._unknown,  # CT_STATE: read by survey()
+        ]
+
+    def decode(self, records: list[bytes]) -> list[Event]:
+        """The events that these records tell, with a Lost event where the kernel had to drop some."""
+        self._out = out = []
+        handlers, type_at, lost_of = self._handlers, wire.TYPE_AT, wire.LOST.unpack_from
+        for record in records:
+            lost = lost_of(record)[0]
+            if lost != self.lost:
+                out += self.note_lost(lost)
+            handlers[record[type_at]](record)
+        return out
+
+    def note_lost(self, total: int) -> list[Event]:
+        """`total` records were lost so far. A smaller number than known comes from a CPU that was slower to tell."""
+        more = (total - self.lost) & _U32
+        if not 0 < more < 1 << 31:
+            return []
+        self.lost = total & _U32
+        return self.lost_events(more)
+
+    def lost_events(self, count: int) -> list[Event]:
+        """The event that tells it."""
+        self.at += 1
+        return [Lost(self.at, None, 0, count)]
+
+    def adopt(
+        self, process: ProcProcess, start: int, subreaper: bool | None, member: bool, exits: dict[int, int]
+    ) -> None:
+        """Know a process from /proc. `exits`: tasks whose exit record is still to be decoded."""
+        live = LiveProcess(process.tgid, member, process.ns_pids)
+        live.subreaper, live.read_at, live.live = subreaper, process.read_at, 0
+        for tid, stat in process.threads.items():
+            ticks = stat.start_ticks * TICK
+            task = LiveTask(start if start and tid == process.tgid else ticks, live)
+            task.exited = stat.state in "ZX" and not same_start(exits.get(tid, -1), ticks)
+            live.live += not task.exited
+            self.tasks[tid] = task
+        live.dead = live.live == 0
+        live.parent = process.stat.ppid
+
+    def find(self, tid: int, start: int) -> LiveTask | None:
+        """The task with this identity; a start time known from /proc only becomes exact."""
+        task = self.tasks.get(tid)
+        if task is None:
+            return None
+        if task.start != start:
+            if not same_start(task.start, start):
+                return None
+            task.start = start
+        return task
+
+    # ---- records ----
+
+    def _unknown(self, record: bytes) -> None:
+        """A type that is not for us."""
+
+    def _clone(self, record: bytes) -> None:
+        (
+            _, _, _, time, start, tid, _, flags, child_start, cgroup, child, _, _, parent_tgid, exit_signal,
+            own, _, level, *ns_pids,
+        ) = wire.CLONE.unpack(record)  # fmt: skip
+        creator = self.find(tid, start)
+        if creator is None or self.find(child, child_start) is not None:
+            self.strays += creator is None
+            return
+        process = creator.process
+        thread = flags & CLONE_THREAD
+        if not (thread or process.member):
+            return
+        if child in self.tasks:
+            self._number_reused(child, time)
+        if (own & wire.F_SUBREAPER) != process.subreaper:
+            self._subreaper_seen(process, time, own)
+        inner = tuple(ns_pids[:level]) if level else ()
+        if thread:
+            process.live += 1
+            self.tasks[child] = LiveTask(child_start, process)
+        else:
+            self.tasks[child] = LiveTask(child_start, LiveProcess(child, True, inner))
+            self._new_member(child, child_start)
+        self.at += 1
+        self._out.append(
+            Clone(self.at, time, tid, child, flags, exit_signal, 0, "", child_start, inner, cgroup, parent_tgid)
+        )
+
+    def _number_reused(self, tid: int, time: int) -> None:
+        """The task that had this number is gone, though no record has said so yet."""
+        process = self.tasks[tid].process
+        self.at += 1
+        if process.dead and process.tgid == tid:
+            self._out.append(Reap(self.at, time, 0, tid, process.status))
+        else:
+            self._out.append(Gone(self.at, time, tid))
+            process.live -= 1
+        del self.tasks[tid]
+
+    def _exec(self, record: bytes) -> None:
+        (
+            _, _, _, time, start, tid, tgid, old_tid, parent_tgid, flags, args_total, name_len, args_len, level,
+            pidns, ns_pid, comm,
+        ) = wire.EXEC.unpack_from(record)  # fmt: skip
+        task = self.find(tid, start)
+        filename, argv, cut = wire.exec_data(record, name_len, args_len, args_total)
+        if task is None:
+            if not flags & wire.F_FOLLOWED:
+                self.strays += 1
+                return
+            # It has the name of a program to follow, and was nobody's child here until now.
+            task = self.tasks[tid] = LiveTask(start, LiveProcess(tgid, True, (ns_pid,) if level else ()))
+            self.at += 1
+            self._out.append(
+                Snapshot(
+                    self.at, time, tid, tgid, parent_tgid, wire.comm(comm), filename, argv, start, False,
+                    task.process.ns_pids, "", bool(flags & wire.F_SUBREAPER), pidns,
+                )
+            )  # fmt: skip
+        process = task.process
+        if old_tid != tid:
+            self.tasks.pop(old_tid, None)
+        task.exited = False
+        process.live = 1  # de_thread(): nobody else is left
+        if (flags & wire.F_SUBREAPER) != process.subreaper:
+            self._subreaper_seen(process, time, flags)
+        if time < process.read_at:
+            return
+        self.at += 1
+        self._out.append(Exec(self.at, time, tid, old_tid, filename, argv, cut))
+
+    def _exit(self, record: bytes) -> None:
+        _, _, _, time, start, tid, _, status, parent_tgid, flags, _ = wire.EXIT.unpack(record)
+        task = self.find(tid, start)
+        if task is None or task.exited:
+            self.strays += 1
+            return
+        process = task.process
+        if (flags & wire.F_SUBREAPER) != process.subreaper:
+            self._subreaper_seen(process, time, flags)
+        task.exited = True
+        process.live -= 1
+        self.at += 1
+        self._out.append(Exit(self.at, time, tid, status))
+        if tid != process.tgid:
+            del self.tasks[tid]
+        if process.live > 0:
+            return
+        process.dead = True
+        process.status = status
+        process.parent = parent_tgid
+        process.traced = bool(flags & wire.F_TRACED)
+        if flags & wire.F_AUTOREAP:
+            self._reap(process, time, parent_tgid)
+
+    def _reap(self, process: LiveProcess, time: int, by: int) -> None:
+        """The zombie is gone; `by` is a task of its parent, 0 if not known."""
+        self.at += 1
+        self._out.append(Reap(self.at, time, by, process.tgid, process.status))
+        self.tasks.pop(process.tgid, None)
+
+    def _free(self, record: bytes) -> None:
+        _, _, _, time, start, tid, _, parent_start, parent, _ = wire.FREE.unpack(record)
+        task = self.find(tid, start)
+        if task is None:
+            return  # the usual case: its reaping was seen when it happened
+        if not task.process.dead:  # the exit record was lost
+            self.at += 1
+            self._out.append(Gone(self.at, time, tid))
+            del self.tasks[tid]
+            return
+        known = self.find(parent, parent_start)
+        self._reap(task.process, time, parent if known is not None else 0)
+
+    def _wait(self, record: bytes) -> None:
+        _, _, _, time, _, tid, tgid, number, level = wire.WAIT.unpack(record)
+        process = self._zombie_child(tgid, number, level)
+        if process is None:
+            return  # a stopped child, or a wait of a ptracer
+        if process.parent == tgid or not (process.traced or self._lives(process.parent)):
+            self._reap(process, time, tid)
+
+    def _zombie_child(self, parent: int, number: int, level: int) -> LiveProcess | None:
+        """The dead process that a caller at this depth of pid namespaces calls `number`."""
+        if level == 0:
+            task = self.tasks.get(number)
+            return task.process if task is not None and task.process.dead else None
+        for task in self.tasks.values():
+            process = task.process
+            if process.dead and process.parent == parent and process.ns_pids[level - 1 : level] == (number,):
+                return process
+        return None
+
+    def _lives(self, tgid: int) -> bool:
+        task = self.tasks.get(tgid)
+        return task is not None and not task.process.dead
+
+    def _prctl(self, record: bytes) -> None:
+        _, _, _, time, start, tid, _, option, _, arg = wire.PRCTL.unpack(record)
+        task = self.find(tid, start)
+        if task is None:
+            self.strays += 1
+            return
+        self.at += 1
+        if option == wire.PR_SET_CHILD_SUBREAPER:
+            task.process.subreaper = arg != 0
+            self._out.append(SetSubreaper(self.at, time, tid, arg != 0))
+        else:
+            self._out.append(SetPdeathsig(self.at, time, tid, arg))
+
+    def _subreaper_seen(self, process: LiveProcess, time: int, flags: int) -> None:
+        """The flag differs from what we knew: set by a 32-bit caller, or before tracing, or the record was lost."""
+        process.subreaper = bool(flags & wire.F_SUBREAPER)
+        self.at += 1
+        self._out.append(SetSubreaper(self.at, time, process.tgid, process.subreaper))
+
+    def _rename(self, record: bytes) -> None:
+        _, _, _, time, start, tid, _, comm = wire.RENAME.unpack(record)
+        if self.find(tid, start) is None:
+            self.strays += 1
+            return
+        self.at += 1
+        self._out.append(Rename(self.at, time, tid, wire.comm(comm)))
+
+    def _pidns(self, record: bytes) -> None:
+        _, _, _, time, start, tid, _, pidns, _, joined, _ = wire.PIDNS.unpack(record)
+        if self.find(tid, start) is None:
+            self.strays += 1
+            return
+        self.at += 1
+        self._out.append(JoinPidNs(self.at, time, tid, pidns) if joined else NewPidNs(self.at, time, tid))
