@@ -55,11 +55,12 @@ class Journal:
         self._state = engine.state
         self._tell = tell
 
-    def feed(self, events: Iterable[Event]) -> None:
-        """Apply the events one by one."""
+    def feed(self, events: Iterable[Event], moved: list[tuple[Process, Reparenting]]) -> None:
+        """Apply the events one by one; adds every adoption to `moved`."""
         state, engine = self._state, self._engine
-        before = _BEFORE
-        after = _AFTER
+        before, after = _BEFORE, _AFTER
+        moves: list[tuple[Process, Reparenting]] = []
+        state.moves = moves
         for event in events:
             kind = type(event)
             known = before[kind](state, event) if kind in before else None
@@ -68,9 +69,11 @@ class Journal:
             if look is not None:
                 for happened in look(state, event, known):
                     self._tell(happened)
-            if state.moves:
-                for process, step in state.moves:
+            if moves:
+                for process, step in moves:
                     self._tell(Happened(ADOPTED, step.at, step.time, process, step))
+                moved += moves
+                moves.clear()
 
 
 def _task_before(state: State, event: Any) -> tuple[Task, str, bool | None, str] | None:

@@ -1,0 +1,118 @@
+"""Is the graph what the kernel has? Every living process compared with /proc: is it there, its parent, its threads.
+
+Both change while they are compared, so what differs is looked at again after the source has been drained: only a
+difference that stays is one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from tracer.graph import DEAD, Process, ProcessGraph
+from tracer.sources.proc import TICK, ProcProcess, read_process, read_table
+
+LOOKS = 8
+"""So often a difference is looked at before it is believed ..."""
+PAUSE = 0.08
+"""... with so many seconds in between: the kernel frees tasks tens of ms after they are gone for everyone else."""
+
+
+class Difference(NamedTuple):
+    """Something that the graph and the kernel tell differently."""
+
+    pid: int
+    name: str
+    """comm; raw."""
+    what: str
+    """`parent`, `threads`, `presence`, `state`."""
+    ours: str
+    kernel: str
+
+
+@dataclass(slots=True)
+class Agreement:
+    """The outcome of one comparison."""
+
+    processes: int = 0
+    """Living processes of the graph that were compared."""
+    threads: int = 0
+    differences: list[Difference] = field(default_factory=list)
+
+    @property
+    def differs(self) -> bool:
+        """Something stayed different."""
+        return bool(self.differences)
+
+
+def check(graph: ProcessGraph, drain: Callable[[], object], *, everything: bool) -> Agreement:
+    """Compare now. `drain` applies all events that have happened; `everything`: every process is meant to be traced.
+
+    Kernel threads are processes too, and compared where the graph has them.
+    """
+    drain()
+    suspects: set[int] | None = None
+    for look in range(LOOKS):
+        if look:
+            time.sleep(PAUSE)
+            drain()
+        table = read_table() if suspects is None else _read(suspects)
+        drain()
+        ours = {p.tgid: p for p in graph.processes if p.state is not DEAD}
+        result = Agreement(len(ours), sum([len(p.threads) for p in ours.values()]))
+        pids = ours.keys() | _expected(table, ours, everything) if suspects is None else suspects
+        for pid in sorted(pids):
+            result.differences += _compare(ours.get(pid), table.get(pid), pid)
+        if not result.differences:
+            return result
+        suspects = {difference.pid for difference in result.differences}
+    return result
+
+
+def _read(pids: Iterable[int]) -> dict[int, ProcProcess]:
+    return {pid: found for pid in pids if (found := read_process(pid)) is not None}
+
+
+def _expected(table: dict[int, ProcProcess], ours: dict[int, Process], everything: bool) -> set[int]:
+    """Processes that the graph should have: all, or the descendants of those that are traced in full."""
+    if everything:
+        return set(table)
+    return set()
+
+
+def _compare(ours: Process | None, kernel: ProcProcess | None, pid: int) -> list[Difference]:
+    if ours is None and kernel is None:
+        return []
+    if ours is None or kernel is None:
+        return _one_side(ours, kernel, pid)
+    found = []
+    name = kernel.stat.comm
+    if ours.start_time and abs(ours.start_time - kernel.stat.start_ticks * TICK) >= TICK:
+        return [Difference(pid, name, "presence", f"an earlier process of this number ({ours.comm})", "another one")]
+    parent = ours.parent
+    if (0 if parent is None else parent.tgid) != kernel.stat.ppid:
+        mine = "not known" if parent is None else f"{parent.tgid} ({ours.evidence.value})"
+        found.append(Difference(pid, name, "parent", mine, str(kernel.stat.ppid)))
+    zombie = ours.state == "zombie"
+    if zombie != kernel.zombie:
+        found.append(Difference(pid, name, "state", ours.state, "zombie" if kernel.zombie else "running"))
+    mine_only, kernel_only = ours.threads.keys() - kernel.threads.keys(), kernel.threads.keys() - ours.threads.keys()
+    if (mine_only or kernel_only) and not zombie:
+        found.append(Difference(pid, name, "threads", _numbers(mine_only), _numbers(kernel_only)))
+    return found
+
+
+def _one_side(ours: Process | None, kernel: ProcProcess | None, pid: int) -> list[Difference]:
+    if ours is not None:
+        return [Difference(pid, ours.comm, "presence", ours.state, "not there")]
+    assert kernel is not None
+    state = "zombie" if kernel.zombie else "running"
+    return [Difference(pid, kernel.stat.comm, "presence", "not there", f"{state}, child of {kernel.stat.ppid}")]
+
+
+def _numbers(tids: Iterable[int]) -> str:
+    shown = sorted(tids)
+    text = ", ".join(map(str, shown[:8])) + (f" and {len(shown) - 8} more" if len(shown) > 8 else "")
+    return f"also {text}" if shown else "no others"

@@ -1,0 +1,65 @@
+"""How many processes have finished under whom, kept as counts so that a session can run for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tracer.graph import DEAD, Process
+from tracer.runtime.roles import CNI, Roles
+from tracer.view import Finished
+
+
+class FinishedCounts:
+    """Dead processes by the nearest living one above them: of which kind, where they were its own children.
+
+    The same counts as view.build_view() makes, but each process is looked at once.
+    """
+
+    def __init__(self, roles: Roles) -> None:
+        self._roles = roles
+        self._counted: set[Process] = set()
+        """Of the dead processes that are still in the graph."""
+        self._by: dict[Process | None, Finished] = {}
+
+    def count(self, processes: Iterable[Process]) -> dict[Process | None, Finished]:
+        """Count those that have died since the last call; by living process, None where nobody above is known.
+
+        Linear in `processes`, the graph's list.
+        """
+        counted = self._counted
+        for process in processes:
+            if process.state is DEAD and process not in counted:
+                counted.add(process)
+                self._add(process)
+        for anchor in [p for p in self._by if p is not None and p.state is DEAD]:
+            self._pass_on(anchor)
+        return self._by
+
+    def forget(self, gone: Iterable[Process]) -> None:
+        """These have left the graph: they are counted and need not be remembered."""
+        self._counted.difference_update(gone)
+
+    def _add(self, process: Process) -> None:
+        anchor = _nearest_alive(process)
+        finished = self._by.setdefault(anchor, Finished())
+        if process.parent is anchor:
+            kind = self._kind(process)
+            finished.kinds[kind] = finished.kinds.get(kind, 0) + 1
+        else:
+            finished.below += 1
+
+    def _pass_on(self, dead: Process) -> None:
+        """What was counted at a process that has died now is further down under the next one."""
+        passed = self._by.pop(dead)
+        self._by.setdefault(_nearest_alive(dead), Finished()).below += passed.count
+
+    def _kind(self, process: Process) -> str:
+        label = self._roles.label(process)
+        return f"cni {label}" if self._roles.role(process) == CNI else label
+
+
+def _nearest_alive(process: Process) -> Process | None:
+    node = process.parent
+    while node is not None and node.state is DEAD:
+        node = node.parent
+    return node

@@ -1,0 +1,115 @@
+"""One line for each thing that happens: the screen's stream of events, and `ctrace watch` without a terminal."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from tracer.graph import Program, Reparenting
+from tracer.identity import Evidence, signal_name
+from tracer.live import journal as j
+from tracer.render import words
+from tracer.render.lines import Line, Span
+
+if TYPE_CHECKING:
+    from tracer.graph import Process
+    from tracer.live.journal import Happened
+    from tracer.runtime.roles import Roles
+
+_SECOND = 1_000_000_000
+_DERIVED = Evidence.DERIVED.rank
+
+QUIET = frozenset({j.REAPED, j.THREAD_CREATED, j.THREAD_EXITED, j.PDEATHSIG, j.RENAMED})
+"""Of interest to machines, and too many for people."""
+
+
+class WallClock:
+    """Times since boot as the local time of day."""
+
+    def __init__(self) -> None:
+        self.epoch_offset = time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        """ns to add to a time since boot to get one since the epoch, as of now."""
+        self._second = -1
+        self._text = ""
+
+    def show(self, boot_time: int | None) -> str:
+        """`06:50:12.123`; as many blanks where the time is not known."""
+        if boot_time is None:
+            return " " * 12
+        second, rest = divmod(boot_time + self.epoch_offset, _SECOND)
+        if second != self._second:
+            self._second, self._text = second, time.strftime("%H:%M:%S", time.localtime(second))
+        return f"{self._text}.{rest // 1_000_000:03d}"
+
+
+def happened_line(happened: Happened, roles: Roles, clock: WallClock, *, width: int) -> Line:
+    """`06:50:12.123  pause (93)  adopted from runc create (80), which exited → nearest subreaper, shim (75)`."""
+    left = [Span(clock.show(happened.time) + "  ", "dim")]
+    process = happened.process
+    if process is None:
+        said = f"{happened.detail:,} events were lost; /proc is read to repair the tree"
+        return Line([*left, Span(said, "bad")])
+    left += [Span(roles.label(process), words.name_style(process, roles)), Span(f" ({process.tgid})  ", "pid")]
+    text, style = _said(happened, process, roles)
+    left.append(Span(text, style))
+    notes = []
+    if isinstance(happened.detail, Reparenting) and happened.detail.evidence.rank > _DERIVED:
+        notes = words.evidence(happened.detail.evidence, happened.detail.reason)
+    return Line(left, notes, max(width * 84 // 100, 52))
+
+
+def _said(happened: Happened, process: Process, roles: Roles) -> tuple[str, str]:
+    """What is said of the process, and in which style."""
+    kind, detail = happened.kind, happened.detail
+    if isinstance(detail, Reparenting):
+        return f"adopted {words.adoption(detail, roles, near=False)}", "mark"
+    if kind == j.CREATED:
+        return _birth(process, roles), "dim"
+    if kind == j.EXEC:
+        return f"runs {command(detail if isinstance(detail, Program) else None)}", ""
+    if kind == j.EXITED:
+        text = words.end(process)
+        return text, "bad" if process.status else "dim"
+    if kind == j.SUBREAPER:
+        return ("became a subreaper" if detail else "is no subreaper any more"), "mark"
+    if kind == j.PDEATHSIG:
+        text = signal_name(int(detail)) if isinstance(detail, int) and detail else ""
+        return (f"asked for {text} when its parent thread ends" if text else "asked for no parent-death signal"), ""
+    return _said_rarely(happened, process, roles), ""
+
+
+def _said_rarely(happened: Happened, process: Process, roles: Roles) -> str:
+    kind, detail = happened.kind, happened.detail
+    parent = process.parent
+    under = f" under {words.title(parent, roles)}" if parent is not None else ""
+    if kind == j.FOUND:
+        return f"found in /proc{under}"
+    if kind == j.REAPED:
+        return f"reaped by {words.title(parent, roles)}" if parent is not None else "reaped"
+    if kind == j.GONE:
+        return "is gone; its end was among the lost events"
+    if kind == j.RENAMED:
+        return f"renamed itself from {detail}"
+    if kind == j.THREAD_CREATED:
+        return f"new thread {detail}"
+    if kind == j.THREAD_EXITED:
+        return f"thread {detail} ended"
+    return kind
+
+
+def _birth(process: Process, roles: Roles) -> str:
+    creator, parent = process.creator, process.birth_parent
+    if creator is None:
+        return f"created under {words.title(parent, roles)}" if parent is not None else "created"
+    said = f"created by {words.title(creator, roles)}"
+    if parent is not None and parent is not creator:
+        said += f" as a child of {words.title(parent, roles)}"
+    return said
+
+
+def command(program: Program | None) -> str:
+    """The program and its arguments; raw."""
+    if program is None:
+        return "another program"
+    args = " ".join(program.argv[1:])
+    return f"{program.exe} {args}{' …' if program.argv_cut else ''}".rstrip()

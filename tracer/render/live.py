@@ -1,0 +1,172 @@
+"""The screen of `ctrace watch`: a line of numbers, the tree as it is now, and below it what happened last.
+
+A frame costs what it shows, not what has happened: the tree is walked from the top only as far as there is room, and
+the lines of the stream are made once. Rich's Live owns the terminal (alternate screen, cursor, restoring it).
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Collection
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from rich.segment import Segment
+from rich.style import Style
+
+from tracer.graph import DEAD, RUNNING, Process, ProcessGraph
+from tracer.render.happened import QUIET, happened_line
+from tracer.render.lines import STYLES, Line, Painter, Span, layout
+from tracer.render.tree import tree_lines
+from tracer.runtime.roles import Roles, is_helper
+from tracer.view import NOW, Finished, View
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
+
+    from tracer.live.journal import Happened
+    from tracer.render.happened import WallClock
+
+HELPER_AGE = 1_000_000_000
+"""ns: a helper (runc, cni, `shim start`) that runs no longer than this is not drawn: it would only flicker."""
+STREAM_KEPT = 200
+"""Lines of the stream that are kept for a tall terminal."""
+_STYLES = {name: Style.parse(definition) for name, definition in STYLES.items()}
+
+
+class _Children(dict[Process, list[Process]]):
+    """The living children of a process, found when the drawing gets there."""
+
+    def __init__(self, extra: dict[Process, list[Process]], hidden: Collection[Process]) -> None:
+        super().__init__()
+        self._extra = extra
+        self._hidden = hidden
+
+    def __missing__(self, process: Process) -> list[Process]:
+        found = [*process.children(), *self._extra.get(process, ())]
+        if self._hidden:
+            found = [child for child in found if child not in self._hidden]
+        found.sort(key=_birth_order)
+        self[process] = found
+        return found
+
+    def get(self, process: Process, default: Any = None) -> Any:
+        """The children, or `default` where there are none."""
+        return self[process] or default
+
+    def __contains__(self, process: object) -> bool:
+        return isinstance(process, Process) and bool(self[process])
+
+
+def _birth_order(process: Process) -> tuple[int, int]:
+    return process.start_time or process.born_at, process.tgid
+
+
+def live_view(
+    graph: ProcessGraph,
+    roles: Roles,
+    finished: dict[Process | None, Finished],
+    *,
+    context: Collection[Process] = frozenset(),
+    hide_helpers_since: int | None = None,
+) -> View:
+    """What lives now, as a View whose families are looked up while it is drawn.
+
+    context             drawn dim: they are only there because of what is below them
+    hide_helpers_since  time since boot in ns; helpers born later are left out
+    """
+    roots: list[Process] = []
+    adopted: dict[Process, list[Process]] = {}
+    hidden: set[Process] = set()
+    for process in graph.processes:
+        if process.state is DEAD:
+            continue
+        parent = process.parent
+        if parent is None or parent.state is DEAD:
+            roots.append(process)
+        elif parent.outside:
+            adopted.setdefault(parent, []).append(process)
+        young = hide_helpers_since is not None and (process.born_time or 0) > hide_helpers_since
+        if young and process.state is RUNNING and is_helper(roles.role(process)):
+            hidden.add(process)
+    for process in list(hidden):
+        _show_with_family(process, hidden)
+    roots = [*adopted, *(root for root in roots if root not in hidden)]
+    return View(NOW, graph, roles, roots, _Children(adopted, hidden), finished, context)
+
+
+def _show_with_family(process: Process, hidden: set[Process]) -> None:
+    """A helper that has other children than helpers is a place in the tree."""
+    node: Process | None = process
+    if all(child in hidden for child in process.children()):
+        return
+    while node is not None and node in hidden:
+        hidden.discard(node)
+        node = node.parent
+
+
+class Stream:
+    """The last things that happened, as lines; a teller for Session."""
+
+    def __init__(self, roles: Roles, clock: WallClock) -> None:
+        self._roles = roles
+        self._clock = clock
+        self.lines: deque[Line] = deque(maxlen=STREAM_KEPT)
+        self.width = 100
+        self.muted = True
+        """While what is there already is being found."""
+
+    def tell(self, happened: Happened) -> None:
+        """Note it, unless it is of no interest to people."""
+        if happened.kind not in QUIET and not self.muted:
+            self.lines.append(happened_line(happened, self._roles, self._clock, width=self.width))
+
+    def say(self, text: str, style: str = "name") -> None:
+        """A remark of the program's own."""
+        now = self._clock.show(time.clock_gettime_ns(time.CLOCK_BOOTTIME))
+        self.lines.append(Line([Span(now + "  ", "dim"), Span(text, style)]))
+
+
+class Screen:
+    """One frame, as large as the terminal is when it is drawn."""
+
+    def __init__(self, painter: Painter, stream: Stream) -> None:
+        self._painter = painter
+        self._stream = stream
+        self.head: list[Line] = []
+        self.view: View | None = None
+        self.living = 0
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """The lines of the frame, cut to the terminal."""
+        width, height = console.size
+        lines = self._frame(width, height)
+        safe = self._painter.text
+        for i, line in enumerate(lines):
+            if i:
+                yield Segment.line()
+            for text, style in layout(line, width, safe):
+                yield Segment(text, _STYLES[style])
+
+    def _frame(self, width: int, height: int) -> list[Line]:
+        self._stream.width = width
+        head = self.head[:height]
+        room = height - len(head)
+        if room < 3:
+            return head
+        tree = self._tree(width, max(room * 6 // 10, room - 1 - len(self._stream.lines)))
+        room -= len(tree)
+        if room < 2:
+            return [*head, *tree]
+        rule = Line([Span("─" * 3 + " events " + "─" * max(width - 11, 0), "guide")])
+        events = list(self._stream.lines)[-(room - 1) :]
+        return [*head, *tree, rule, *events]
+
+    def _tree(self, width: int, room: int) -> list[Line]:
+        if self.view is None:
+            return []
+        lines = list(islice(tree_lines(self.view, width=width), room + 1))
+        if len(lines) > room:
+            lines[room - 1 :] = [Line([Span(f"… more below; {self.living:,} processes live", "dim")])]
+        return lines
