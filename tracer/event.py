@@ -219,6 +219,25 @@ class Lost(NamedTuple):
     count: int
 
 
+class CgroupMove(NamedTuple):
+    """The process of `tid` was moved to another cgroup."""
+
+    at: int
+    time: int | None
+    tid: int
+    path: str
+    """In the hierarchy that the source follows: the unified one, else systemd's."""
+
+
+class PidNsId(NamedTuple):
+    """The pid namespace that the process of `tid` lives in has this inode number."""
+
+    at: int
+    time: int | None
+    tid: int
+    ns_id: int
+
+
 Event = (
     Clone
     | Exec
@@ -237,6 +256,8 @@ Event = (
     | Snapshot
     | Gone
     | Lost
+    | CgroupMove
+    | PidNsId
 )
 
 KINDS: tuple[type, ...] = (
@@ -257,6 +278,8 @@ KINDS: tuple[type, ...] = (
     Snapshot,
     Gone,
     Lost,
+    CgroupMove,
+    PidNsId,
 )
 """The classes by code: a packed batch names the class of each plain tuple by its place here."""
 

@@ -10,6 +10,7 @@ from tracer.event import (
     Clone,
     JoinPidNs,
     NewPidNs,
+    PidNsId,
     SameProcess,
     Snapshot,
 )
@@ -169,6 +170,15 @@ def _number_reused(state: State, old: Task, at: int, time: int | None) -> None:
         bury(old.process, at)
     else:
         end_unseen(state, old, at, time)
+
+
+def on_pid_ns_id(state: State, event: PidNsId) -> None:
+    """The number by which setns() and /proc name the namespace that this process lives in."""
+    task = state.live_task(event.tid)
+    if task is not None:
+        ns = task.process.ns
+        ns.ns_id = event.ns_id
+        state.ns_by_id[event.ns_id] = ns
 
 
 def attach(state: State, at: int, time: int | None, tid: int) -> Task:

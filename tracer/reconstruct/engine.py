@@ -32,6 +32,8 @@ _HANDLERS: dict[type, Callable[[State, Any], None]] = {
     ev.Reap: on_reap,
     ev.ChildSignal: on_child_signal,
     ev.SameProcess: birth.on_same_process,
+    ev.CgroupMove: program.on_cgroup_move,
+    ev.PidNsId: birth.on_pid_ns_id,
 }
 
 

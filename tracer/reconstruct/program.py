@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tracer.event import Detach, Exec, Lost, Rename, SetPdeathsig, SetSubreaper
+from tracer.event import CgroupMove, Detach, Exec, Lost, Rename, SetPdeathsig, SetSubreaper
 from tracer.graph import DEAD, Execed, Process, Program, Task
 from tracer.identity import Evidence
 from tracer.reconstruct.birth import attach
@@ -111,6 +111,13 @@ def on_rename(state: State, event: Rename) -> None:
     process = _process_of(state, event)
     if process.tgid == event.tid:
         process.comm = event.comm
+
+
+def on_cgroup_move(state: State, event: CgroupMove) -> None:
+    """cgroup_attach_task(): the process has moved; its children will be born there."""
+    task = state.live_task(event.tid)
+    if task is not None:
+        task.process.cgroup = event.path
 
 
 def on_detach(state: State, event: Detach) -> None:
