@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tracer.identity import Evidence
+from tracer.render import words
 from tracer.render.lines import Line, Span, width_of
 from tracer.runtime.roles import display_name, name_at
 
@@ -48,11 +50,16 @@ def _differences(differences: list[Difference], path: str, kind: str) -> Iterato
     widths = [max(width_of(row[i]) for row in [*rows, heads]) for i in range(3)]
     yield Line([Span(_pad(heads[i], widths[i]), "dim") for i in range(3)])
     for cells, difference in zip(rows, differences, strict=True):
-        process = difference.process
-        said = [Span(process.evidence.value, process.evidence.value)]
-        if process.reason:
-            said.append(Span(f": {process.reason}", "dim"))
+        said = words.evidence(*_evidence(difference))
         yield Line([Span(_pad(cell, width)) for cell, width in zip(cells, widths, strict=True)] + said)
+
+
+def _evidence(difference: Difference) -> tuple[Evidence, str]:
+    process = difference.process
+    if difference.what != "thread of":
+        return process.evidence, process.reason
+    reason = process.threads[difference.tid].membership
+    return (Evidence.INFERRED if reason else Evidence.OBSERVED), reason
 
 
 def _pad(text: str, width: int) -> str:
