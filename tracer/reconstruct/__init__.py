@@ -11,6 +11,7 @@ from tracer.reconstruct.clues import Hints
 from tracer.reconstruct.engine import Engine
 from tracer.sources.base import Progress, Source
 
+WAIT_CALLS = {"wait4", "waitid", "waitpid", "wait3", "osf_wait4"}
 MAX_PASSES = 3
 """Hints of one pass let the next find more; real logs need two."""
 
@@ -18,18 +19,24 @@ MAX_PASSES = 3
 def reconstruct(source: Source, *, at: Moment | None = None, progress: Progress | None = None) -> ProcessGraph:
     """Read the whole source and give the graph at its end, or at a moment.
 
-    A source that shows tasks out of nowhere is read again with what the first pass told about them.
+    A source that shows tasks out of nowhere lacks something: it is read again with what the first pass told about them,
+    and if it shows no wait at all, ends are taken to be waited for at once.
     Raises InputError as the source does.
     """
     hints: Hints = {}
+    reap_at_exit = False
     for _ in range(MAX_PASSES):
-        engine = Engine(hints)
+        engine = Engine(hints, reap_at_exit)
         for batch in source.batches(progress):
             engine.feed(batch if at is None else _until(batch, at))
-        found = engine.state.clues.solve() if engine.state.clues.found_count else {}
-        if not found.keys() - hints.keys():
+        clues = engine.state.clues
+        if not clues.found_count:
             break
-        hints = {**found, **hints}
+        found = clues.solve()
+        waits_unseen = source.info.kind == "strace" and not source.stats.calls & WAIT_CALLS
+        if not found.keys() - hints.keys() and waits_unseen == reap_at_exit:
+            break
+        hints, reap_at_exit = {**found, **hints}, waits_unseen
     calls = source.stats.calls if source.info.kind == "strace" else None
     return engine.finish(calls)
 

@@ -42,6 +42,8 @@ def on_clone(state: State, event: Clone) -> None:
         _new_thread(state, creator, child_tid, matched)
         return
     mother = creator.process
+    if ns_child and mother.ns.level == 0:
+        mother.ns = _unseen_ns(state, mother.ns, "the only pid namespace seen that it can have entered")
     ns = _ns_of_child(state, creator, flags)
     if start_time and len(ns_pids) != ns.level:
         ns = _ns_as_told(ns, ns_pids)
@@ -51,7 +53,7 @@ def on_clone(state: State, event: Clone) -> None:
     process.program = mother.program
     process.start_time = start_time
     if ns.level:
-        _enter_ns(process, ns, ns_pids, ns_child)
+        _enter_ns(state, process, creator, ns_pids, ns_child)
     if cgroup:
         process.cgroup = mother.cgroup
     if flags & CLONE_PARENT:
@@ -128,16 +130,31 @@ def _ns_as_told(ns: PidNs, ns_pids: tuple[int, ...]) -> PidNs:
     return told
 
 
-def _enter_ns(process: Process, ns: PidNs, ns_pids: tuple[int, ...], ns_child: int) -> None:
+def _enter_ns(state: State, process: Process, creator: Task, ns_pids: tuple[int, ...], ns_child: int) -> None:
     """The first process of a new namespace has number 1 there and is its child_reaper (alloc_pid(), copy_process())."""
+    ns = process.ns
     if ns.init is None and not ns.joined:
         ns.init = process
+        state.living_ns[ns] = None
     if ns_pids:
         process.ns_pids = ns_pids
-    elif ns.init is process:
-        process.ns_pids = (1,)
-    elif ns_child:
-        process.ns_pids = (ns_child,)
+        return
+    # The creator got the number of its own namespace; a new one below it starts at 1. Others are not told.
+    own = (ns_child,) if ns_child else ()
+    inner = (1,) if ns.init is process else ()
+    numbers = own + inner
+    process.ns_pids = numbers if len(numbers) == ns.level else ()
+
+
+def _unseen_ns(state: State, around: PidNs, why: str, ns_id: int = 0) -> PidNs:
+    """A namespace that was entered in a way the trace does not show: the only one seen that fits, or an unknown one."""
+    ns = PidNs(around.level + 1, around, ns_id)
+    ns.joined = True
+    fitting = [n for n in state.living_ns if n.parent is around]
+    if len(fitting) == 1:
+        ns.init = fitting[0].init
+        ns.guess = why
+    return ns
 
 
 def on_new_pid_ns(state: State, event: NewPidNs) -> None:
@@ -153,8 +170,7 @@ def on_join_pid_ns(state: State, event: JoinPidNs) -> None:
     own = task.process.ns
     ns = state.ns_by_id.get(event.ns_id)
     if ns is None:
-        ns = PidNs(own.level + 1, own, event.ns_id)
-        ns.joined = True
+        ns = _unseen_ns(state, own, "the only pid namespace seen that setns can have meant", event.ns_id)
         if event.ns_id:
             state.ns_by_id[event.ns_id] = ns
     state.ns_for_children[event.tid] = ns
@@ -198,10 +214,7 @@ def attach(state: State, at: int, time: int | None, tid: int) -> Task:
     process.subreaper = None
     process.leader_known = tid == 1
     process.reason = "it was there before the trace, or its creation was not traced"
-    task = state.tasks[tid]
-    if not process.leader_known:
-        state.provisional[tid] = process
-    return task
+    return process.leader
 
 
 def on_attach(state: State, event: Attach) -> None:
@@ -219,7 +232,6 @@ def on_attach(state: State, event: Attach) -> None:
     if threads or (noticed and first):
         # `strace -f -p N` attaches to all threads of N and says how many where they are several.
         process.leader_known = True
-        state.provisional.pop(tid, None)
     if threads:
         state.clues.attached_with_threads(process, threads)
     elif not noticed:

@@ -43,8 +43,8 @@ _BY_CODE = [_HANDLERS[kind] for kind in ev.KINDS]
 class Engine:
     """Applies the kernel's rules event by event. `graph` may be read at any time between calls of `feed`."""
 
-    def __init__(self, hints: Hints | None = None) -> None:
-        self.state = State(hints)
+    def __init__(self, hints: Hints | None = None, reap_at_exit: bool = False) -> None:
+        self.state = State(hints, reap_at_exit)
         state = self.state
         self.graph = ProcessGraph(state.root_ns, state.init, state.processes, state.stats)
 

@@ -22,7 +22,7 @@ def on_exit_begin(state: State, event: ExitBegin) -> None:
     if group:
         if task.process.status is None:
             task.process.status = (code & 0xFF) << 8
-        if state.provisional:
+        if state.clues.found_count:
             state.clues.group_exit_begins(task, code)
 
 
@@ -38,7 +38,7 @@ def on_exit(state: State, event: Exit) -> None:
         if status is not None and process.status is None:
             process.status = status
         return
-    if state.provisional:
+    if state.clues.found_count:
         state.clues.task_ends(task, at, status, tid in state.exit_begun)
     task.exiting = True
     heir = find_alive_thread(process)
@@ -105,10 +105,10 @@ def _process_ends(state: State, process: Process, last: Task, at: int, time: int
     process.exited_time = time
     if last.children:
         forget_original_parent(state, process, last, at, time, dying_since)
-    if state.provisional:
-        state.provisional.pop(process.tgid, None)
     parent = process.real_parent
-    if parent is None or parent.process.outside:
+    if process.ns.init is process:
+        state.living_ns.pop(process.ns, None)
+    if parent is None or parent.process.outside or state.reap_at_exit:
         # Whoever it is waits outside the trace; an init always does.
         bury(process)
 
@@ -235,7 +235,7 @@ def _kernel_told(state: State, child: Process, told: Task, at: int, time: int | 
         if child.evidence is not Evidence.OBSERVED and not told.membership:
             child.evidence, child.reason = Evidence.OBSERVED, ""
         return
-    if state.provisional and _is_provisional(told_process, parent):
+    if state.clues.found_count and _is_provisional(told_process, parent):
         state.clues.parent_told(child, told, how)
         return
     if child.state is DEAD and child.reaped_at is not None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from tracer.graph import DEAD, RULE_CHILD_REAPER, ZOMBIE, Process
+from tracer.graph import DEAD, RULE_CHILD_REAPER, Process
 from tracer.identity import Evidence
 from tracer.reconstruct.exit import SIGKILL, end_unseen_process, ns_is_dying
 from tracer.reconstruct.state import State, bury
-
-WAIT_CALLS = {"wait4", "waitid", "waitpid", "wait3", "osf_wait4"}
 
 
 def finish(state: State, calls: set[str] | None) -> None:
@@ -17,10 +15,8 @@ def finish(state: State, calls: set[str] | None) -> None:
         processes[:] = [p for p in processes if p not in state.merged]
         state.merged.clear()
     _end_members_of_dead_namespaces(processes, state)
-    if calls is not None and not calls & WAIT_CALLS and state.clues.found_count:
-        _reap_unseen(processes)
     prctl_unseen = calls is not None and "prctl" not in calls
-    maybe_threads = state.provisional or state.clues.found_count
+    maybe_threads = state.clues.found_count or (processes and not processes[0].leader_known)
     inferred = state.stats.inferred
     for process in processes:
         if maybe_threads:
@@ -43,14 +39,6 @@ def _end_members_of_dead_namespaces(processes: list[Process], state: State) -> N
             process.status = SIGKILL if process.status is None else process.status
             end_unseen_process(state, process, process.born_at, None)
             bury(process)
-
-
-def _reap_unseen(processes: list[Process]) -> None:
-    """Waits were not traced: a zombie may long be gone; most parents wait."""
-    for process in processes:
-        if process.state is ZOMBIE:
-            bury(process)
-            process.reason = process.reason or "taken as reaped: the trace does not show waits"
 
 
 def _doubt_parent(process: Process) -> None:

@@ -30,7 +30,7 @@ def on_exec(state: State, event: Exec) -> None:
     if tid != old_tid:
         _join_leader(state, task, tid)
     process = task.process
-    if state.provisional:
+    if state.clues.found_count:
         _threads_died_unseen(state, process, at)
     if tid != old_tid or len(process.threads) > 1:
         _take_over_group(state, process, task, tid)
@@ -66,12 +66,10 @@ def _join_leader(state: State, task: Task, tid: int) -> None:
         if child.evidence is Evidence.INFERRED:
             child.evidence, child.reason = Evidence.OBSERVED, ""
     state.merged.add(stray)
-    state.provisional.pop(stray.tgid, None)
 
 
 def _threads_died_unseen(state: State, process: Process, at: int) -> None:
     """Tasks of unknown origin that ended right before an exec were threads of the process that called it."""
-    state.provisional.pop(process.tgid, None)
     state.clues.exec_ends_threads(process, at)
 
 

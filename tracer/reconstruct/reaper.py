@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from tracer.graph import RULE_CHILD_REAPER, RULE_SUBREAPER, PidNs, Process, Task
+from tracer.graph import RULE_CHILD_REAPER, RULE_SUBREAPER, Process, Task
 from tracer.identity import Evidence
 
 
@@ -43,6 +43,7 @@ def find_new_reaper(father: Process, init: Process, dying_since: int | None, dou
     does one in `doubts`, which has the reason.
     """
     level = father.ns.level
+    highest: Process | None = None
     evidence, reason = father.evidence, father.reason
     parent = father.real_parent
     while parent is not None and parent.process.ns.level == level:
@@ -62,23 +63,32 @@ def find_new_reaper(father: Process, init: Process, dying_since: int | None, dou
         elif ancestor.subreaper is None:
             evidence = Evidence.weakest(evidence, Evidence.INFERRED)
             reason = f"{ancestor.tgid} is older than the trace: whether it is a subreaper is not known"
+        highest = ancestor
         evidence = Evidence.weakest(evidence, ancestor.evidence)
         reason = reason or ancestor.reason
         parent = ancestor.real_parent
-    return _child_reaper(father, father.ns, parent, evidence, reason)
+    return _child_reaper(father, highest, init, parent is None, evidence, reason)
 
 
-def _child_reaper(father: Process, ns: PidNs, top: Task | None, evidence: Evidence, reason: str) -> Reaper:
-    """Step 3. `top` is where the walk ended: None where the ancestors above are not known."""
-    init = ns.init
-    if init is None:
+def _child_reaper(
+    father: Process, highest: Process | None, init: Process, above_unknown: bool, evidence: Evidence, reason: str
+) -> Reaper:
+    """Step 3. `highest`: the last ancestor at father's level."""
+    ns = father.ns
+    if ns.level == 0:
+        thread = find_alive_thread(init)
+        if not above_unknown and not init.outside:
+            return _result(thread, RULE_CHILD_REAPER, evidence, reason)
+        return Reaper(thread, RULE_CHILD_REAPER, Evidence.ASSUMED, f"no living subreaper was seen above {father.tgid}")
+    if ns.init is not None:
+        if ns.guess:
+            evidence, reason = Evidence.weakest(evidence, Evidence.INFERRED), ns.guess
+        return _result(find_alive_thread(ns.init), RULE_CHILD_REAPER, evidence, reason)
+    if highest is None:
         why = f"the init of the pid namespace of {father.tgid} was not seen"
         return Reaper(None, RULE_CHILD_REAPER, Evidence.UNKNOWN, why)
-    thread = find_alive_thread(init)
-    if ns.level == 0 and (top is None or init.outside):
-        why = f"no living subreaper was seen above {father.tgid}"
-        return Reaper(thread, RULE_CHILD_REAPER, Evidence.ASSUMED, why)
-    return _result(thread, RULE_CHILD_REAPER, evidence, reason)
+    why = f"the init of the pid namespace was not seen; {highest.tgid} is the highest process of it that was"
+    return Reaper(find_alive_thread(highest), RULE_CHILD_REAPER, Evidence.INFERRED, why)
 
 
 def _result(thread: Task | None, rule: str, evidence: Evidence, reason: str) -> Reaper:

@@ -31,7 +31,6 @@ def retire(state: State) -> list[Process]:
         if task is not None and task.process is process:
             del tasks[process.tgid]
         state.early_reuse.discard(process.tgid)
-        state.provisional.pop(process.tgid, None)
     return dead
 
 

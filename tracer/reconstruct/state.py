@@ -21,18 +21,19 @@ class State:
         "exits_seen",
         "hints",
         "init",
+        "living_ns",
         "merged",
         "moves",
         "ns_by_id",
         "ns_for_children",
         "processes",
-        "provisional",
+        "reap_at_exit",
         "root_ns",
         "stats",
         "tasks",
     )
 
-    def __init__(self, hints: Hints | None = None) -> None:
+    def __init__(self, hints: Hints | None = None, reap_at_exit: bool = False) -> None:
         self.root_ns = PidNs(0, None)
         self.init = Process(1, 0, self.root_ns, 0, None)
         self.init.outside = True
@@ -46,6 +47,8 @@ class State:
         """tid -> nsproxy->pid_ns_for_children, for tasks where it is not their own namespace."""
         self.ns_by_id: dict[int, PidNs] = {}
         """Pid namespaces whose inode number is known."""
+        self.living_ns: dict[PidNs, None] = {}
+        """Nested namespaces whose init was seen and lives."""
         self.exit_begun: dict[int, int] = {}
         """tid -> where its exit call began, until it is dead."""
         self.exits_seen = False
@@ -56,9 +59,9 @@ class State:
         """Entries of `processes` that turned out to be threads of others."""
         self.early_reuse: set[int] = set()
         """Numbers that were used again before the trace showed the wait that had freed them."""
-        self.provisional: dict[int, Process] = {}
-        """Living tasks whose creation was not seen and that may be threads of a process, by tid."""
         self.hints = hints if hints is not None else {}
+        self.reap_at_exit = reap_at_exit
+        """Waits are not in the trace: a parent is taken to have waited at once."""
         self.clues = Clues()
         self.stats = GraphStats()
         self.moves: list[tuple[Process, Reparenting]] | None = None

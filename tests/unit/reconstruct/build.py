@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from tracer import event as ev
 from tracer.event import CLONE_NEWPID, CLONE_PARENT, CLONE_THREAD, SIGCHLD, Event
 from tracer.graph import Process, ProcessGraph
-from tracer.reconstruct.engine import Engine
+from tracer.reconstruct import reconstruct
+from tracer.sources.base import Progress, SourceInfo, SourceStats
 
 ALL_CALLS = {"clone", "execve", "prctl", "wait4", "exit_group"}
 
@@ -48,11 +49,21 @@ def _event(at: int, words: list[str]) -> Event:
     return with_number[verb]
 
 
+class Memory:
+    """A source that has its events already."""
+
+    def __init__(self, events: list[Event], calls: Iterable[str] | None = ALL_CALLS) -> None:
+        self.info = SourceInfo("strace" if calls is not None else "ctrace", "memory", None)
+        self._events = events
+        self.stats = SourceStats(calls=set(calls or ()))
+
+    def batches(self, progress: Progress | None = None) -> Iterator[list[Event]]:
+        yield self._events
+
+
 def graph_of(text: str, calls: Iterable[str] | None = ALL_CALLS) -> ProcessGraph:
-    """The graph after these events."""
-    engine = Engine()
-    engine.feed(parse(text))
-    return engine.finish(None if calls is None else set(calls))
+    """The graph after these events; `calls` as in SourceStats, None for a source that lacks nothing."""
+    return reconstruct(Memory(parse(text), calls))
 
 
 def edges(graph: ProcessGraph) -> dict[int, tuple[int | None, str]]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.reconstruct.build import edges, graph_of, parse
-from tracer.event import SetSubreaper
+from tests.unit.reconstruct.build import Memory, edges, graph_of, parse
+from tracer.event import CLONE_NEWPID, SIGCHLD, Clone, JoinPidNs, SetSubreaper
 from tracer.graph import DEAD, RUNNING, ZOMBIE
+from tracer.reconstruct import reconstruct
 from tracer.reconstruct.engine import Engine
 
 
@@ -318,3 +319,91 @@ def test_killed_inside_prctl_nobody_knows_the_flag() -> None:
     unsure.feed(e for i, e in enumerate(events) if i != 4)
     assert edges(engine.finish())[12] == (1, "assumed")
     assert edges(unsure.finish())[12] == (5, "inferred")
+
+
+NESTED = Clone(3, None, 11, 12, 0, SIGCHLD, 4)
+
+
+def test_a_number_of_another_namespace_proves_that_its_receiver_is_inside_one() -> None:
+    """setns was not traced: the father was inside, so a subreaper outside does not inherit."""
+    events = [*parse("10 exec top\n10 subreaper 1"), *parse("10 fork 11"), NESTED, *parse("11 exit 0")]
+    assert edges(reconstruct(Memory(events)))[12] == (None, "unknown")
+    with_init = [*parse("10 exec top\n10 subreaper 1\n10 newpid 20\n10 fork 11"), NESTED, *parse("11 exit 0")]
+    assert edges(reconstruct(Memory(with_init)))[12] == (20, "inferred")
+
+
+def test_setns_into_the_only_namespace_there_is() -> None:
+    events = parse("10 exec top\n10 newpid 20\n10 fork 11")
+    events += [JoinPidNs(4, None, 11), *parse("11 fork 12\n12 fork 13\n12 exit 0")]
+    assert edges(reconstruct(Memory(events)))[13] == (20, "inferred")
+
+
+def test_numbers_inside_from_the_outermost_level_on() -> None:
+    between = Clone(3, None, 7, 18, CLONE_NEWPID, SIGCHLD, 11)
+    graph = reconstruct(Memory([*parse("5 exec t\n5 newpid 7"), between]))
+    assert graph.find(18)[0].ns_pids == (11, 1)
+
+
+def test_tasks_out_of_nowhere_join_the_process_whose_exit_group_ends_them() -> None:
+    graph = graph_of(
+        """
+        10 exec sh
+        10 fork 20
+        20 exec runc
+        21 attach
+        22 attach
+        22 fork 30
+        21 begin 0
+        22 exit 0
+        21 exit 0
+        20 exit 0
+    """,
+        {"clone", "execve", "exit_group"},
+    )
+    assert [p.tgid for p in graph.processes] == [10, 20, 30]
+    assert graph.find(30)[0].creator is graph.find(20)[0]
+    assert edges(graph)[30] == (1, "assumed")
+
+
+def test_sigchld_tells_whose_thread_a_task_out_of_nowhere_is() -> None:
+    graph = graph_of(
+        """
+        10 exec sh
+        10 fork 20
+        21 attach
+        20 fork 30
+        30 exit 0
+        21 sigchld 30
+        21 fork 31
+    """,
+        {"clone", "execve"},
+    )
+    assert edges(graph)[31] == (20, "inferred")
+    assert list(graph.find(20)[0].threads) == [20, 21]
+
+
+def test_exec_ends_threads_out_of_nowhere() -> None:
+    graph = graph_of(
+        """
+        10 exec sh
+        10 fork 20
+        21 attach
+        21 exit 0
+        20 exec pause
+        20 fork 30
+    """,
+        {"clone", "execve"},
+    )
+    assert [p.tgid for p in graph.processes] == [10, 20, 30]
+
+
+def test_what_may_be_a_thread_is_no_certain_parent() -> None:
+    graph = graph_of(
+        """
+        10 exec sh
+        21 attach
+        21 fork 30
+    """,
+        {"clone", "execve"},
+    )
+    assert edges(graph)[30] == (21, "inferred")
