@@ -1,8 +1,8 @@
 """From bytes to rows: what stands in front of each line is taken off, what the line does is left to `joining`.
 
-A row is `(tid, time, head, rest)`, all bytes. `head` is what kind of line it is: `execve(`, `<... execve resumed>`,
-`+++ `, `--- `; it is empty where the line has another shape than most of the log (then `rest` is the whole line, and
-`split` looks at it alone). One compiled regex splits a block; which one depends on the options that strace ran
+A row is `(tid, time, head, rest, odd)`, all bytes. `head` is what kind of line it is: `execve(`, `+++ `, `--- `,
+`<... execve resumed>`; it is empty where the line has another shape than most of the log: then `odd` is the whole
+line, and `split` looks at it alone. One compiled regex splits a block; which one depends on the options that strace ran
 with, so a sample of the log decides (`Style`).
 """
 
@@ -12,10 +12,12 @@ import itertools
 import re
 from typing import NamedTuple
 
-Row = tuple[bytes, bytes, bytes, bytes]
+Row = tuple[bytes, bytes, bytes, bytes, bytes]
 
 _HEAD = rb"(\w+\(|<\.\.\. [\w?]+ resumed>|\+\+\+ |--- |\?{3,4}\()"
 _COMM = rb"<[^\n]{0,70}?>"  # TASK_COMM_LEN is 16 with the NUL; strace escapes bytes to four characters
+_FAST_HEAD = rb"(\w+\(|<[^>\n]+>|[-+?]+[ (])"
+_USUAL_CLOCK = rb"\d\d:\d\d:\d\d\.\d{6}"
 _CLOCK = rb"\d\d:\d\d:\d\d(?:\.\d+)?|\d{9,11}(?:\.\d+)?"
 _DELTA = rb" *\d+\.\d+"
 _NUMBER = rb"\[ *\d+\] "
@@ -55,7 +57,7 @@ class Style(NamedTuple):
     """Lines of the sample that are strace's."""
 
 
-def split(line: bytes) -> Row:
+def split(line: bytes) -> tuple[bytes, bytes, bytes, bytes]:
     """One line by the full grammar of prefixes; head empty if it is none of strace's."""
     found = _ANY.match(line)
     if found is None:
@@ -80,6 +82,7 @@ def find_style(sample: bytes) -> Style:
     lines = clean(sample, junk).split(b"\n")
     bare = bracketed = comm = clock = delta = both = numbers = pointers = known = 0
     unix = False
+    usual = True
     for line in lines:
         found = _ANY.match(line)
         if found is None:
@@ -95,6 +98,7 @@ def find_style(sample: bytes) -> Style:
         both += b"(+" in front
         numbers += re.search(_NUMBER, front) is not None
         pointers += re.search(_POINTER, front) is not None
+        usual = usual and (time is None or re.fullmatch(_USUAL_CLOCK, time) is not None)
         unix = unix or (time is not None and b":" not in time)
     name = (rb"(?:" + _COMM + rb")?") if comm else b""
     if bare > bracketed:
@@ -102,7 +106,7 @@ def find_style(sample: bytes) -> Style:
     else:
         front = rb"(?:\[pid +(\d+)" + name + rb"\] )?"
     if clock:
-        front += rb"(" + _CLOCK + rb") "
+        front += rb"(" + (_USUAL_CLOCK if usual else _CLOCK) + rb") "
     elif delta:
         front += rb"(" + _DELTA + rb") "
     else:
@@ -112,7 +116,7 @@ def find_style(sample: bytes) -> Style:
     front += _POINTER if pointers else b""
     name_of_clock = ("epoch" if unix else "day") if clock else ("start" if delta else None)
     return Style(
-        re.compile(rb"(?:" + front + _HEAD + rb")?(.*)\n"),
+        re.compile(front + _FAST_HEAD + rb"(.*)\n|(.*)\n"),
         bool(delta and not clock),
         name_of_clock,
         bare > bracketed,

@@ -140,9 +140,8 @@ class Joiner:
         self._held: _Held | None = None
         self._tids: dict[bytes, int] = {}
         self._handlers = self._make_handlers()
-        self._unused = {}
-        for head in self._handlers:
-            self._unused[head] = head[:-1] if head[-1:] == b"(" else head[5:-9] if head[:1] == b"<" else b""
+        self._table: dict[bytes, Handler | None] = {}
+        """The same for the heads that the log has had so far, others included, so that a look-up never fails."""
 
     def _make_handlers(self) -> dict[bytes, Handler]:
         table: dict[bytes, Handler] = {b"+++ ": self._ended(), b"--- ": self._signalled()}
@@ -161,19 +160,19 @@ class Joiner:
 
     def feed(self, lines: Iterable[int], rows: list[Row]) -> None:
         """Read rows; `lines` are their line numbers, at least as many."""
-        heads = {row[2] for row in rows} & self._unused.keys()
-        for head in heads:
-            self.calls.add(self._unused.pop(head).decode())
-        self.calls.discard("")
+        handlers = self._table
+        if len(handlers) > 10_000:  # no log has so many calls: made to fill memory
+            handlers.clear()
+        for head in {row[2] for row in rows}.difference(handlers):
+            self._first_use(head)
         if not self._prefixed or self._every_time:
             self._feed_slowly(lines, rows)
             return
-        handlers = self._handlers
         tids = self._tids
         if len(tids) > 200_000:
             tids.clear()
-        for at, (text, time, head, rest) in zip(lines, rows, strict=False):
-            handler = handlers.get(head)
+        for at, (text, time, head, rest, odd) in zip(lines, rows, strict=False):
+            handler = handlers[head]
             if handler is not None:
                 if self._held is not None:
                     self._let_go()
@@ -182,17 +181,23 @@ class Joiner:
                     tid = tids[text] = int(text)
                 handler(at, time, tid, rest)
             elif not head:
-                self._odd(at, rest)
+                self._odd(at, odd)
             elif rest[-9:] == b" attached":
                 self._line(at, text, time, head, rest)
 
+    def _first_use(self, head: bytes) -> None:
+        handler = self._handlers.get(head)
+        if handler is not None and head not in (b"+++ ", b"--- "):
+            self.calls.add((head[5:-9] if head[:1] == b"<" else head[:-1]).decode())
+        self._table[head] = handler
+
     def _feed_slowly(self, lines: Iterable[int], rows: Iterable[Row]) -> None:
         """The same for logs whose lines have no prefix, or a time that counts from the line before."""
-        for at, (text, time, head, rest) in zip(lines, rows, strict=False):
+        for at, (text, time, head, rest, odd) in zip(lines, rows, strict=False):
             if head:
                 self._line(at, text, time, head, rest)
             else:
-                self._odd(at, rest)
+                self._odd(at, odd)
 
     def _line(self, at: int, text: bytes, time: bytes, head: bytes, rest: bytes) -> None:
         """One line that has the shape of strace's."""
@@ -337,7 +342,7 @@ class Joiner:
 
     def cut(self, at: int, row: Row) -> None:
         """The last line, where it has no newline: it may have been cut off anywhere."""
-        _, _, head, rest = row
+        head, rest = row[2], row[3] or row[4]
         if rest[-3:] == b"+++" or rest[-3:] == b"---" or rest[-1:] in b"?>)" or rest[-4:] == b" = 0":
             self.feed((at,), [row])
         elif head or _NOT_OURS.match(rest) is None:
@@ -702,7 +707,7 @@ class Joiner:
         if value is None:
             return
         if option == calls.PR_SET_CHILD_SUBREAPER:
-            self.records.append((SUBREAPER, at, self._time(time), tid, value != 0))
+            self.records.append((SUBREAPER, at, self._time(time), tid, value != 0, True))
         else:
             self.records.append((PDEATHSIG, at, self._time(time), tid, value))
 

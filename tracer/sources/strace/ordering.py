@@ -225,7 +225,7 @@ class Orderer:
         if kind == CLONED:
             return self._returned(record)
         if kind == OPEN:
-            call = self._open[tid] = Call(self._seq, at, time, tid, self._ns_of(tid))
+            call = self._open[tid] = Call(self._seq, at, time, tid, self._ns_of(tid), self._newest)
             self._unsettled[self._seq] = call
             return call
         if kind == NOT_CLONED:
@@ -260,7 +260,7 @@ class Orderer:
         _, at, time, tid, number, flags, exit_signal, real, matched = record
         call = self._open.pop(tid, None)
         if call is None:
-            call = Call(self._seq, at, time, tid, self._ns_of(tid))
+            call = Call(self._seq, at, time, tid, self._ns_of(tid), self._newest)
             self._unsettled[self._seq] = call
         call.number = number
         call.flags = flags
@@ -311,7 +311,7 @@ class Orderer:
         if len(self._unsettled) > 1:
             return False
         found = self._candidates(call)
-        return len(found) == 1 and abs(found[0] - call.number) > FAR
+        return len(found) == 1 and call.contradicts(found[0])
 
     def _match(self) -> None:
         """Give returned numbers that are no tasks to tasks that no call explains, where that is sure enough."""
@@ -335,7 +335,7 @@ class Orderer:
         reason = BY_ORDER if len(candidates) > 1 else ONLY_ONE if not self._complete else ""
         for call, tid in zip(waiting, candidates, strict=False):
             if call.ns is None:
-                if abs(call.number - tid) <= FAR:
+                if not call.contradicts(tid):
                     continue
                 call.ns = Namespace()
                 self._learn(call.tid, call.ns)

@@ -35,15 +35,17 @@ class Call:
     """A clone call from its beginning until its child is known and announced."""
 
     __slots__ = (
-        *("at", "born", "child", "child_ns", "exit_signal", "flags", "matched", "ns", "number", "seq", "settled"),
-        *("tid", "time"),
+        *("at", "born", "child", "child_ns", "exit_signal", "flags", "matched", "newest", "ns", "number", "seq"),
+        *("settled", "tid", "time"),
     )
 
-    def __init__(self, seq: int, at: int, time: int | None, tid: int, ns: Namespace | None) -> None:
+    def __init__(self, seq: int, at: int, time: int | None, tid: int, ns: Namespace | None, newest: int) -> None:
         self.seq = seq
         self.at = at
         self.time = time
         self.tid = tid
+        self.newest = newest
+        """The last number that a task had got when the call began."""
         self.ns = ns
         """The caller's namespace; None where that is not known."""
         self.number = 0
@@ -58,6 +60,10 @@ class Call:
         """Nothing more will be known: `child` is right, or 0 for a call that created nothing that is traced."""
         self.born = False
         """The child's Clone event is out."""
+
+    def contradicts(self, tid: int) -> bool:
+        """A task that appeared with this number, and what the call returned, are numbers of two namespaces."""
+        return abs(tid - self.number) > FAR or self.number < self.newest < tid
 
     def settle(self, child: int, ns_for_children: Namespace | None, matched: str = "") -> None:
         """The child is this one (0: none)."""
