@@ -1,0 +1,303 @@
+"""Which container a process belongs to, and what that container is called.
+
+`Names(graph)` answers from what the graph has: cgroup paths, command lines of the runtimes, who created whom.
+`Names(graph, files=Files())` also asks the runtimes' files on this machine, and remembers the answers when the
+container is gone. What nobody says stays unknown ('' or None), never guessed.
+
+The id comes from the kernel's word first (the cgroup path), then from the process's own command line if it is a
+runtime's, then from whoever created it. A container that holds runtimes of its own (a node in a container) can say
+what it likes about its own containers, and nothing about others: details are kept by (outer container, id).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+from tracer.runtime import cgroup, claims
+from tracer.runtime.oci import Details, from_name
+from tracer.runtime.roles import name_at
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tracer.graph import Process, ProcessGraph
+    from tracer.runtime.bundles import Files
+    from tracer.runtime.claims import Claim
+
+KEPT = 10_000
+"""Containers whose names are remembered; the least recently asked for goes first."""
+_MEMO = 200_000
+_CRI_NAMESPACE = "k8s.io"
+
+
+class ContainerName(NamedTuple):
+    """What is known of a container; '' for what is not. Raw: clean before printing."""
+
+    runtime: str = ""
+    """`containerd`, `docker`, `cri-o`, `podman`, `runc`, `crun`."""
+    namespace: str = ""
+    """containerd's: `k8s.io`, `moby`, `default`."""
+    id: str = ""
+    """64 hexadecimal digits, or what runc's user chose; from an strace log perhaps only the beginning."""
+    pod: str = ""
+    pod_namespace: str = ""
+    name: str = ""
+    """The container's own; '' for a pod's sandbox (pause), which has none."""
+    image: str = ""
+    pod_uid: str = ""
+    sandbox_id: str = ""
+    """Id of the pod's sandbox; '' where there is no pod or it is not known."""
+
+    @property
+    def sandbox(self) -> bool:
+        """It is the container that holds the pod's namespaces (pause)."""
+        return bool(self.id) and same_id(self.id, self.sandbox_id)
+
+    @property
+    def title(self) -> str:
+        """The shortest that tells: `shop/web app`, `shop/web`, `web-db`, `c8b394369634`."""
+        pod = f"{self.pod_namespace}/{self.pod}" if self.pod_namespace and self.pod else self.pod
+        named = " ".join(part for part in (pod, self.name) if part)
+        if named and (self.name or self.sandbox or not self.id):
+            return named
+        if not self.id:
+            return f"pod {self.sandbox_id[:12]}" if self.sandbox_id else ""
+        return f"{named} {self.id[:12]}" if named else self.id[:12]
+
+
+class Member(NamedTuple):
+    """To which container a process belongs, before anybody was asked what that is called."""
+
+    id: str
+    """'' where only the pod is known."""
+    outer_id: str = ""
+    """The container in which the runtime runs that made this one."""
+    sandbox_id: str = ""
+    namespace: str = ""
+    runtime: str = ""
+    pod_uid: str = ""
+    name: str = ""
+    serves: bool = False
+    """It is not in the container but works for it: a shim, conmon, `runc create`."""
+
+
+def same_id(one: str, other: str) -> bool:
+    """Whether two ids mean one container; a log may have the beginning only (strace cuts at 32 characters)."""
+    if one == other or not one or not other:
+        return bool(one) and one == other
+    short, long = sorted((one, other), key=len)
+    return len(short) >= 12 and long.startswith(short) and len(long) == claims.FULL_ID
+
+
+class Names:
+    """The containers of one graph. Cheap to ask again: an answer is kept until the process changes cgroup or program."""
+
+    def __init__(self, graph: ProcessGraph | None = None, files: Files | None = None, *, limit: int = KEPT) -> None:
+        """`graph` is only looked at for containers that are asked for by id (`matching`)."""
+        self.graph = graph
+        self._files = files
+        self._limit = limit
+        self._members: dict[tuple[int, int], tuple[object, Member | None]] = {}
+        self._details: OrderedDict[tuple[str, str], Details] = OrderedDict()
+
+    def of(self, process: Process) -> ContainerName | None:
+        """The container that a process is in or works for; None for none that is known.
+
+        Live: ask once when `runc create` is exec'd, and the name is there when the container is long gone.
+        """
+        member = self.member(process)
+        if member is None:
+            return None
+        known = self._ask(process, member) if member.id else Details()
+        sandbox_id = known.sandbox_id or member.sandbox_id
+        if sandbox_id and not (known.pod and known.pod_namespace):
+            pod = self._ask(process, member._replace(id=sandbox_id, name=""))
+            known = known.or_else(pod._replace(name="", image=""))
+        return ContainerName(
+            runtime=known.runtime or member.runtime,
+            namespace=member.namespace,
+            id=member.id,
+            pod=known.pod,
+            pod_namespace=known.pod_namespace,
+            name=known.name,
+            image=known.image,
+            pod_uid=known.pod_uid or member.pod_uid,
+            sandbox_id=sandbox_id,
+        )
+
+    def member(self, process: Process) -> Member | None:
+        """To which container it belongs; asks no files but the runtimes' state folders."""
+        path: list[Process] = []
+        on_path: set[Process] = set()
+        node: Process | None = process
+        found: Member | None = None
+        while node is not None and node not in on_path:
+            token = (node.cgroup, node.exec_at, node.program)
+            memo = self._members.get((node.tgid, node.serial))
+            if memo is not None and memo[0] == token:
+                found = memo[1]
+                break
+            path.append(node)
+            on_path.add(node)
+            own = self._own(node)
+            if own is not None:
+                found = own
+                self._remember(path.pop(), own)
+                break
+            node = _before(node)
+        for passed in reversed(path):
+            found = _inherited(passed, found)
+            self._remember(passed, found)
+        return found
+
+    def known(self) -> Iterator[tuple[tuple[str, str], Details]]:
+        """Every container's details so far, by (outer container's id, id): for a recording."""
+        yield from self._details.items()
+
+    def learn(self, containers: Iterable[tuple[tuple[str, str], Details]]) -> None:
+        """Take over what `known()` of another run told."""
+        for key, details in containers:
+            self._keep(key, details)
+
+    def _remember(self, process: Process, member: Member | None) -> None:
+        if len(self._members) >= _MEMO:
+            self._members.clear()
+        token = (process.cgroup, process.exec_at, process.program)
+        self._members[process.tgid, process.serial] = (token, member)
+
+    def _own(self, process: Process) -> Member | None:
+        """What its own command line and cgroup say."""
+        where = cgroup.facts(process.cgroup)
+        claim = own_claim(process)
+        if claim is not None:
+            return _by_claim(process, claim, where)
+        if where.container_id:
+            return _by_cgroup(process, where)
+        found = _by_shim_and_path(process)
+        if found is None and self._files is not None and process.cgroup:
+            found = self._by_state(process)
+        return found
+
+    def _by_state(self, process: Process) -> Member | None:
+        assert self._files is not None
+        state = self._files.state(process)
+        return None if state is None else Member(state.id, namespace=state.namespace, runtime=state.runtime)
+
+    def _ask(self, process: Process, member: Member) -> Details:
+        """From memory, else from files; and what a conmon above it says (anyone can write that: not remembered)."""
+        told = from_name(member.name) if member.name else Details()
+        key = (member.outer_id, member.id)
+        known = self._details.get(key)
+        if known is not None:
+            self._details.move_to_end(key)
+        elif self._files is not None:
+            known = self._files.details(process, member)
+            if known is not None:
+                self._keep(key, known)
+        return told if known is None else known.or_else(told)
+
+    def _keep(self, key: tuple[str, str], details: Details) -> None:
+        self._details[key] = details
+        self._details.move_to_end(key)
+        while len(self._details) > self._limit:
+            self._details.popitem(last=False)
+
+
+def _before(process: Process) -> Process | None:
+    """From whom it has its container where nothing of its own says: who created it, else who was its first parent."""
+    return process.creator if process.creator is not None else process.birth_parent
+
+
+def _inherited(process: Process, member: Member | None) -> Member | None:
+    """What a process is that says nothing of itself, by what the one before it is."""
+    if member is None or process.outside:
+        return None
+    before = _before(process)
+    claim = None if before is None else own_claim(before)
+    if claim is None:
+        return member
+    if claim.kind == claims.SHIM and (process.creator is None or process.exec_at is not None):
+        # One shim serves all containers of a pod, and nothing tells which of them this is.
+        return member._replace(id="", name="", serves=False) if member.sandbox_id else None
+    if claim.kind == claims.MONITOR:
+        return member._replace(serves=process.creator is not None)  # its own copy; else it was found below conmon
+    return member._replace(serves=claim.kind == claims.SHIM)
+
+
+def own_claim(process: Process) -> Claim | None:
+    """The claim of the program that it runs itself, not just inherited at fork."""
+    name = name_at(process)
+    return claims.claim(name.program) if name.own else None
+
+
+def holder(process: Process) -> str:
+    """Id of the container in which a runtime's process itself runs; '' for none."""
+    where = cgroup.facts(process.cgroup)
+    return where.outer_id if where.monitor else where.container_id
+
+
+def claims_above(process: Process, outer_id: str) -> Iterator[tuple[Process, Claim]]:
+    """Shims and conmons above it in the tree, the nearest first, of those that run in the container `outer_id`.
+
+    Others have no say: whoever is inside a container could call itself a shim.
+    """
+    seen: set[Process] = set()
+    node = process.parent
+    while node is not None and node not in seen:
+        seen.add(node)
+        found = own_claim(node)
+        if found is not None and found.kind != claims.RUNTIME and holder(node) == outer_id:
+            yield node, found
+        node = node.parent
+
+
+def _by_cgroup(process: Process, where: cgroup.CgroupFacts) -> Member:
+    _, claim = next(claims_above(process, where.outer_id), (None, None))
+    return Member(
+        id=where.container_id,
+        outer_id=where.outer_id,
+        sandbox_id=_sandbox(claim),
+        namespace=claim.namespace if claim is not None else "",
+        runtime=where.runtime or _runtime(claim),
+        pod_uid=where.pod_uid,
+        name=claim.name if claim is not None and claim.id == where.container_id else "",
+        serves=where.monitor,
+    )
+
+
+def _by_claim(process: Process, claim: Claim, where: cgroup.CgroupFacts) -> Member:
+    outer_id = holder(process)
+    namespace, sandbox_id, runtime = claim.namespace, _sandbox(claim), _runtime(claim)
+    if claim.kind == claims.RUNTIME:
+        above, shim = next(claims_above(process, outer_id), (None, None))
+        if above is None and process.parent is not None and not process.cgroup:
+            outer_id = holder(process.parent)
+            above, shim = next(claims_above(process, outer_id), (None, None))
+        namespace = namespace or (shim.namespace if shim is not None else "")
+        sandbox_id, runtime = _sandbox(shim), _runtime(shim)
+    if where.monitor:
+        runtime = where.runtime
+    return Member(claim.id, outer_id, sandbox_id, namespace, runtime, where.pod_uid, claim.name, serves=True)
+
+
+def _by_shim_and_path(process: Process) -> Member | None:
+    """`ctr run` makes the cgroup NAMESPACE/ID, and the id is whatever its user chose: the shim above has both."""
+    parts = cgroup.components(process.cgroup)
+    for _, claim in claims_above(process, "") if parts else ():
+        if claim.kind == claims.SHIM and (claim.namespace, claim.id) in pairwise(parts):
+            return Member(claim.id, namespace=claim.namespace, runtime=_runtime(claim))
+    return None
+
+
+def _sandbox(claim: Claim | None) -> str:
+    """Kubernetes has one shim for a pod, called by its sandbox (containerd's CRI plugin)."""
+    shim_of_pod = claim is not None and claim.kind == claims.SHIM and claim.namespace == _CRI_NAMESPACE
+    return claim.id if claim is not None and shim_of_pod else ""
+
+
+def _runtime(claim: Claim | None) -> str:
+    if claim is None or claim.kind != claims.SHIM:
+        return ""
+    return "docker" if claim.namespace == "moby" else "containerd"
