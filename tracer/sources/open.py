@@ -58,9 +58,12 @@ class Input:
 
     def sample(self) -> bytes:
         """The beginning, expanded."""
-        for block in self.blocks(size=SAMPLE):
-            return block[:SAMPLE]
-        return b""
+        sample = b""
+        for block in self.blocks(size=SAMPLE):  # of a pipe, a block can be as short as what was there
+            sample += block
+            if len(sample) >= SAMPLE:
+                break
+        return sample[:SAMPLE]
 
     def blocks(self, progress: Progress | None = None, size: int = BLOCK) -> Iterator[bytes]:
         """The whole content, expanded, from the start; ends early with `damage` set where it cannot be expanded."""
