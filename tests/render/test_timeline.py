@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from tests.render.paint import check_snapshot, painted
 from tests.script import SECOND, Script, pod
-from tracer.render.times import show_time
 from tracer.render.timeline import happenings, timeline_lines
+from tracer.render.times import show_time
 from tracer.runtime.roles import Roles
 
 

@@ -33,7 +33,16 @@ def test_nothing_unprintable_is_left(text: str) -> None:
     cleaned = clean(text)
     assert cleaned.isprintable()
     cleaned.encode("utf-8")
-    assert not {unicodedata.bidirectional(c) for c in cleaned} & {"LRE", "RLE", "PDF", "LRO", "RLO", "LRI", "RLI", "PDI"}
+    assert not {unicodedata.bidirectional(c) for c in cleaned} & {
+        "LRE",
+        "RLE",
+        "PDF",
+        "LRO",
+        "RLO",
+        "LRI",
+        "RLI",
+        "PDI",
+    }
     assert clean(cleaned) == cleaned
 
 

@@ -184,7 +184,9 @@ def truth(top: int) -> dict[int, tuple[int, frozenset[int]]]:
 
 
 @pytest.mark.skipif(shutil.which("pstree") is None, reason="pstree is not installed")
-@pytest.mark.parametrize("options", ["-p", "-pA", "-pU", "-pG", "-pT", "-pn", "-pu", "-pg", "-pl", "-pa", "-paA", "-pS"])
+@pytest.mark.parametrize(
+    "options", ["-p", "-pA", "-pU", "-pG", "-pT", "-pn", "-pu", "-pg", "-pl", "-pa", "-paA", "-pS"]
+)
 def test_real_pstree(options: str) -> None:
     with family() as top:
         env = {**os.environ, "LC_ALL": "C.UTF-8", "TERM": "xterm"}
@@ -244,7 +246,9 @@ def test_differences_are_named() -> None:
 
 
 def test_what_is_left_out_is_counted() -> None:
-    result = compare(pod().graph(), parse_processes("containerd-shim(220)─┬─pause(304)\n                     └─new(999)\n"))
+    result = compare(
+        pod().graph(), parse_processes("containerd-shim(220)─┬─pause(304)\n                     └─new(999)\n")
+    )
     assert (result.agreeing, result.compared) == (1, 1)
     assert result.not_compared["at the top of the text"] == 1
     assert result.not_compared["not in the text: ended in between, or the text leaves it out"] == 4

@@ -19,10 +19,11 @@ from typing import Any
 
 import click
 
-from tracer.errors import CtraceError
+from tracer.errors import CtraceError, OutputError
 
 COMMANDS = {
     "replay": "Show the processes of an strace log or a recording.",
+    "watch": "Watch processes come, go and change parents, live (eBPF).",
 }
 """Subcommand -> its line in `ctrace --help`; its code is tracer.cli.<name>.<name>."""
 
@@ -81,18 +82,28 @@ def cli() -> None:
 def main(args: list[str] | None = None) -> int:
     """Run the command line and return its exit code; never raises but for bugs."""
     try:
-        code = _run(args)
+        code = _run(sys.argv[1:] if args is None else args)
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader has seen enough. Python flushes stdout once more at exit: give it somewhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _abandon_stdout()
         code = 0
+    except OSError as error:
+        _abandon_stdout()
+        code = show_error(OutputError(": ".join(filter(None, [error.filename, error.strerror or str(error)]))))
     return code
 
 
-def _run(args: list[str] | None) -> int:
+def _run(args: list[str]) -> int:
+    """click's own main() is not used: it makes a closed pipe an exit code of 1."""
+    if "_CTRACE_COMPLETE" in os.environ:
+        from click.shell_completion import shell_complete
+
+        return shell_complete(cli, {}, "ctrace", "_CTRACE_COMPLETE", os.environ["_CTRACE_COMPLETE"])
     try:
-        result: Any = cli.main(args, prog_name="ctrace", standalone_mode=False)
+        with cli.make_context("ctrace", args) as ctx:
+            result: Any = cli.invoke(ctx)
+    except click.exceptions.Exit as end:
+        return end.exit_code
     except click.ClickException as error:
         return _usage_error(error)
     except CtraceError as error:
@@ -100,6 +111,11 @@ def _run(args: list[str] | None) -> int:
     except (click.Abort, KeyboardInterrupt):
         return EXIT_INTERRUPTED
     return result if isinstance(result, int) else 0
+
+
+def _abandon_stdout() -> None:
+    """Python flushes stdout once more at its own end: give it somewhere to go."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _usage_error(error: click.ClickException) -> int:

@@ -1,0 +1,7 @@
+"""`python -m tracer`: the command `ctrace`."""
+
+import sys
+
+from tracer.cli import main
+
+sys.exit(main())
