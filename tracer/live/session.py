@@ -29,6 +29,8 @@ ASK_AGAIN = 0.05
 """Seconds: the kernel moves orphans some time after the exit is reported (exit_notify())."""
 ASK_FOR = 2.0
 """Seconds after which an orphan whose /proc entry still shows the dead parent is left as it is."""
+DRAIN_FOR = 1.0
+"""Seconds: where events come without end, what is there after this must do."""
 TOLD_AT_ONCE = 4096
 """A batch longer than this is applied without telling, but for its end, when nobody needs every event."""
 
@@ -93,6 +95,12 @@ class Session:
         if self._doubtful:
             self._ask_proc()
         return len(events)
+
+    def drain(self) -> None:
+        """Apply everything that has happened so far; on a busy machine, most of it."""
+        until = time.monotonic() + DRAIN_FOR
+        while self.step(0) and time.monotonic() < until:
+            pass
 
     def feed(self, events: list[Event]) -> None:
         """Apply and record."""

@@ -1,0 +1,149 @@
+"""`ctrace watch`: the tree while it changes, live through eBPF."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tracer.cli.duration import parse_duration
+
+if TYPE_CHECKING:
+    from tracer.cli.watch_outputs import Output
+    from tracer.live.check import Agreement
+    from tracer.live.session import Session
+    from tracer.live.signals import Signals
+    from tracer.live.start import Scope
+    from tracer.sources.ebpf.source import Select
+
+LOOK = 0.1
+"""Seconds that one wait for events takes at most: so soon a signal is answered."""
+
+_EPILOG = """\b
+Examples:
+  sudo ctrace watch                                containerd, its shims, and all that is under them
+  sudo ctrace watch kubelet.service                a systemd unit
+  sudo ctrace watch 4711                           a process and everything below it
+  sudo ctrace watch --all --duration 30s --verify  the whole machine; then compare with /proc
+  sudo ctrace watch containerd | grep adopted      without a terminal: a line for each event
+  sudo ctrace watch --format jsonl | jq .event     lines of JSON: ctrace.events/1
+
+\b
+Ctrl-C ends, and leaves the final tree. SIGUSR1 compares with /proc now.
+Exit codes: 0 fine; 1 this machine or user lacks something, or the target was not found; 2 wrong usage;
+3 --verify found a difference.
+"""
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("target", required=False)
+@click.option("--all", "everything", is_flag=True, help="The whole machine.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["screen", "lines", "jsonl"]),
+    help="screen on a terminal, else lines; jsonl is ctrace.events/1.",
+)
+@click.option("--duration", callback=parse_duration, metavar="TIME", help="End after so long: 30s, 5m, 1h.")
+@click.option("--verify", is_flag=True, help="Compare with /proc at the end; exit code 3 where they differ.")
+@click.option("--threads", is_flag=True, help="Tell of threads, too (lines, jsonl).")
+@click.option("--width", type=click.IntRange(20), metavar="N", help="Columns to cut lines to.")
+@click.option("--ascii", "ascii_only", is_flag=True, help="No line drawing characters.")
+def watch(
+    target: str | None,
+    everything: bool,
+    form: str | None,
+    duration: float | None,
+    verify: bool,
+    threads: bool,
+    width: int | None,
+    ascii_only: bool,
+) -> int:
+    """Watch processes come, go, and change parents, live. Needs root.
+
+    TARGET is a process name, a PID, a systemd unit or a cgroup; default containerd. Its descendants belong to it, and
+    so do shims that were orphaned long ago, with what is under them.
+    """
+    from tracer.cli.watch_outputs import JsonlOutput, LinesOutput, ScreenOutput
+    from tracer.errors import UsageError
+
+    if everything and target is not None:
+        raise UsageError("--all watches the whole machine: give it or a TARGET, not both")
+    name = "the whole machine" if everything else target or "containerd"
+    if form is None:
+        form = "screen" if sys.stdout.isatty() else "lines"
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    if form == "jsonl":
+        return _watch(JsonlOutput(name, sys.stdout, threads=threads), everything, name, duration, verify)
+    if form == "lines":
+        lines = LinesOutput(name, sys.stdout, width=width, ascii_only=ascii_only, threads=threads)
+        return _watch(lines, everything, name, duration, verify)
+    screen = ScreenOutput(name, sys.stdout, ascii_only=ascii_only)
+    try:
+        return _watch(screen, everything, name, duration, verify)
+    finally:
+        screen.close()
+
+
+def _watch(output: Output, everything: bool, target: str, duration: float | None, verify: bool) -> int:
+    from tracer.live.session import Session
+    from tracer.live.signals import Signals
+    from tracer.live.start import Scope
+    from tracer.sources.ebpf.source import EbpfSource
+
+    with Signals() as signals, EbpfSource() as source:
+        session = Session(source, tell=output.tell, tell_last=output.tell_last)
+        scope = Scope(None if everything else _select(target))
+        scope.start(source, session)
+        gc.freeze()
+        output.begin(session, scope)
+        until = None if duration is None else session.started + duration
+        _loop(session, scope, output, signals, until)
+        agreement = _compare(session, scope) if verify else None
+        output.end(session, _summary(session), agreement)
+    from tracer.cli import EXIT_DIFFERENT
+
+    return EXIT_DIFFERENT if agreement is not None and agreement.differs else 0
+
+
+def _select(target: str) -> Select:
+    from tracer.runtime.targets import select
+
+    return select(target)
+
+
+def _loop(session: Session, scope: Scope, output: Output, signals: Signals, until: float | None) -> None:
+    """Until a signal asks for the end, or the time is over."""
+    while signals.stopped_by is None:
+        wait = LOOK if until is None else min(LOOK, until - time.monotonic())
+        if wait <= 0:
+            break
+        changed = session.step(wait) > 0
+        if signals.check:
+            signals.check = False
+            output.verified(_compare(session, scope))
+        if signals.resized:
+            signals.resized = False
+            output.resized()
+        output.tick(session, changed=changed)
+
+
+def _compare(session: Session, scope: Scope) -> Agreement:
+    from tracer.live.check import check
+
+    return check(session.graph, session.drain, everything=scope.everything)
+
+
+def _summary(session: Session) -> dict[str, Any]:
+    stats = session.source.stats
+    return {
+        "duration": round(time.monotonic() - session.started, 3),
+        "events": stats.events,
+        "lost": stats.lost,
+        "processes": session.seen,
+        "live": sum(1 for _ in session.graph.live()),
+    }
