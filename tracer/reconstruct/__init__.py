@@ -9,6 +9,7 @@ from tracer.graph import ProcessGraph
 from tracer.identity import Moment
 from tracer.reconstruct.clues import Hints
 from tracer.reconstruct.engine import Engine
+from tracer.reconstruct.state import NOTHING, Lacks
 from tracer.sources.base import Progress, Source
 
 WAIT_CALLS = {"wait4", "waitid", "waitpid", "wait3", "osf_wait4"}
@@ -19,26 +20,32 @@ MAX_PASSES = 3
 def reconstruct(source: Source, *, at: Moment | None = None, progress: Progress | None = None) -> ProcessGraph:
     """Read the whole source and give the graph at its end, or at a moment.
 
-    A source that shows tasks out of nowhere lacks something: it is read again with what the first pass told about them,
-    and if it shows no wait at all, ends are taken to be waited for at once.
+    A source that lacks something (tasks come out of nowhere, no ends or no waits are shown) is read again with what the
+    first pass found out.
     Raises InputError as the source does.
     """
     hints: Hints = {}
-    reap_at_exit = False
+    lacks = NOTHING
     for _ in range(MAX_PASSES):
-        engine = Engine(hints, reap_at_exit)
+        engine = Engine(hints, lacks)
         for batch in source.batches(progress):
             engine.feed(batch if at is None else _until(batch, at))
-        clues = engine.state.clues
-        if not clues.found_count:
+        found = engine.state.clues.solve() if engine.state.clues.found_count else {}
+        missing = _missing(source, engine) if lacks is NOTHING else lacks
+        if not found.keys() - hints.keys() and missing == lacks:
             break
-        found = clues.solve()
-        waits_unseen = source.info.kind == "strace" and not source.stats.calls & WAIT_CALLS
-        if not found.keys() - hints.keys() and waits_unseen == reap_at_exit:
-            break
-        hints, reap_at_exit = {**found, **hints}, waits_unseen
+        hints, lacks = {**found, **hints}, missing
     calls = source.stats.calls if source.info.kind == "strace" else None
     return engine.finish(calls)
+
+
+def _missing(source: Source, engine: Engine) -> Lacks:
+    """What the trace as a whole does not show."""
+    if source.info.kind != "strace":
+        return NOTHING
+    state = engine.state
+    waits = bool(state.clues.found_count) and not source.stats.calls & WAIT_CALLS
+    return Lacks(waits=waits, ends=not state.exits_seen and bool(state.exit_begun))
 
 
 def _until(batch: list[Event], at: Moment) -> Iterator[Event]:

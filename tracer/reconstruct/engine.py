@@ -12,7 +12,7 @@ from tracer.reconstruct import birth, program
 from tracer.reconstruct.clues import Hints
 from tracer.reconstruct.exit import on_child_signal, on_exit, on_exit_begin, on_gone, on_reap
 from tracer.reconstruct.finish import finish
-from tracer.reconstruct.state import State
+from tracer.reconstruct.state import NOTHING, Lacks, State
 
 _HANDLERS: dict[type, Callable[[State, Any], None]] = {
     ev.Clone: birth.on_clone,
@@ -43,8 +43,8 @@ _BY_CODE = [_HANDLERS[kind] for kind in ev.KINDS]
 class Engine:
     """Applies the kernel's rules event by event. `graph` may be read at any time between calls of `feed`."""
 
-    def __init__(self, hints: Hints | None = None, reap_at_exit: bool = False) -> None:
-        self.state = State(hints, reap_at_exit)
+    def __init__(self, hints: Hints | None = None, lacks: Lacks = NOTHING) -> None:
+        self.state = State(hints, lacks)
         state = self.state
         self.graph = ProcessGraph(state.root_ns, state.init, state.processes, state.stats)
 

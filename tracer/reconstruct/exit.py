@@ -13,7 +13,7 @@ SIGKILL = 9
 
 def on_exit_begin(state: State, event: ExitBegin) -> None:
     """exit or exit_group was called; the task can inherit nothing any more (PF_EXITING)."""
-    at, _, tid, code, group = event
+    at, time, tid, code, group = event
     task = state.tasks.get(tid)
     if task is None:
         return
@@ -24,6 +24,11 @@ def on_exit_begin(state: State, event: ExitBegin) -> None:
             task.process.status = (code & 0xFF) << 8
         if state.clues.found_count:
             state.clues.group_exit_begins(task, code)
+    if state.lacks.ends:
+        if group:
+            end_unseen_process(state, task.process, at, time)
+        else:
+            end_unseen(state, task, at, time)
 
 
 def on_exit(state: State, event: Exit) -> None:
@@ -108,7 +113,7 @@ def _process_ends(state: State, process: Process, last: Task, at: int, time: int
     parent = process.real_parent
     if process.ns.init is process:
         state.living_ns.pop(process.ns, None)
-    if parent is None or parent.process.outside or state.reap_at_exit:
+    if parent is None or parent.process.outside or state.lacks.waits:
         # Whoever it is waits outside the trace; an init always does.
         bury(process)
 

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from tracer.graph import DEAD, GraphStats, PidNs, Process, Reparenting, Task
 from tracer.identity import Evidence
 from tracer.reconstruct.clues import Clues, Hints
+
+
+class Lacks(NamedTuple):
+    """What a first pass found missing from the whole trace, so that the next goes by the best sign there is."""
+
+    waits: bool = False
+    """No wait is shown: a parent is taken to have waited at once."""
+    ends: bool = False
+    """No end is shown (strace -qq): a call of exit is taken for the end."""
+
+
+NOTHING = Lacks()
 
 NO_THREADS: dict[int, Task] = {}
 """Shared by all dead processes, never written: a dict each would be a third of the memory of a long replay."""
@@ -21,19 +35,19 @@ class State:
         "exits_seen",
         "hints",
         "init",
+        "lacks",
         "living_ns",
         "merged",
         "moves",
         "ns_by_id",
         "ns_for_children",
         "processes",
-        "reap_at_exit",
         "root_ns",
         "stats",
         "tasks",
     )
 
-    def __init__(self, hints: Hints | None = None, reap_at_exit: bool = False) -> None:
+    def __init__(self, hints: Hints | None = None, lacks: Lacks = NOTHING) -> None:
         self.root_ns = PidNs(0, None)
         self.init = Process(1, 0, self.root_ns, 0, None)
         self.init.outside = True
@@ -60,8 +74,7 @@ class State:
         self.early_reuse: set[int] = set()
         """Numbers that were used again before the trace showed the wait that had freed them."""
         self.hints = hints if hints is not None else {}
-        self.reap_at_exit = reap_at_exit
-        """Waits are not in the trace: a parent is taken to have waited at once."""
+        self.lacks = lacks
         self.clues = Clues()
         self.stats = GraphStats()
         self.moves: list[tuple[Process, Reparenting]] | None = None
