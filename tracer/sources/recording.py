@@ -13,8 +13,9 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from io import RawIOBase
+from operator import itemgetter
 from pathlib import Path
 from types import UnionType
 from typing import Any, BinaryIO, NamedTuple, Union, get_args, get_origin, get_type_hints
@@ -157,15 +158,31 @@ def _check_for(hint: Any) -> Check:
 
 
 class _Layout(NamedTuple):
+    """How the values of one kind of event are checked."""
+
     kind: type
     checks: tuple[Check, ...]
     required: int
+    types: tuple[type, ...]
+    """What JSON gives for each field where none is null: what a writer of this version writes nearly always."""
+    lists: tuple[int, ...]
+    """Places of the fields that are lists."""
+    integers: Callable[[Sequence[Any]], tuple[int, ...]]
+    """Picks the fields that are integers (there are always several)."""
 
 
 def _layout(kind: Any) -> _Layout:
-    hints = get_type_hints(kind)
-    checks = tuple(_check_for(hints[name]) for name in kind._fields)
-    return _Layout(kind, checks, len(kind._fields) - len(kind._field_defaults))
+    hints = [get_type_hints(kind)[name] for name in kind._fields]
+    types = tuple(map(_json_type, hints))
+    places = {of: tuple(i for i, t in enumerate(types) if t is of) for of in (int, list)}
+    required = len(hints) - len(kind._field_defaults)
+    return _Layout(kind, tuple(map(_check_for, hints)), required, types, places[list], itemgetter(*places[int]))
+
+
+def _json_type(hint: Any) -> type:
+    if get_origin(hint) in (Union, UnionType):
+        hint = get_args(hint)[0]
+    return list if get_origin(hint) is tuple else hint
 
 
 _LAYOUTS = {name: _layout(kind) for name, kind in _KINDS.items()}
@@ -175,25 +192,51 @@ class UnknownEventError(Exception):
     """A line of a kind that this version does not know: written by a later one."""
 
 
-def decode_event(line: bytes) -> Event:
-    """The event of one line. Raises UnknownEventError, or ValueError where the line is no event at all.
+def decode_event(fields: Any) -> Event:
+    """The event of one line of decoded JSON. Raises UnknownEventError, or ValueError where it is no event at all.
 
     Fields that a later version has added are left out; fields that an earlier one did not have get their default.
     """
-    try:
-        fields = json.loads(line)
-    except (ValueError, RecursionError):
-        raise ValueError from None
     if type(fields) is not list or not fields or type(fields[0]) is not str:
         raise ValueError
     layout = _LAYOUTS.get(fields[0])
     if layout is None:
         raise UnknownEventError
-    values = fields[1 : 1 + len(layout.checks)]
-    if len(values) < layout.required:
+    kind, checks, required, types, lists, integers = layout
+    values = fields[1 : 1 + len(types)]
+    decoded: Event
+    if tuple(map(type, values)) == types:
+        picked = integers(values)
+        if min(picked) >= _INT_MIN and max(picked) <= _INT_MAX:
+            for place in lists:
+                values[place] = checks[place](values[place])
+            decoded = tuple.__new__(kind, values)
+            return decoded
+    if len(values) < required:
         raise ValueError
-    decoded: Event = layout.kind(*[check(value) for check, value in zip(layout.checks, values, strict=False)])
+    decoded = kind(*[check(value) for check, value in zip(checks, values, strict=False)])
     return decoded
+
+
+def parse_lines(lines: Sequence[bytes]) -> Sequence[Any]:
+    """The JSON value of each line; ValueError, where it is none, is given in its place.
+
+    All lines at once where that works: that is three times as fast.
+    """
+    try:
+        values: list[Any] = json.loads(b"[" + b",".join(lines) + b"]")
+        if len(values) == len(lines):
+            return values
+    except (ValueError, RecursionError):
+        pass
+    return [_parse_line(line) for line in lines]
+
+
+def _parse_line(line: bytes) -> Any:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return ValueError
 
 
 # ---- writing ----
@@ -310,16 +353,17 @@ class RecordingSource:
         self.unknown = 0
         for lines, complete in self._lines(progress):
             batch: list[Event] = []
-            for line in lines:
+            for line, value in zip(lines, parse_lines(lines), strict=True):
                 stats.lines += 1
+                if stats.lines == 1:
+                    continue  # the header
                 try:
-                    batch.append(decode_event(line))
+                    batch.append(decode_event(value))
                 except UnknownEventError:
                     self.unknown += 1
                     self._unreadable(line)
                 except ValueError:
-                    if stats.lines > 1:  # the first is the header
-                        self._unreadable(line if complete else b"the last line is cut: " + line)
+                    self._unreadable(line if complete else b"the last line is cut: " + line)
             stats.events += len(batch)
             stats.lost += sum(e.count for e in batch if type(e) is Lost)
             if batch:
@@ -328,7 +372,7 @@ class RecordingSource:
             stats.lines += 1
             self._unreadable(self._input.damage.encode())
 
-    def _lines(self, progress: Progress | None) -> Iterator[tuple[Iterable[bytes], bool]]:
+    def _lines(self, progress: Progress | None) -> Iterator[tuple[Sequence[bytes], bool]]:
         """Blocks of lines, and whether the last one had its newline. A line beyond LINE_MAX is cut in two."""
         rest = b""
         for block in self._input.blocks(progress):

@@ -75,7 +75,7 @@ def test_every_event_survives_a_line(one: Event) -> None:
     line = encode_event(one)
     assert line.isascii()
     assert "\n" not in line
-    back = decode_event(line.encode())
+    back = decode_event(json.loads(line))
     assert back == one
     assert type(back) is type(one)
 
@@ -203,6 +203,8 @@ def test_fields_that_an_earlier_version_did_not_have_get_their_default(tmp_path:
         b"\xff\xfe\x00",
         b'["Exit",1,2,3,NaN]',
         b'["Exit",1,2,3,0',
+        b'["Exit",1,2,3,0],["Exit",1,2,3,0]',
+        b'["Exit",1,2,3,0],',
     ],
 )
 def test_a_line_that_is_no_event_is_counted_and_the_next_is_read(tmp_path: Path, line: bytes) -> None:
