@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.record.optionsets import ALL
-from fixtures.record.proc import outer_reaper
+from fixtures.record.proc import Mark, outer_reaper
 from fixtures.record.runner import build, record
 from tests.replay.truth import check
 
@@ -34,8 +34,10 @@ def why_not() -> str:
             return f"{tool} is not installed"
     if os.geteuid() != 0:
         return "needs root: a cgroup marks the traced tree"
-    if not any(line.split()[2] == "cgroup2" for line in Path("/proc/mounts").read_text().splitlines()):
-        return "no cgroup2 file system is mounted"
+    try:
+        Mark(f"ctrace-try-{os.getpid()}").end()
+    except OSError as error:
+        return f"no cgroup can be made: {error}"
     if outer_reaper() != 1:
         return "a subreaper is above the test run"
     return ""
