@@ -33,9 +33,12 @@ struct comm_key {
 	char comm[CT_COMM_LEN];
 };
 
-/* The longest record is made here first: a ring buffer reservation needs a constant size. */
-struct exec_scratch {
-	struct ct_exec r;
+/* Records that end in text are made here first: a ring buffer reservation needs a constant size. */
+struct text_scratch {
+	union {
+		struct ct_exec exec;
+		struct ct_cgroup cgroup;
+	};
 	char data[CT_FILENAME_MAX + CT_ARGS_MAX];
 };
 
@@ -43,7 +46,7 @@ BPF_RINGBUF_OUTPUT(events, CT_RING_PAGES);
 BPF_HASH(tracked, u32, struct ct_tracked, CT_TRACKED_MAX);
 BPF_HASH(followed, struct comm_key, u32, 64);
 BPF_ARRAY(counters, u64, CT_COUNTERS);
-BPF_PERCPU_ARRAY(scratch, struct exec_scratch, 1);
+BPF_PERCPU_ARRAY(scratch, struct text_scratch, 1);
 BPF_PERCPU_ARRAY(written, u64, 1);
 
 static __always_inline u64 *counter(u32 slot)
@@ -71,7 +74,7 @@ static __always_inline u32 *followed_get(struct comm_key *key)
 	return followed.lookup(key);
 }
 
-static __always_inline struct exec_scratch *scratch_get(void)
+static __always_inline struct text_scratch *scratch_get(void)
 {
 	u32 zero = 0;
 

@@ -9,6 +9,7 @@
  *   sched_process_exit  (task)                 do_exit(), PF_EXITING is set, exit_notify() is still to come
  *   sched_process_free  (task)                 delayed_put_task_struct(), an RCU grace period after release_task()
  *   task_rename         (task, comm)           __set_task_comm(), the old name is still in place
+ *   cgroup_attach_task  (cgroup, path, task)   cgroup_attach_task(), once per process that is moved
  *   sys_exit            (regs, ret)            prctl, wait4, waitid, unshare, setns; 64-bit callers
  */
 #include "compat_bcc.h"
@@ -229,7 +230,7 @@ RAW_TRACEPOINT(on_exec)
 	void *bprm = (void *)ARG(2);
 	u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	u32 mode = mode_of(tgid), flags = 0;
-	struct exec_scratch *s = scratch_get();
+	struct text_scratch *s = scratch_get();
 	struct ct_exec *r;
 	void *mm, *pid;
 	u64 args, end, total, room, len, size;
@@ -237,7 +238,7 @@ RAW_TRACEPOINT(on_exec)
 
 	if (!s)
 		return 0;
-	r = &s->r;
+	r = &s->exec;
 	bpf_probe_read_kernel(r->comm, sizeof(r->comm), task + off_task_struct_comm());
 	if (!mode) {
 		if (!follow(tgid, READ(u64, task, off_task_struct_start_boottime()), (struct comm_key *)r->comm))
@@ -343,6 +344,38 @@ RAW_TRACEPOINT(on_free)
 	r->parent = READ(u32, parent, off_task_struct_pid());
 	r->parent_tgid = READ(u32, parent, off_task_struct_tgid());
 	ring_submit(r, wake_flags());
+	return 0;
+}
+
+/* ---- moves between cgroups ---- */
+
+RAW_TRACEPOINT(on_cgroup)
+{
+	void *cgroup = (void *)ARG(0);
+	void *task = (void *)ARG(2);
+	struct text_scratch *s;
+	struct ct_cgroup *r;
+	u64 len, size;
+	long got;
+
+	if (!mode_of(READ(u32, task, off_task_struct_tgid())))
+		return 0;
+	if (setting(CT_HIERARCHY) != 1 + (u64)READ(u32, READ_PTR(cgroup, off_cgroup_root()), off_cgroup_root_hierarchy_id()))
+		return 0;
+	s = scratch_get();
+	if (!s)
+		return 0;
+	r = &s->cgroup;
+	got = bpf_probe_read_kernel_str(r->path, CT_PATH_MAX, (void *)ARG(1));
+	len = got > 0 ? got - 1 : 0;
+	BOUND(len, CT_PATH_MAX - 1);
+	r->path_len = len;
+	r->pad = 0;
+	size = sizeof(*r) + len;
+	BOUND(size, 0x7ff);
+	fill_header(&r->h, CT_CGROUP, size, task);
+	if (ring_output(s, size, wake_flags()))
+		count(CT_LOST);
 	return 0;
 }
 

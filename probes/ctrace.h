@@ -4,7 +4,7 @@
  *
  * One record starts with struct ct_header; `type` says which of the structs below it is. Integers are in the
  * machine's byte order, fields are naturally aligned without hidden padding, and a record is a multiple of 8 bytes
- * except for CT_EXEC, whose data has the length that `len` says. Numbers of tasks are those of the initial pid
+ * except for those that end in text, whose length `len` tells. Numbers of tasks are those of the initial pid
  * namespace unless the name says otherwise. Described for people in docs/reference/events.md.
  *
  * Offsets into the kernel's own structs never appear here: see fields.h.
@@ -24,6 +24,7 @@ enum ct_type {
 	CT_RENAME = 7,	/* header: the renamed task */
 	CT_PIDNS = 8,	/* header: the caller of a successful unshare or setns that concerns pid namespaces */
 	CT_STATE = 9,	/* header: a thread group leader that a walk over all processes found */
+	CT_CGROUP = 10,	/* header: the leader of a process that was moved to another cgroup */
 };
 
 enum ct_limits {
@@ -31,6 +32,7 @@ enum ct_limits {
 	CT_NS_MAX = 8,		/* nested pid namespaces whose numbers are kept (the kernel allows 32) */
 	CT_FILENAME_MAX = 1024,	/* bytes, NUL included; a longer filename is cut */
 	CT_ARGS_MAX = 4096,	/* bytes of argv; what is longer is cut, args_total tells */
+	CT_PATH_MAX = 1024,	/* bytes of a cgroup's path, NUL included; a longer one is cut */
 	CT_WALK_MAX = 512,	/* processes per call of the walk */
 };
 
@@ -58,6 +60,7 @@ enum ct_counter {
 	CT_WALK_START = 4,	/* start_boottime of that task, to know that it is still the same */
 	CT_CALLER = 5,		/* setting: tgid of the tracer, whose prctl(CT_WALK_PRCTL) walks */
 	CT_FOLLOWING = 6,	/* setting: number of names in the map of followed programs */
+	CT_HIERARCHY = 7,	/* setting: 1 + id of the cgroup hierarchy whose moves are recorded (0: the unified one) */
 	CT_COUNTERS = 8,
 };
 
@@ -155,6 +158,13 @@ struct ct_state {
 	__u32 pidns;
 	__u32 level;
 	__s32 pdeath_signal;	/* of the leader thread */
+};
+
+struct ct_cgroup {
+	struct ct_header h;
+	__u32 path_len;		/* bytes in path[], NUL left out */
+	__u32 pad;
+	char path[];
 };
 
 /* Value of the map of tracked processes; the key is the tgid. */

@@ -87,8 +87,30 @@ def unified_cgroup(raw: str) -> str:
     return next(iter(by_hierarchy.values()), "")
 
 
+def hierarchy_to_follow(raw: str) -> int:
+    """Id of the cgroup hierarchy whose paths tell most, by the text of a /proc/PID/cgroup; 0 is the unified one."""
+    ids = {line.split(":")[1]: int(line.split(":")[0]) for line in raw.splitlines() if line.count(":") >= 2}
+    return next((ids[name] for name in ("name=systemd", "pids", "memory", "cpu,cpuacct", "devices") if name in ids), 0)
+
+
 def _text(path: Path) -> str:
     return path.read_bytes().decode("utf-8", "surrogateescape")
+
+
+def own_hierarchy() -> int:
+    """The same for this machine."""
+    try:
+        return hierarchy_to_follow(_text(PROC / "self" / "cgroup"))
+    except OSError:
+        return 0
+
+
+def cgroup_of(tgid: int) -> str:
+    """The path that Snapshot has too; '' where the process is gone."""
+    try:
+        return unified_cgroup(_text(PROC / str(tgid) / "cgroup"))
+    except OSError:
+        return ""
 
 
 def _ns_pids(status: str) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from tracer.event import (
     CLONE_THREAD,
+    CgroupMove,
     Clone,
     Event,
     Exec,
@@ -18,6 +19,7 @@ from tracer.event import (
     JoinPidNs,
     Lost,
     NewPidNs,
+    PidNsId,
     Reap,
     Rename,
     SetPdeathsig,
@@ -26,6 +28,9 @@ from tracer.event import (
 )
 from tracer.sources.ebpf import wire
 from tracer.sources.proc import TICK, ProcProcess
+
+CLONE_INTO_CGROUP = 1 << 33
+"""include/uapi/linux/sched.h; the cgroup's move is not traced then."""
 
 _U32 = 0xFFFFFFFF
 
@@ -117,6 +122,8 @@ class Decoder:
         self.strays = 0
         """Records of tasks that are not known."""
         self.tasks: dict[int, LiveTask] = {}
+        self.into_cgroup: list[int] = []
+        """Processes born into a cgroup other than their creator's: whoever does I/O may look its path up."""
         self._new_member = new_member
         self._out: list[Event] = []
         self._handlers: list[Callable[[bytes], None]] = [
@@ -130,6 +137,7 @@ class Decoder:
             self._rename,
             self._pidns,
             self._unknown,  # CT_STATE: read by survey()
+            self._cgroup,
         ]
 
     def decode(self, records: list[bytes]) -> list[Event]:
@@ -190,7 +198,7 @@ class Decoder:
     def _clone(self, record: bytes) -> None:
         (
             _, _, _, time, start, tid, _, flags, child_start, cgroup, child, _, _, parent_tgid, exit_signal,
-            own, _, level, *ns_pids,
+            own, pidns, level, *ns_pids,
         ) = wire.CLONE.unpack(record)  # fmt: skip
         creator = self.find(tid, start)
         if creator is None or self.find(child, child_start) is not None:
@@ -215,6 +223,12 @@ class Decoder:
         self._out.append(
             Clone(self.at, time, tid, child, flags, exit_signal, 0, "", child_start, inner, cgroup, parent_tgid)
         )
+
+        if inner and inner[-1] == 1 and not thread:
+            self.at += 1
+            self._out.append(PidNsId(self.at, time, child, pidns))
+        if flags & CLONE_INTO_CGROUP:
+            self.into_cgroup.append(child)
 
     def _number_reused(self, tid: int, time: int) -> None:
         """The task that had this number is gone, though no record has said so yet."""
@@ -359,3 +373,16 @@ class Decoder:
             return
         self.at += 1
         self._out.append(JoinPidNs(self.at, time, tid, pidns) if joined else NewPidNs(self.at, time, tid))
+
+    def _cgroup(self, record: bytes) -> None:
+        _, _, _, time, start, tid, _, path_len, _ = wire.CGROUP.unpack_from(record)
+        if self.find(tid, start) is None:
+            self.strays += 1
+            return
+        path = wire.text(record[wire.CGROUP.size : wire.CGROUP.size + path_len])
+        self._out.append(self.moved(tid, time, path))
+
+    def moved(self, tid: int, time: int | None, path: str) -> Event:
+        """The next event: a move between cgroups."""
+        self.at += 1
+        return CgroupMove(self.at, time, tid, path)

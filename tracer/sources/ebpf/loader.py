@@ -38,6 +38,7 @@ TRACEPOINTS = {
     "sched_process_exit": "on_exit",
     "sched_process_free": "on_free",
     "task_rename": "on_rename",
+    "cgroup_attach_task": "on_cgroup",
     "sys_exit": "on_sys_exit",
 }
 """Raw tracepoint -> program of probes/ctrace.bpf.c."""

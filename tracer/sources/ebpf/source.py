@@ -124,6 +124,7 @@ class EbpfSource:
         """
         self._all = select is None
         self._probes.set_counter(wire.COUNTER_CALLER, os.getpid())
+        self._probes.set_counter(wire.COUNTER_HIERARCHY, 1 + proc.own_hierarchy())
         self._probes.set_counter(wire.COUNTER_ALL, 1)
         self._probes.attach()
         records = self._walk()
@@ -135,7 +136,7 @@ class EbpfSource:
         for comm in selection.follow:
             self._probes.follow(comm)
         events = self._snapshot(table, selection.members, survey(records))
-        events += self._decoder.decode(records)
+        events += self._decode(records)
         if not self._all:
             events += self._narrow()
         self._narrowed = True
@@ -204,7 +205,7 @@ class EbpfSource:
         added = -1
         while added != len(self._added):
             added = len(self._added)
-            events += self._decoder.decode(self._drain_all())
+            events += self._decode(self._drain_all())
         self._probes.set_counter(wire.COUNTER_ALL, 0)
         for tgid, start in self._added:
             task = self._decoder.tasks.get(tgid)
@@ -220,7 +221,7 @@ class EbpfSource:
         deadline = time.monotonic() + timeout
         while True:
             records = self._ring.drain(BATCH)
-            events = self._decoder.decode(records) if records else self._when_quiet()
+            events = self._decode(records) if records else self._when_quiet()
             if events:
                 return self._counted(events)
             remaining = deadline - time.monotonic()
@@ -228,6 +229,16 @@ class EbpfSource:
                 return []
             if not records:
                 self._ring.wait(min(remaining, POLL_INTERVAL))
+
+    def _decode(self, records: list[bytes]) -> list[Event]:
+        """Decoded records, and the cgroups of those who were born into one."""
+        events = self._decoder.decode(records)
+        for tgid in self._decoder.into_cgroup:
+            path = proc.cgroup_of(tgid)
+            if path:
+                events.append(self._decoder.moved(tgid, None, path))
+        self._decoder.into_cgroup.clear()
+        return events
 
     def batches(self, progress: Progress | None = None) -> Iterator[list[Event]]:
         """What `poll` gives, until `stop()`; `progress` gets the number of events so far."""
@@ -292,4 +303,4 @@ class EbpfSource:
             self._decoder.tasks.pop(tid, None)
             self._decoder.at += 1
             events.append(Gone(self._decoder.at, None, tid))
-        return events + self._decoder.decode(records)
+        return events + self._decode(records)

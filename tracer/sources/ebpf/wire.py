@@ -20,6 +20,7 @@ PRCTL = struct.Struct("=" + HEADER + "IIQ")
 RENAME = struct.Struct("=" + HEADER + "16s")
 PIDNS = struct.Struct("=" + HEADER + "IIII")
 STATE = struct.Struct("=" + HEADER + "QIIIIIi")
+CGROUP = struct.Struct("=" + HEADER + "II")
 
 TYPE_AT = 0 if sys.byteorder == "little" else 1
 """The byte of a record that holds its type (all types are below 256)."""
@@ -27,7 +28,7 @@ TYPE_AT = 0 if sys.byteorder == "little" else 1
 LOST = struct.Struct("=4xI")
 """Only the header's `lost`."""
 
-T_CLONE, T_EXEC, T_EXIT, T_FREE, T_WAIT, T_PRCTL, T_RENAME, T_PIDNS, T_STATE = range(1, 10)
+T_CLONE, T_EXEC, T_EXIT, T_FREE, T_WAIT, T_PRCTL, T_RENAME, T_PIDNS, T_STATE, T_CGROUP = range(1, 11)
 
 F_SUBREAPER = 1
 F_GROUP_DEAD = 2
@@ -45,6 +46,7 @@ COUNTER_ALL = 2
 COUNTER_WALK_NEXT = 3
 COUNTER_CALLER = 5
 COUNTER_FOLLOWING = 6
+COUNTER_HIERARCHY = 7
 
 WALK_ENDED = 1
 WALK_PRCTL = 0x63747763
