@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tracer.graph import DEAD, Process
-from tracer.runtime.roles import CNI, Roles
+from tracer.runtime.roles import CNI, Roles, display_name, is_helper, name_at
 from tracer.view import Finished
 
 
@@ -54,8 +54,11 @@ class FinishedCounts:
         self._by.setdefault(_nearest_alive(dead), Finished()).below += passed.count
 
     def _kind(self, process: Process) -> str:
-        label = self._roles.label(process)
-        return f"cni {label}" if self._roles.role(process) == CNI else label
+        role = self._roles.role(process)
+        if role is not None and is_helper(role):
+            label = self._roles.label(process)
+            return f"cni {label}" if role == CNI else label
+        return display_name(name_at(process)) or role or "?"
 
 
 def _nearest_alive(process: Process) -> Process | None:

@@ -53,25 +53,25 @@ class Journal:
     def __init__(self, engine: Engine, tell: Tell) -> None:
         self._engine = engine
         self._state = engine.state
-        self._tell = tell
+        self.tell = tell
 
     def feed(self, events: Iterable[Event], moved: list[tuple[Process, Reparenting]]) -> None:
         """Apply the events one by one; adds every adoption to `moved`."""
-        state, engine = self._state, self._engine
+        state, apply = self._state, self._engine.handlers
         before, after = _BEFORE, _AFTER
         moves: list[tuple[Process, Reparenting]] = []
         state.moves = moves
         for event in events:
             kind = type(event)
             known = before[kind](state, event) if kind in before else None
-            engine.feed((event,))
+            apply[kind](state, event)
             look = after.get(kind)
             if look is not None:
                 for happened in look(state, event, known):
-                    self._tell(happened)
+                    self.tell(happened)
             if moves:
                 for process, step in moves:
-                    self._tell(Happened(ADOPTED, step.at, step.time, process, step))
+                    self.tell(Happened(ADOPTED, step.at, step.time, process, step))
                 moved += moves
                 moves.clear()
 

@@ -12,6 +12,15 @@ from typing import BinaryIO
 from tracer.errors import OutputError
 
 
+def check_new(path: str, *, force: bool) -> None:
+    """Say early what open_new() would say. Raises OutputError."""
+    parent = Path(path).parent
+    if not parent.is_dir():
+        raise OutputError(f"cannot write {path}: there is no folder {parent}", f"mkdir -p {parent}")
+    if os.path.lexists(path) and not (force and Path(path).is_file() and not Path(path).is_symlink()):
+        raise _not_regular(path) if force else _exists(path)
+
+
 def open_new(path: str, *, force: bool = False) -> BinaryIO:
     """Create `path` for writing; under sudo it belongs to the user who called.
 
@@ -41,11 +50,15 @@ def _remove_old(path: str) -> None:
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror}") from None
     if not stat.S_ISREG(mode):
-        raise OutputError(f"{path} is no regular file, so it is not replaced", "Name another file with -o.")
+        raise _not_regular(path)
     try:
         Path(path).unlink()
     except OSError as error:
         raise OutputError(f"cannot replace {path}: {error.strerror}") from None
+
+
+def _not_regular(path: str) -> OutputError:
+    return OutputError(f"{path} is no regular file, so it is not replaced", "Name another file with -o.")
 
 
 def _exists(path: str) -> OutputError:

@@ -16,7 +16,7 @@ from tracer.event import Event
 from tracer.graph import RUNNING, Process, ProcessGraph, Reparenting
 from tracer.identity import Evidence
 from tracer.live.finished import FinishedCounts
-from tracer.live.journal import Journal, Tell
+from tracer.live.journal import ADOPTED, Happened, Journal, Tell
 from tracer.reconstruct.engine import Engine
 from tracer.reconstruct.retire import release, retire
 from tracer.runtime.roles import Roles
@@ -31,8 +31,6 @@ ASK_FOR = 2.0
 """Seconds after which an orphan whose /proc entry still shows the dead parent is left as it is."""
 DRAIN_FOR = 1.0
 """Seconds: where events come without end, what is there after this must do."""
-TOLD_AT_ONCE = 4096
-"""A batch longer than this is applied without telling, but for its end, when nobody needs every event."""
 
 
 class LiveSource(Protocol):
@@ -48,6 +46,7 @@ class Recorder(Protocol):
     """What the session needs of a writer (sources.recording)."""
 
     def write(self, events: Sequence[Event]) -> None: ...
+    def tick(self) -> None: ...
 
 
 class Session:
@@ -92,6 +91,8 @@ class Session:
         events = self.source.poll(timeout)
         if events:
             self.feed(events)
+        elif self.recorder is not None:
+            self.recorder.tick()
         if self._doubtful:
             self._ask_proc()
         return len(events)
@@ -111,6 +112,7 @@ class Session:
         if quiet:
             state.moves = self._moves
             self.engine.feed(quiet)
+            self._tell_moves()
         if told and self._journal is not None:
             self._journal.feed(told, self._moves)
         self._note_doubtful()
@@ -118,11 +120,18 @@ class Session:
             self.retire()
         self.seen = self._forgotten + len(state.processes)
 
+    def _tell_moves(self) -> None:
+        """Adoptions are what people look for: they are told also where the rest is not."""
+        if self._journal is None or self._tell_last is None:
+            return
+        for process, step in self._moves[-self._tell_last :]:
+            self._journal.tell(Happened(ADOPTED, step.at, step.time, process, step))
+
     def _split(self, events: list[Event]) -> tuple[list[Event], list[Event]]:
         """What is applied quickly, and what is told."""
         if self._journal is None:
             return events, []
-        if self._tell_last is None or len(events) <= TOLD_AT_ONCE:
+        if self._tell_last is None or len(events) <= self._tell_last:
             return [], events
         return events[: -self._tell_last], events[-self._tell_last :]
 

@@ -43,6 +43,9 @@ _BY_CODE = [_HANDLERS[kind] for kind in ev.KINDS]
 class Engine:
     """Applies the kernel's rules event by event. `graph` may be read at any time between calls of `feed`."""
 
+    handlers = _HANDLERS
+    """By type of event; for callers that look at the graph between events."""
+
     def __init__(self, hints: Hints | None = None, lacks: Lacks = NOTHING) -> None:
         self.state = State(hints, lacks)
         state = self.state
