@@ -23,7 +23,9 @@ from tracer.errors import CtraceError, OutputError
 
 COMMANDS = {
     "replay": "Show the processes of an strace log or a recording.",
+    "tree": "Show this machine's processes now, with pods, containers and units.",
     "watch": "Watch processes come, go and change parents, live (eBPF).",
+    "record": "Record processes live (eBPF), for `ctrace replay`.",
 }
 """Subcommand -> its line in `ctrace --help`; its code is tracer.cli.<name>.<name>."""
 
