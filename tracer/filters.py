@@ -10,10 +10,12 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from tracer.errors import TargetError
+from tracer.runtime.containers import same_id
 from tracer.runtime.roles import display_name, name_at
 
 if TYPE_CHECKING:
     from tracer.graph import Process, ProcessGraph
+    from tracer.runtime.containers import Names
     from tracer.runtime.roles import Roles
     from tracer.view import Above
 
@@ -51,6 +53,44 @@ def by_state(states: Iterable[str]) -> Predicate:
     """Processes in one of these states: running, zombie, dead."""
     wanted = frozenset(states)
     return lambda process: process.state in wanted
+
+
+def by_container(patterns: Sequence[str], names: Names) -> Predicate:
+    """Processes in, or working for, a container with such an id (its beginning will do) or name (a shell pattern)."""
+
+    def matches(process: Process) -> bool:
+        name = names.of(process)
+        return name is not None and any(
+            fnmatchcase(name.name, p) or fnmatchcase(name.title, p) or _begins(name.id, p) for p in patterns
+        )
+
+    return matches
+
+
+def by_pod(patterns: Sequence[str], names: Names) -> Predicate:
+    """Processes of a pod with such a name (`web`, `shop/web`: shell patterns), or uid or sandbox id (its beginning)."""
+
+    def matches(process: Process) -> bool:
+        name = names.of(process)
+        if name is None or not (name.pod or name.pod_uid or name.sandbox_id):
+            return False
+        titles = {name.pod, f"{name.pod_namespace}/{name.pod}"}
+        return any(
+            any(fnmatchcase(title, p) for title in titles) or _begins(name.pod_uid, p) or _begins(name.sandbox_id, p)
+            for p in patterns
+        )
+
+    return matches
+
+
+_ID_MIN = 4
+
+
+def _begins(identifier: str, text: str) -> bool:
+    """Whether `text` names the id: as its beginning, or, where a log has cut the id, as more of it."""
+    if len(text) < _ID_MIN or not identifier:
+        return False
+    return identifier.startswith(text) or same_id(identifier, text)
 
 
 def by_subtree(graph: ProcessGraph, pids: Iterable[int], above: Above) -> Predicate:

@@ -11,6 +11,7 @@ import click
 if TYPE_CHECKING:
     from tracer.filters import Predicate
     from tracer.graph import ProcessGraph
+    from tracer.runtime.containers import Names
     from tracer.runtime.roles import Roles
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -19,6 +20,8 @@ _FILTERS: list[Any] = [
     click.option("--pid", "pids", type=int, multiple=True, metavar="PID", help="Only this process."),
     click.option("--comm", "comms", multiple=True, metavar="GLOB", help="Only processes called so (now or earlier)."),
     click.option("--role", "role_globs", multiple=True, metavar="GLOB", help="Only this role: shim, pause, 'runc-*'."),
+    click.option("--container", "containers", multiple=True, metavar="GLOB|ID", help="Only this container."),
+    click.option("--pod", "pods", multiple=True, metavar="GLOB|UID", help="Only this pod: web, shop/web."),
     click.option("--subtree", "subtrees", type=int, multiple=True, metavar="PID", help="Only this one and all below."),
     click.option(
         "--state", "states", type=click.Choice(["running", "zombie", "dead"]), multiple=True, help="Only in this state."
@@ -59,9 +62,14 @@ class Filters:
     role_globs: tuple[str, ...]
     subtrees: tuple[int, ...]
     states: tuple[str, ...]
+    containers: tuple[str, ...] = ()
+    pods: tuple[str, ...] = ()
 
-    def predicates(self, graph: ProcessGraph, roles: Roles, view: str) -> list[Predicate]:
-        """One for each kind given; below and above are meant as the view (a key of view.ABOVE) draws them."""
+    def predicates(self, graph: ProcessGraph, roles: Roles, view: str, names: Names | None = None) -> list[Predicate]:
+        """One for each kind given; below and above are meant as the view (a key of view.ABOVE) draws them.
+
+        Containers are called as `names` has it; without it, as the graph alone tells.
+        """
         from tracer import filters
         from tracer.view import ABOVE
 
@@ -74,6 +82,14 @@ class Filters:
             found.append(filters.by_role(self.role_globs, roles))
         if self.subtrees:
             found.append(filters.by_subtree(graph, self.subtrees, ABOVE[view]))
+        if self.containers or self.pods:
+            from tracer.runtime.containers import Names
+
+            names = names or Names()
+        if self.containers and names is not None:
+            found.append(filters.by_container(self.containers, names))
+        if self.pods and names is not None:
+            found.append(filters.by_pod(self.pods, names))
         if self.states:
             found.append(filters.by_state(self.states))
         return found

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from tracer.identity import WaitStatus
+    from tracer.runtime.containers import Names
     from tracer.runtime.roles import Roles
     from tracer.sources.base import SourceInfo, SourceStats
 
@@ -23,13 +24,17 @@ SCHEMA = "ctrace.graph/1"
 _encode = json.JSONEncoder(separators=(", ", ": "), check_circular=False).encode
 
 
-def write_json(out: TextIO, head: dict[str, Any], processes: Iterable[Process], roles: Roles) -> None:
-    """One document. `head` comes from document_head()."""
-    for text in json_text(head, processes, roles):
+def write_json(
+    out: TextIO, head: dict[str, Any], processes: Iterable[Process], roles: Roles, names: Names | None = None
+) -> None:
+    """One document. `head` comes from document_head(); with `names`, processes tell their cgroup and container."""
+    for text in json_text(head, processes, roles, names):
         out.write(text)
 
 
-def json_text(head: dict[str, Any], processes: Iterable[Process], roles: Roles) -> Iterator[str]:
+def json_text(
+    head: dict[str, Any], processes: Iterable[Process], roles: Roles, names: Names | None = None
+) -> Iterator[str]:
     """The document in pieces."""
     yield "{\n"
     for key, value in head.items():
@@ -37,16 +42,18 @@ def json_text(head: dict[str, Any], processes: Iterable[Process], roles: Roles) 
     yield '"processes": ['
     separator = "\n"
     for process in processes:
-        yield separator + _encode(process_object(process, roles))
+        yield separator + _encode(process_object(process, roles, names))
         separator = ",\n"
     yield "\n]}\n"
 
 
-def write_jsonl(out: TextIO, head: dict[str, Any], processes: Iterable[Process], roles: Roles) -> None:
+def write_jsonl(
+    out: TextIO, head: dict[str, Any], processes: Iterable[Process], roles: Roles, names: Names | None = None
+) -> None:
     """The same, one object a line: first the document without its processes, then each process."""
     out.write(_encode(head) + "\n")
     for process in processes:
-        out.write(_encode(process_object(process, roles)) + "\n")
+        out.write(_encode(process_object(process, roles, names)) + "\n")
 
 
 def document_head(graph: ProcessGraph, info: SourceInfo, stats: SourceStats) -> dict[str, Any]:
@@ -65,12 +72,13 @@ def document_head(graph: ProcessGraph, info: SourceInfo, stats: SourceStats) -> 
     }
 
 
-def process_object(process: Process, roles: Roles) -> dict[str, Any]:
+def process_object(process: Process, roles: Roles, names: Names | None = None) -> dict[str, Any]:
     """One element of `processes`."""
     program = process.program
     parent = process.parent
     birth_parent = process.birth_parent
-    return {
+    place = {} if names is None else _place(process, names)
+    return place | {
         "uid": str(process.uid),
         "pid": process.tgid,
         "comm": clean_surrogates(process.comm),
@@ -96,6 +104,18 @@ def process_object(process: Process, roles: Roles) -> dict[str, Any]:
         "exited": _moment(process.exited_at, process.exited_time),
         "reaped": _moment(process.reaped_at, None),
         "reparentings": [_reparenting(change) for change in process.reparentings or ()],
+    }
+
+
+def _place(process: Process, names: Names) -> dict[str, Any]:
+    """Where systemd and the container runtimes count it."""
+    from tracer.runtime.cgroup import unit
+
+    name = names.of(process)
+    return {
+        "cgroup": clean_surrogates(process.cgroup) or None,
+        "unit": clean_surrogates(unit(process.cgroup).name) or None,
+        "container": None if name is None else {key: clean_surrogates(text) for key, text in name._asdict().items()},
     }
 
 

@@ -10,23 +10,28 @@ from tracer.render.lines import Line, Span
 from tracer.view import LINEAGE, View
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tracer.graph import Process, Reparenting
     from tracer.view import Finished
+
+    Beside = Callable[[Process], list[list[Span]]]
 
 _KINDS_SHOWN = 5
 _TASKS_SHOWN = 12
 
 
-def tree_lines(view: View, *, width: int, threads: bool = False, reasons: bool = False) -> Iterator[Line]:
+def tree_lines(
+    view: View, *, width: int, threads: bool = False, reasons: bool = False, beside: Beside | None = None
+) -> Iterator[Line]:
     """The lines of a view, top down.
 
     width    cells to lay out in; deeper levels than fit are drawn flat, with how many levels were left out
     threads  a line for every thread, too
     reasons  say why an edge is not known better
+    beside   further notes on a process, each a list of spans: its container, its unit
     """
-    drawing = _Drawing(view, width, threads=threads, reasons=reasons)
+    drawing = _Drawing(view, width, threads=threads, reasons=reasons, beside=beside)
     first = True
     loose: list[Process] = []
     for process, depth, last in view.walk():
@@ -75,10 +80,11 @@ def finished_text(finished: Finished) -> str:
 class _Drawing:
     """What drawing one line needs to know about those above it."""
 
-    def __init__(self, view: View, width: int, *, threads: bool, reasons: bool) -> None:
+    def __init__(self, view: View, width: int, *, threads: bool, reasons: bool, beside: Beside | None) -> None:
         self.view = view
         self.threads = threads
         self.reasons = reasons
+        self.beside = beside
         self.levels = max((width - 36) // 3, 6)
         """Levels that are indented; what is deeper is drawn flat."""
         self.column = max(width * 64 // 100, 40)
@@ -132,13 +138,13 @@ class _Drawing:
         if marks:
             left.append(Span("  " + ", ".join(marks), "context" if context else "mark"))
         notes = words.state_notes(process)
-        for note in self._parent_notes(process):
+        for note in (*(self.beside(process) if self.beside else ()), *self._parent_notes(process)):
             notes += [Span(", "), *note] if notes else note
         return Line(left, notes, self.column)
 
     def _parent_notes(self, process: Process) -> Iterator[list[Span]]:
         """How the edge to the one above is known, where no adoption says so; nothing where it was observed."""
-        if process.outside:
+        if process.outside or (process.tgid == 1 and process.real_parent is None):
             return
         if self.view.name == LINEAGE:
             if process.creator is None:

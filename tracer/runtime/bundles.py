@@ -92,7 +92,7 @@ class Files:
         return f"{self._proc}/{process.tgid}/root" if process.state is RUNNING else self._root
 
     def _tasks_of(self, shim: Process, claim: Claim) -> str:
-        """The folder of all bundles of a shim's namespace: a shim works in its first container's (containerd 1.2 on)."""
+        """The folder of all bundles of a shim's namespace: a shim works in its first container's (containerd 1.2)."""
         try:
             bundle = Path(f"{self._proc}/{shim.tgid}/cwd").readlink()
         except OSError:

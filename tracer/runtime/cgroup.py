@@ -37,6 +37,8 @@ _BARE_ID = re.compile(_HEX_ID, re.ASCII)
 _POD = re.compile(
     r"(?:.*-)?pod(?P<uid>[0-9a-f]{8}(?:[-_]?[0-9a-f]{4}){3}[-_]?[0-9a-f]{12})(?:\.slice(?::.*)?)?", re.ASCII
 )
+_LONG_HEX = re.compile(r"([0-9a-f]{12})[0-9a-f]{20,}", re.ASCII)
+_UID = re.compile(r"([0-9a-f]{8})(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12}", re.ASCII)
 _UNIT_TYPES = (".service", ".scope", ".socket", ".mount", ".swap")
 
 
@@ -123,6 +125,28 @@ def unit(path: str) -> Unit:
         else:
             break
     return Unit(name, user, slice_)
+
+
+def group(path: str) -> str:
+    """The cgroup that a process is counted to: its container's own, else its unit's, else the path itself."""
+    parts = components(path)
+    depth = facts(path).container_depth
+    if not depth:
+        named = unit(path)
+        name = named.user or named.name
+        depth = parts.index(name) + 1 if name in parts else len(parts)
+    return "/" + "/".join(parts[:depth])
+
+
+def short_name(path: str) -> str:
+    """The last part, with long ids cut: `cri-containerd-c8b394369634….scope`; `/` for the root."""
+    parts = components(path)
+    return short_ids(parts[-1]) if parts else "/"
+
+
+def short_ids(text: str) -> str:
+    """Every run of 32 or more hexadecimal digits, and every pod's uid, cut after 12 and 8."""
+    return _UID.sub(r"\1…", _LONG_HEX.sub(r"\1…", text))
 
 
 def _is_unit(part: str) -> bool:

@@ -1,7 +1,7 @@
 """Which container a process belongs to, and what that container is called.
 
-`Names(graph)` answers from what the graph has: cgroup paths, command lines of the runtimes, who created whom.
-`Names(graph, files=Files())` also asks the runtimes' files on this machine, and remembers the answers when the
+`Names()` answers from what the graph has: cgroup paths, command lines of the runtimes, who created whom.
+`Names(Files())` also asks the runtimes' files on this machine, and remembers the answers when the
 container is gone. What nobody says stays unknown ('' or None), never guessed.
 
 The id comes from the kernel's word first (the cgroup path), then from the process's own command line if it is a
@@ -22,7 +22,7 @@ from tracer.runtime.roles import name_at
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from tracer.graph import Process, ProcessGraph
+    from tracer.graph import Process
     from tracer.runtime.bundles import Files
     from tracer.runtime.claims import Claim
 
@@ -92,11 +92,9 @@ def same_id(one: str, other: str) -> bool:
 
 
 class Names:
-    """The containers of one graph. Cheap to ask again: an answer is kept until the process changes cgroup or program."""
+    """The containers of one graph. Cheap to ask again: an answer is kept until a process changes cgroup or program."""
 
-    def __init__(self, graph: ProcessGraph | None = None, files: Files | None = None, *, limit: int = KEPT) -> None:
-        """`graph` is only looked at for containers that are asked for by id (`matching`)."""
-        self.graph = graph
+    def __init__(self, files: Files | None = None, *, limit: int = KEPT) -> None:
         self._files = files
         self._limit = limit
         self._members: dict[tuple[int, int], tuple[object, Member | None]] = {}

@@ -137,7 +137,7 @@ def read_process(tgid: int, proc: Path = PROC) -> ProcProcess | None:
     except (OSError, ValueError):
         pass  # it is ending; what was read of it stays
     try:
-        exe = str((folder / "exe").readlink())
+        exe = str((folder / "exe").readlink()).removesuffix(" (deleted)")  # d_path(): replaced by an upgrade
     except OSError:
         exe = ""  # a kernel thread, a zombie, or not permitted
     try:

@@ -1,0 +1,202 @@
+"""`ctrace tree`: this machine now, from /proc."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+from tracer.cli.options import Filters, filter_options, output_options
+
+if TYPE_CHECKING:
+    from tracer.graph import Process, ProcessGraph
+    from tracer.render.lines import Painter
+    from tracer.runtime.containers import Names
+    from tracer.runtime.roles import Roles
+    from tracer.sources.proc import ProcSource
+
+_EPILOG = """\b
+Examples:
+  ctrace tree                                      who is whose child, with pods and containers
+  ctrace tree --view cgroup                        by systemd unit and container, as systemctl status does
+  ctrace tree --view both                          under the parent, the unit beside it; ≠ where they disagree
+  ctrace tree --pod web                            one pod: its shim, pause and containers
+  ctrace tree --container 'app*' --format json
+  ctrace tree --findings                           what is wrong here, and what to do about it
+
+\b
+No root is needed. With root, names come from the runtimes' own files, too; without, a container whose name no command
+line tells is shown by its id.
+
+\b
+Exit codes: 0 fine; 1 /proc cannot be read; 2 wrong usage; 3 --findings found something.
+"""
+
+
+@dataclass(slots=True)
+class _Layout:
+    """How text outputs are laid out."""
+
+    width: int | None
+    ascii_only: bool
+    threads: bool
+    reasons: bool
+
+
+@dataclass(slots=True)
+class _Scene:
+    """Everything that is known."""
+
+    source: ProcSource
+    graph: ProcessGraph
+    roles: Roles
+    names: Names
+    keep: list[Process] | None
+    """The processes that the filters left; None: all."""
+    kernel_threads: int
+    """So many were left out."""
+
+
+@click.command(epilog=_EPILOG)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["tree", "json", "jsonl", "dot"]),
+    default="tree",
+    show_default=True,
+    help="json is ctrace.graph/1; jsonl the same, a process a line.",
+)
+@click.option(
+    "--view",
+    type=click.Choice(["now", "cgroup", "both"]),
+    default="now",
+    show_default=True,
+    help="now: by parent; cgroup: by unit and container; both: by parent, with the unit beside.",
+)
+@filter_options
+@output_options
+@click.option("--kernel-threads", is_flag=True, help="Show the kernel's own threads, too.")
+@click.option("--findings", is_flag=True, help="Say what is wrong, and what to do about it, instead.")
+def tree(
+    form: str,
+    view: str,
+    output: str | None,
+    width: int | None,
+    ascii_only: bool,
+    threads: bool,
+    reasons: bool,
+    kernel_threads: bool,
+    findings: bool,
+    **filters: Any,
+) -> int:
+    """Show this machine's processes now: who is whose child, in which pod, container and unit."""
+    from tracer.cli.output import open_output
+
+    scene = _look(Filters(**filters), "now", kernel_threads=kernel_threads)
+    layout = _Layout(width, ascii_only, threads, reasons)
+    with open_output(output) as out:
+        if findings:
+            return _write_findings(out, form, scene, layout)
+        if form == "tree":
+            _write_tree(out, view, scene, layout)
+        else:
+            _write_data(out, form, scene)
+    return 0
+
+
+def _look(filters: Filters, view: str, *, kernel_threads: bool) -> _Scene:
+    from tracer.filters import select
+    from tracer.reconstruct.engine import Engine
+    from tracer.runtime.bundles import Files
+    from tracer.runtime.containers import Names
+    from tracer.runtime.roles import Roles
+    from tracer.sources.proc import ProcSource
+
+    source = ProcSource()
+    engine = Engine()
+    for batch in source.batches():
+        engine.feed(batch)
+    graph = engine.finish()
+    roles = Roles(graph)
+    names = Names(Files())
+    keep = select(graph, filters.predicates(graph, roles, view, names))
+    left_out = 0
+    if not kernel_threads:
+        chosen = graph.processes if keep is None else keep
+        keep = [process for process in chosen if not _kernel_thread(process)]
+        left_out = len(chosen) - len(keep)
+        if not left_out and len(keep) == len(graph.processes):
+            keep = None
+    return _Scene(source, graph, roles, names, keep, left_out)
+
+
+def _kernel_thread(process: Process) -> bool:
+    """kthreadd, and what it started: they have no program and no arguments (and no PID 1 above them)."""
+    node: Process | None = process
+    while node is not None:
+        if node.tgid == 2 and node.comm == "kthreadd" and node.program is None:
+            return True
+        node = node.parent if node.program is None else None
+    return False
+
+
+def _write_tree(out: TextIO, view: str, scene: _Scene, layout: _Layout) -> None:
+    from tracer.render.beside import Beside
+    from tracer.render.cgroup_tree import cgroup_lines
+    from tracer.render.lines import Line
+    from tracer.render.machine import machine_line
+    from tracer.render.tree import tree_lines
+    from tracer.runtime.units import Units
+
+    painter = _painter(out, layout)
+    shown = scene.graph.processes if scene.keep is None else scene.keep
+    painter.paint([machine_line(shown, scene.names, scene.kernel_threads), Line([])])
+    units = Units(scene.graph, scene.roles)
+    if view == "cgroup":
+        from tracer.cgroup_view import build
+
+        folders = build(scene.graph, scene.keep)
+        lines = cgroup_lines(folders, roles=scene.roles, names=scene.names, units=units, width=painter.width)
+        painter.paint(lines)
+        return
+    from tracer.view import build_view
+
+    beside = Beside(scene.names, scene.roles, units if view == "both" else None)
+    drawing = build_view(scene.graph, "now", keep=scene.keep, roles=scene.roles)
+    painter.paint(
+        tree_lines(drawing, width=painter.width, threads=layout.threads, reasons=layout.reasons, beside=beside)
+    )
+
+
+def _write_data(out: TextIO, form: str, scene: _Scene) -> None:
+    chosen = scene.graph.processes if scene.keep is None else scene.keep
+    if form == "dot":
+        from tracer.render.dot import write_dot
+
+        write_dot(out, chosen, scene.roles)
+        return
+    from tracer.render.json import document_head, write_json, write_jsonl
+
+    write = write_json if form == "json" else write_jsonl
+    head = document_head(scene.graph, scene.source.info, scene.source.stats)
+    write(out, head, chosen, scene.roles, scene.names)
+
+
+def _write_findings(out: TextIO, form: str, scene: _Scene, layout: _Layout) -> int:
+    from tracer.cli import EXIT_DIFFERENT
+    from tracer.render.findings import finding_lines, write_findings_json
+    from tracer.runtime.findings import find
+
+    found = find(scene.graph, scene.roles, scene.names, scene.keep)
+    if form == "tree":
+        _painter(out, layout).paint(finding_lines(found, scene.roles, scene.names))
+    else:
+        write_findings_json(out, found, lines=form == "jsonl")
+    return EXIT_DIFFERENT if found else 0
+
+
+def _painter(out: TextIO, layout: _Layout) -> Painter:
+    from tracer.render.lines import Painter
+
+    return Painter(out, width=layout.width, ascii_only=layout.ascii_only or None)
