@@ -6,6 +6,7 @@ earlier, and from who its parent was. strace cuts arguments, so the first ones m
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -49,6 +50,10 @@ _SHIM_FLAGS_WITH_VALUE = frozenset(
     {"-namespace", "-address", "-id", "-bundle", "-publish-binary", "-socket", "-containerd-binary"}
 )
 _RUNC_FLAGS_WITH_VALUE = frozenset({"--log", "--log-format", "--root", "--criu", "--rootless", "--cgroup-manager"})
+
+
+_CACHED = 8192
+"""Traces have millions of processes, but few programs."""
 
 
 class Name(NamedTuple):
@@ -109,6 +114,7 @@ def is_helper(role_name: str | None) -> bool:
     return role_name is not None and (role_name in HELPERS or role_name.startswith("runc"))
 
 
+@lru_cache(_CACHED)
 def display_name(name: Name) -> str:
     """The program's whole file name where comm is just that, cut to 15 bytes by the kernel; else comm."""
     if name.program is None:
@@ -134,6 +140,7 @@ def _argv0(program: Program) -> str:
     return program.argv[0] if program.argv else ""
 
 
+@lru_cache(_CACHED)
 def _role_of_name(name: Name) -> str | None:
     """What program and arguments alone say."""
     program = name.program

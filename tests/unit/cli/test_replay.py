@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
 import re
 import signal
 import subprocess
@@ -262,3 +265,30 @@ def test_python_api(log: Path) -> None:
     assert earlier.parent.tgid == 102
     with pytest.raises(UsageError):
         tracer.replay(log, at="05:17:35")
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1.6])
+def test_a_progress_bar_when_it_takes_long(seconds: float) -> None:
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [*ARGV, "replay", "-", "--format", "json"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=theirs,
+        env=environment(),
+    )
+    os.close(theirs)
+    assert process.stdin is not None
+    filler = b"100 getpid() = 100\n" * 30_000
+    for part in (LOG.encode() + filler, filler, filler):
+        process.stdin.write(part)
+        process.stdin.flush()
+        time.sleep(seconds / 2)
+    process.stdin.close()
+    shown = b""
+    with contextlib.suppress(OSError):  # EIO: the last writer is gone
+        while part := os.read(ours, 65536):
+            shown += part
+    os.close(ours)
+    assert process.wait(60) == 0
+    assert (b"reading" in shown) is (seconds > 0)
