@@ -24,6 +24,7 @@ from tracer.errors import CtraceError, OutputError
 COMMANDS = {
     "replay": "Show the processes of an strace log or a recording.",
     "tree": "Show this machine's processes now, with pods, containers and units.",
+    "explain": "Tell how a process got where it is, step by step.",
     "watch": "Watch processes come, go and change parents, live (eBPF).",
     "record": "Record processes live (eBPF), for `ctrace replay`.",
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from tracer.event import Event
 from tracer.graph import ProcessGraph
@@ -17,8 +17,14 @@ MAX_PASSES = 3
 """Hints of one pass let the next find more; real logs need two."""
 
 
-def reconstruct(source: Source, *, at: Moment | None = None, progress: Progress | None = None) -> ProcessGraph:
-    """Read the whole source and give the graph at its end, or at a moment.
+Feed = Callable[[Engine, Iterable[Event]], None]
+"""Applies a batch to the engine of a pass; each pass has an engine of its own."""
+
+
+def reconstruct(
+    source: Source, *, at: Moment | None = None, progress: Progress | None = None, feed: Feed = Engine.feed
+) -> ProcessGraph:
+    """Read the whole source and give the graph at its end, or at a moment. `feed` may look at each event on its way.
 
     A source that lacks something (tasks come out of nowhere, no ends or no waits are shown) is read again with what the
     first pass found out.
@@ -29,7 +35,7 @@ def reconstruct(source: Source, *, at: Moment | None = None, progress: Progress 
     for _ in range(MAX_PASSES):
         engine = Engine(hints, lacks)
         for batch in source.batches(progress):
-            engine.feed(batch if at is None else _until(batch, at))
+            feed(engine, batch if at is None else _until(batch, at))
         found = engine.state.clues.solve() if engine.state.clues.found_count else {}
         missing = _missing(source, engine) if lacks is NOTHING else lacks
         if not found.keys() - hints.keys() and missing == lacks:
