@@ -32,7 +32,10 @@ Examples:
   sudo ctrace watch --format jsonl | jq .event     lines of JSON: ctrace.events/1
 
 \b
-Ctrl-C ends, and leaves the final tree. SIGUSR1 compares with /proc now.
+On the screen: arrows, j, k, PgUp, PgDn, g scroll the tree; v compares with /proc; q or Ctrl-C ends and leaves the
+final tree. SIGUSR1 compares with /proc, too.
+
+\b
 Exit codes: 0 fine; 1 this machine or user lacks something, or the target was not found; 2 wrong usage;
 3 --verify found a difference.
 """
@@ -95,7 +98,7 @@ def _watch(output: Output, everything: bool, target: str, duration: float | None
     from tracer.live.start import Scope
     from tracer.sources.ebpf.source import EbpfSource
 
-    with Signals() as signals, EbpfSource() as source:
+    with Signals(terminal=output.owns_terminal) as signals, EbpfSource() as source:
         session = Session(source, tell=output.tell, tell_last=output.tell_last)
         scope = Scope(None if everything else _select(target))
         scope.start(source, session)
@@ -123,12 +126,18 @@ def _loop(session: Session, scope: Scope, output: Output, signals: Signals, unti
         if wait <= 0:
             break
         changed = session.step(wait) > 0
-        if signals.check:
+        key = output.key()
+        if key == "quit":
+            break
+        if signals.check or key == "verify":
             signals.check = False
             output.verified(_compare(session, scope))
         if signals.resized:
             signals.resized = False
             output.resized()
+        if signals.suspended:
+            signals.suspended = False
+            output.suspend()
         output.tick(session, changed=changed)
 
 

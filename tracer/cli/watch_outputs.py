@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
+import signal
 import sys
 import time
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
+from tracer.cli.keys import Keys
 from tracer.live.journal import FOUND, THREAD_CREATED, THREAD_EXITED, Happened
 from tracer.render.happened import QUIET, WallClock, happened_line
 from tracer.render.jsonl_events import EventWriter
@@ -31,19 +34,28 @@ class Output(Protocol):
 
     tell_last: int | None
     """So many changes of a batch are enough; None: all are wanted."""
+    owns_terminal: bool
+    """It must give the terminal back before the program stops."""
 
     def tell(self, happened: Happened) -> None: ...
     def begin(self, session: Session, scope: Scope) -> None: ...
     def tick(self, session: Session, *, changed: bool) -> None: ...
     def resized(self) -> None: ...
+    def key(self) -> str | None: ...
+    def suspend(self) -> None: ...
     def verified(self, agreement: Agreement) -> None: ...
     def end(self, session: Session, summary: dict[str, Any], agreement: Agreement | None) -> None: ...
+
+
+def _nothing(_self: object) -> None:
+    """Means nothing to an output without a screen."""
 
 
 class LinesOutput:
     """One line of text for each change that people care about; remarks go to stderr."""
 
     tell_last: int | None = None
+    owns_terminal: bool = False
 
     def __init__(self, target: str, out: TextIO, *, width: int | None, ascii_only: bool, threads: bool) -> None:
         self._target = target
@@ -70,8 +82,7 @@ class LinesOutput:
         if changed:
             self._out.flush()
 
-    def resized(self) -> None:
-        """Lines are cut to what the terminal was at the start."""
+    resized = key = suspend = _nothing
 
     def verified(self, agreement: Agreement) -> None:
         """The outcome and each difference."""
@@ -90,6 +101,7 @@ class JsonlOutput:
     """`ctrace.events/1`."""
 
     tell_last: int | None = None
+    owns_terminal: bool = False
 
     def __init__(self, target: str, out: TextIO, *, threads: bool) -> None:
         self._target = target
@@ -119,8 +131,7 @@ class JsonlOutput:
         if changed:
             self._out.flush()
 
-    def resized(self) -> None:
-        """Means nothing here."""
+    resized = key = suspend = _nothing
 
     def verified(self, agreement: Agreement) -> None:
         """One line."""
@@ -142,6 +153,7 @@ class ScreenOutput:
     """A tree and a stream of events on the alternate screen of a terminal; the final tree on the normal one."""
 
     tell_last: int | None = 200
+    owns_terminal: bool = True
 
     def __init__(self, target: str, out: TextIO, *, ascii_only: bool) -> None:
         from rich.console import Console
@@ -153,6 +165,7 @@ class ScreenOutput:
         self._clock = WallClock()
         self._live: Live | None = None
         self._scope: Scope | None = None
+        self._keys = Keys()
         self._drawn = 0.0
         self._changed = True
 
@@ -173,7 +186,29 @@ class ScreenOutput:
         self._screen = Screen(Painter(self._out, ascii_only=self._ascii), self._stream)
         self._live = Live(self._screen, console=self._console, screen=True, auto_refresh=False, redirect_stdout=False)
         self._live.start()
+        self._keys.start()
         self.tick(session, changed=True)
+
+    def key(self) -> str | None:
+        """Scroll, if that was asked for; else the key that was pressed."""
+        key = self._keys.pressed()
+        page = max(self._screen.page - 2, 1)
+        steps = {"up": -1, "down": 1, "page up": -page, "page down": page, "home": -self._screen.offset}
+        if key in steps:
+            self._screen.offset = max(self._screen.offset + steps[key], 0)
+            self.resized()
+        return key
+
+    def suspend(self) -> None:
+        """Give the terminal to the shell until it continues us."""
+        if self._live is None:
+            return
+        self._keys.stop()
+        self._live.stop()
+        os.kill(os.getpid(), signal.SIGSTOP)
+        self._live.start()
+        self._keys.start()
+        self.resized()
 
     def resized(self) -> None:
         """Draw anew for another size."""
@@ -208,9 +243,7 @@ class ScreenOutput:
         from tracer.render.live import live_view
         from tracer.render.tree import tree_lines
 
-        live, self._live = self._live, None
-        with contextlib.suppress(OSError):
-            live.stop()
+        self.close()
         painter = self._painter()
         finished = session.finished.count(session.graph.processes)
         context = self._scope.context if self._scope is not None else ()
@@ -222,6 +255,7 @@ class ScreenOutput:
 
     def close(self) -> None:
         """Give the terminal back, whatever went wrong."""
+        self._keys.stop()
         if self._live is not None:
             with contextlib.suppress(OSError):
                 self._live.stop()
@@ -231,16 +265,22 @@ class ScreenOutput:
         return Painter(self._out, ascii_only=self._ascii)
 
     def _head(self, session: Session) -> Line:
+        from tracer.render.live import is_kthreadd
+
         lost = session.source.stats.lost
+        kernel = next((p for p in session.graph.processes[:8] if is_kthreadd(p)), None)
+        hidden = 0 if kernel is None else 1 + sum(1 for _ in kernel.children())
         left = [
             Span("watching ", "dim"),
             Span(self._target, "name"),
             Span(f"   {duration_text(time.monotonic() - session.started)}", "dim"),
-            Span(f" · {living(session):,} processes · {session.source.stats.events:,} events · ", "dim"),
+            Span(f" · {living(session) - hidden:,} processes", "dim"),
+            Span(f" and {hidden} kernel threads" if hidden else "", "dim"),
+            Span(f" · {session.source.stats.events:,} events · ", "dim"),
             Span(f"{lost:,} lost", "bad" if lost else "dim"),
         ]
-        column = shutil.get_terminal_size().columns - 12
-        return Line(left, [Span("Ctrl-C ends", "dim")], max(column, 0))
+        column = shutil.get_terminal_size().columns - 6
+        return Line(left, [Span("q ends", "dim")], max(column, 0))
 
 
 def living(session: Session) -> int:

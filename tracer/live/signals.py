@@ -11,15 +11,20 @@ STOP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Signals:
-    """While entered: SIGINT, SIGTERM and SIGHUP ask for the end, SIGUSR1 for a check, SIGWINCH tells of a new size."""
+    """While entered: SIGINT, SIGTERM and SIGHUP ask for the end, SIGUSR1 for a check, SIGWINCH tells of a new size.
 
-    def __init__(self) -> None:
+    With `terminal`, SIGTSTP (Ctrl-Z) is a flag as well, for a program that must give the terminal back first.
+    """
+
+    def __init__(self, *, terminal: bool = False) -> None:
         self.stopped_by: signal.Signals | None = None
         """The first signal that asked for the end."""
         self.stops = 0
         """How many such signals came."""
         self.check = False
         self.resized = False
+        self.suspended = False
+        self._terminal = terminal
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Signals:
@@ -27,6 +32,8 @@ class Signals:
             self._handle(number, self._on_stop)
         self._handle(signal.SIGUSR1, self._on_check)
         self._handle(signal.SIGWINCH, self._on_resize)
+        if self._terminal:
+            self._handle(signal.SIGTSTP, self._on_suspend)
         return self
 
     def __exit__(
@@ -52,3 +59,6 @@ class Signals:
 
     def _on_resize(self, _number: int, _frame: FrameType | None) -> None:
         self.resized = True
+
+    def _on_suspend(self, _number: int, _frame: FrameType | None) -> None:
+        self.suspended = True

@@ -71,7 +71,7 @@ def live_view(
     context: Collection[Process] = frozenset(),
     hide_helpers_since: int | None = None,
 ) -> View:
-    """What lives now, as a View whose families are looked up while it is drawn.
+    """What lives now, as a View whose families are looked up while it is drawn; without kernel threads.
 
     context             drawn dim: they are only there because of what is below them
     hide_helpers_since  time since boot in ns; helpers born later are left out
@@ -84,7 +84,8 @@ def live_view(
             continue
         parent = process.parent
         if parent is None or parent.state is DEAD:
-            roots.append(process)
+            if not is_kthreadd(process):
+                roots.append(process)
         elif parent.outside:
             adopted.setdefault(parent, []).append(process)
         young = hide_helpers_since is not None and (process.born_time or 0) > hide_helpers_since
@@ -94,6 +95,11 @@ def live_view(
         _show_with_family(process, hidden)
     roots = [*adopted, *(root for root in roots if root not in hidden)]
     return View(NOW, graph, roles, roots, _Children(adopted, hidden), finished, context)
+
+
+def is_kthreadd(process: Process) -> bool:
+    """The parent of all kernel threads (kernel/kthread.c): its number is 2 in every Linux, and it has no parent."""
+    return process.tgid == 2 and process.comm == "kthreadd" and process.real_parent is None
 
 
 def _show_with_family(process: Process, hidden: set[Process]) -> None:
@@ -137,6 +143,10 @@ class Screen:
         self.head: list[Line] = []
         self.view: View | None = None
         self.living = 0
+        self.offset = 0
+        """So many lines of the tree are scrolled out at the top."""
+        self.page = 10
+        """Lines that the tree had in the last frame."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """The lines of the frame, cut to the terminal."""
@@ -166,7 +176,12 @@ class Screen:
     def _tree(self, width: int, room: int) -> list[Line]:
         if self.view is None:
             return []
-        lines = list(islice(tree_lines(self.view, width=width), room + 1))
-        if len(lines) > room:
-            lines[room - 1 :] = [Line([Span(f"… more below; {self.living:,} processes live", "dim")])]
-        return lines
+        self.page = room
+        lines = list(islice(tree_lines(self.view, width=width), self.offset + room + 1))
+        self.offset = max(min(self.offset, len(lines) - room), 0)
+        shown = lines[self.offset : self.offset + room]
+        if self.offset:
+            shown[0] = Line([Span(f"… {self.offset + 1:,} lines above (↑)", "dim")])
+        if len(lines) > self.offset + room:
+            shown[-1] = Line([Span(f"… more below (↓); {self.living:,} processes live", "dim")])
+        return shown
