@@ -170,6 +170,18 @@ static __always_inline u64 cgroup_id(void *task)
 
 /* ---- birth ---- */
 
+/* Fills in the name of `child`, which it has from the thread that created it. */
+static __always_inline u32 own_comm_flag(char *comm, void *child, void *creator)
+{
+	u64 own[2] = {}, leaders[2] = {};
+	void *leader = READ_PTR(creator, off_task_struct_group_leader());
+
+	bpf_probe_read_kernel(own, sizeof(own), child + off_task_struct_comm());
+	bpf_probe_read_kernel(leaders, sizeof(leaders), leader + off_task_struct_comm());
+	__builtin_memcpy(comm, own, sizeof(own));
+	return own[0] == leaders[0] && own[1] == leaders[1] ? 0 : CT_F_OWN_COMM;
+}
+
 RAW_TRACEPOINT(on_newtask)
 {
 	void *child = (void *)ARG(0);
@@ -201,7 +213,7 @@ RAW_TRACEPOINT(on_newtask)
 	r->parent = READ(u32, parent, off_task_struct_pid());
 	r->parent_tgid = READ(u32, parent, off_task_struct_tgid());
 	r->exit_signal = READ(u32, child, off_task_struct_exit_signal());
-	r->flags = subreaper_flag(creator);
+	r->flags = subreaper_flag(creator) | own_comm_flag(r->comm, child, creator);
 	pid = READ_PTR(child, off_task_struct_thread_pid());
 	level = READ(u32, pid, off_pid_level());
 	r->level = level;

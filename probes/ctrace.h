@@ -43,6 +43,7 @@ enum ct_flags {
 	CT_F_TRACED = 8,	/* EXIT: a ptracer waits for this task besides its parent */
 	CT_F_FOLLOWED = 16,	/* EXEC: not tracked until now; this program's name made it so */
 	CT_F_ZOMBIE = 32,	/* STATE: exit_state is set */
+	CT_F_OWN_COMM = 64,	/* CLONE: the child's name is not that of its creator's leader (a thread had another) */
 };
 
 /* What the map of tracked processes holds per tgid. */
@@ -87,10 +88,11 @@ struct ct_clone {
 	__u32 parent;		/* the child's real_parent: the thread ... */
 	__u32 parent_tgid;	/* ... and its process */
 	__s32 exit_signal;	/* -1: a thread */
-	__u32 flags;		/* CT_F_SUBREAPER: the creator's */
+	__u32 flags;		/* CT_F_SUBREAPER: the creator's; CT_F_OWN_COMM */
 	__u32 pidns;		/* inode number of the child's pid namespace */
 	__u32 level;		/* its depth: 0 is the initial one */
 	__u32 ns_pids[CT_NS_MAX];	/* the child's numbers at levels 1, 2, ...; 0: none */
+	char comm[CT_COMM_LEN];	/* the child's */
 };
 
 struct ct_exec {

@@ -32,6 +32,9 @@ from tracer.sources.proc import TICK, ProcProcess
 CLONE_INTO_CGROUP = 1 << 33
 """include/uapi/linux/sched.h; the cgroup's move is not traced then."""
 
+COMM_MAX = 15
+"""TASK_COMM_LEN without its NUL: bytes of the program's name that are kept."""
+
 _U32 = 0xFFFFFFFF
 
 
@@ -198,7 +201,7 @@ class Decoder:
     def _clone(self, record: bytes) -> None:
         (
             _, _, _, time, start, tid, _, flags, child_start, cgroup, child, _, _, parent_tgid, exit_signal,
-            own, pidns, level, *ns_pids,
+            own, pidns, level, *ns_pids, comm,
         ) = wire.CLONE.unpack(record)  # fmt: skip
         creator = self.find(tid, start)
         if creator is None or self.find(child, child_start) is not None:
@@ -224,6 +227,9 @@ class Decoder:
             Clone(self.at, time, tid, child, flags, exit_signal, 0, "", child_start, inner, cgroup, parent_tgid)
         )
 
+        if own & wire.F_OWN_COMM and not thread:
+            self.at += 1
+            self._out.append(Rename(self.at, time, child, wire.comm(comm)))
         if inner and inner[-1] == 1 and not thread:
             self.at += 1
             self._out.append(PidNsId(self.at, time, child, pidns))
@@ -272,6 +278,11 @@ class Decoder:
             return
         self.at += 1
         self._out.append(Exec(self.at, time, tid, old_tid, filename, argv, cut))
+        name = filename.rpartition("/")[2]
+        if not name.isascii() or name[:COMM_MAX] != wire.comm(comm):
+            # execveat of a descriptor: since Linux 6.14 the name of the file, and not of the descriptor
+            self.at += 1
+            self._out.append(Rename(self.at, time, tid, wire.comm(comm)))
 
     def _exit(self, record: bytes) -> None:
         _, _, _, time, start, tid, _, status, parent_tgid, flags, _ = wire.EXIT.unpack(record)

@@ -60,7 +60,7 @@ class BccProbes:
         source, include = kernel_headers()
         with _environment("BCC_KERNEL_SOURCE", source), _captured_stderr() as noise:
             try:
-                self._bpf = bcc.BPF(text=program_text(), cflags=flags + include)
+                self._bpf = bcc.BPF(text=program_text().encode(), cflags=flags + include)
                 for program in TRACEPOINTS.values():
                     self._bpf.load_func(program.encode(), bcc.BPF.RAW_TRACEPOINT)
             except Exception as error:  # bcc raises plain Exception

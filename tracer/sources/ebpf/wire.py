@@ -11,7 +11,7 @@ import sys
 
 HEADER = "HHIQQII"
 
-CLONE = struct.Struct("=" + HEADER + "QQQIIIIiIII8I")
+CLONE = struct.Struct("=" + HEADER + "QQQIIIIiIII8I16s")
 EXEC = struct.Struct("=" + HEADER + "IIIIHHIII16s")
 EXIT = struct.Struct("=" + HEADER + "IIII")
 FREE = struct.Struct("=" + HEADER + "QII")
@@ -36,6 +36,7 @@ F_AUTOREAP = 4
 F_TRACED = 8
 F_FOLLOWED = 16
 F_ZOMBIE = 32
+F_OWN_COMM = 64
 
 MEMBER = 1
 ANCESTOR = 2

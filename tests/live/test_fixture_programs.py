@@ -1,0 +1,37 @@
+"""Every fixture program, live: at its quiet point the graph is /proc's tree, process by process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from fixtures.record.programs import names
+from tests.live.harness import Compiled, Live, agreed, kill_all, running
+from tracer.graph import RUNNING
+from tracer.identity import Evidence
+from tracer.sources.ebpf.source import EbpfSource
+
+
+@pytest.fixture(scope="module")
+def live() -> Iterator[Live]:
+    with EbpfSource() as source:
+        traced = Live(source)
+        traced.start()
+        yield traced
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_graph_is_proc(live: Live, programs: Compiled, name: str) -> None:
+    with running([programs(name)]) as process:
+        try:
+            assert agreed(live, process.pid) == []
+            found = live.lineage(process.pid)
+            assert any(p.state == RUNNING for p in found)
+            weak = [p for p in found if p.alive and p.evidence.rank > Evidence.DERIVED.rank]
+            assert [f"{p.tgid}: {p.evidence} {p.reason}" for p in weak] == []
+        finally:
+            kill_all(live, process.pid)
+    assert live.source.stats.lost == 0
+    assert os.getpid() in {p.tgid for p in live.engine.graph.live()}
