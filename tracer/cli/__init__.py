@@ -70,7 +70,7 @@ class LazyGroup(click.Group):
 
 def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
-        from tracer import __version__
+        from tracer.version import __version__
 
         click.echo(f"ctrace {__version__}")
         ctx.exit()

@@ -66,6 +66,6 @@ def unit_notes(process: Process, units: Units, roles: Roles) -> list[list[Span]]
     notes = [[Span(f"≠ {label}", "inferred")]]
     if different.main is not None:
         notes.append([Span(f"not below {words.title(different.main, roles)}", "dim")])
-    elif different.unit:
+    elif different.mainless:
         notes.append([Span("its main process is gone", "dim")])
     return notes

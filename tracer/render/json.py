@@ -97,6 +97,7 @@ def process_object(process: Process, roles: Roles, names: Names | None = None) -
         "subreaper": bool(process.subreaper),
         "subreaper_known": process.subreaper is not None,
         "threads": _threads(process),
+        "threads_inferred": [task.tid for task in process.threads.values() if task.membership],
         "ns_pids": list(process.ns_pids),
         "exit": _exit(process.exit),
         "role": roles.role(process),

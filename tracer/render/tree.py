@@ -12,7 +12,7 @@ from tracer.view import LINEAGE, View
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tracer.graph import Process, Reparenting
+    from tracer.graph import Process, Reparenting, Task
     from tracer.view import Finished
 
     Beside = Callable[[Process], list[list[Span]]]
@@ -71,7 +71,7 @@ def finished_text(finished: Finished) -> str:
     rest = sum(count for _, count in kinds[_KINDS_SHOWN:])
     parts = [named] if named else []
     if rest:
-        parts.append(f"{rest:,} others")
+        parts.append(f"{rest:,} {'other' if rest == 1 else 'others'}")
     if finished.below:
         parts.append(f"{finished.below:,} further down")
     return f"{finished.count:,} finished: {', '.join(parts)}"
@@ -107,10 +107,11 @@ class _Drawing:
             for text, change in self._adoptions(process):
                 notes = words.evidence(change.evidence, change.reason if self.reasons else "")
                 yield Line([Span(under, "guide"), Span(f"↻ {text}", "dim")], notes, self.far_column)
-        for i, tid in enumerate(threads):
+        for i, task in enumerate(threads):
             connector = "├─ " if below or finished or i < len(threads) - 1 else "└─ "
-            leader = " (leader)" if tid == process.tgid else ""
-            yield Line([Span(self._prefix(depth + 1, connector), "guide"), Span(f"thread {tid}{leader}", "dim")])
+            leader = " (leader)" if task.tid == process.tgid else ""
+            left = [Span(self._prefix(depth + 1, connector), "guide"), Span(f"thread {task.tid}{leader}", "dim")]
+            yield Line(left, self._evidence(Evidence.INFERRED, task.membership) if task.membership else [], self.column)
         if finished is not None:
             connector = "├─ " if below else "└─ "
             yield Line([Span(self._prefix(depth + 1, connector), "guide"), Span(finished_text(finished), "dim")])
@@ -123,8 +124,8 @@ class _Drawing:
             return "".join(self.bars[: depth - 1]) + connector
         return f"…+{depth - self.levels}".ljust((self.levels - 1) * 3) + connector
 
-    def _threads(self, process: Process) -> list[int]:
-        return list(process.threads) if self.threads and len(process.threads) > 1 else []
+    def _threads(self, process: Process) -> list[Task]:
+        return list(process.threads.values()) if self.threads and len(process.threads) > 1 else []
 
     def _itself(self, process: Process, before: str) -> Line:
         roles = self.view.roles

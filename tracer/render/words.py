@@ -76,6 +76,9 @@ def state_notes(process: Process) -> list[Span]:
     notes = []
     if len(process.threads) > 1:
         notes.append(Span(f"{len(process.threads):,} threads", "dim"))
+        inferred = sum(1 for task in process.threads.values() if task.membership)
+        if inferred:
+            notes += [Span(" (", "dim"), Span(f"{inferred:,} inferred", "inferred"), Span(")", "dim")]
     said = []
     if process.leader is not None and process.leader.exiting and len(process.threads) > 1:
         said.append("its leader ended, other threads live on")
@@ -108,7 +111,8 @@ def adopted_by(change: Reparenting, roles: Roles, *, near: bool) -> str:
     role = roles.role(new)
     name = f"the {role}" if near and role is not None and change.rule != RULE_CHILD_REAPER else title(new, roles)
     if change.rule == RULE_SUBREAPER:
-        return f"nearest subreaper, {name}"
+        alike = roles.label(new) == roles.label(change.old, change.at)
+        return f"nearest subreaper ({new.tgid})" if alike else f"nearest subreaper, {name}"
     if change.rule == RULE_CHILD_REAPER:
         if new.ns.level:
             return f"{name}, init of its pid namespace"

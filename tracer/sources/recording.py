@@ -22,11 +22,12 @@ from typing import Any, BinaryIO, NamedTuple, Union, get_args, get_origin, get_t
 
 import zstandard
 
-from tracer import __version__, event
+from tracer import event
 from tracer.errors import OutputError, UnreadableInput
 from tracer.event import Event, Lost
 from tracer.sources.base import UNREADABLE_KEPT, Progress, SourceInfo, SourceStats
 from tracer.sources.open import Input
+from tracer.version import __version__
 
 FORMAT = 1
 MAGIC = b'{"schema":"ctrace.recording/'
