@@ -19,7 +19,7 @@ from tracer.graph import RULE_SEEN as SEEN
 from tracer.identity import Evidence
 from tracer.reconstruct.exit import end_unseen, end_unseen_process, reparent
 from tracer.reconstruct.reaper import find_new_reaper
-from tracer.reconstruct.state import State, bury, set_real_parent
+from tracer.reconstruct.state import State, bury, is_below, set_real_parent
 
 OBSERVED = Evidence.OBSERVED
 
@@ -31,10 +31,8 @@ def on_clone(state: State, event: Clone) -> None:
     if creator is None:
         creator = attach(state, at, time, tid)
     old = state.tasks.get(child_tid)
-    if old is not None and old.process.state is not DEAD:
-        if start_time and old.process.start_time == start_time:
-            return
-        _number_reused(state, old, at, time)
+    if old is not None and old.process.state is not DEAD and _is_known(state, old, start_time, at, time):
+        return
     if flags & CLONE_THREAD:
         if creator.process.state is not RUNNING:
             attach(state, at, time, child_tid)
@@ -44,10 +42,12 @@ def on_clone(state: State, event: Clone) -> None:
     mother = creator.process
     if ns_child and mother.ns.level == 0:
         mother.ns = _unseen_ns(state, mother.ns, "the only pid namespace seen that it can have entered")
-    ns = _ns_of_child(state, creator, flags)
+    ns = mother.ns
+    if flags & CLONE_NEWPID or state.ns_for_children:
+        ns = _ns_of_child(state, creator, flags)
     if start_time and len(ns_pids) != ns.level:
         ns = _ns_as_told(ns, ns_pids)
-    process = state.new_process(child_tid, ns, at, time, tid)
+    process = state.new_process(child_tid, ns, at, time, tid, old)
     process.creator = mother
     process.comm = mother.comm
     process.program = mother.program
@@ -117,7 +117,7 @@ def _judge_birth(state: State, process: Process, creator: Task, matched: str, pa
 
 def _ns_of_child(state: State, creator: Task, flags: int) -> PidNs:
     """The pid namespace that copy_process() puts a child of `creator` in."""
-    ns = state.ns_for_children.get(creator.tid, creator.process.ns) if state.ns_for_children else creator.process.ns
+    ns = state.ns_for_children.get(creator.tid, creator.process.ns)
     if flags & CLONE_NEWPID:
         ns = PidNs(ns.level + 1, ns)
     return ns
@@ -176,6 +176,14 @@ def on_join_pid_ns(state: State, event: JoinPidNs) -> None:
     state.ns_for_children[event.tid] = ns
 
 
+def _is_known(state: State, old: Task, start_time: int, at: int, time: int | None) -> bool:
+    """The graph has this very task (from /proc); else its number is free now, whatever the trace says of the end."""
+    if start_time and old.process.start_time == start_time:
+        return True
+    _number_reused(state, old, at, time)
+    return False
+
+
 def _number_reused(state: State, old: Task, at: int, time: int | None) -> None:
     """A new task has this number, so the one before is gone though the trace did not say so (yet)."""
     if old.process.state is ZOMBIE:
@@ -210,7 +218,7 @@ def attach(state: State, at: int, time: int | None, tid: int) -> Task:
             return task
     if state.processes:
         state.clues.found()
-    process = state.new_process(tid, state.root_ns, at, time)
+    process = state.new_process(tid, state.root_ns, at, time, 0, state.tasks.get(tid))
     process.subreaper = None
     process.leader_known = tid == 1
     process.reason = "it was there before the trace, or its creation was not traced"
@@ -257,7 +265,8 @@ def on_snapshot(state: State, event: Snapshot) -> None:
             _new_thread(state, host, event.tid, "")
         return
     if task is None:
-        process = state.new_process(event.tid, _snapshot_ns(state, event), event.at, event.time)
+        old = state.tasks.get(event.tid)
+        process = state.new_process(event.tid, _snapshot_ns(state, event), event.at, event.time, 0, old)
         if event.ns_pids and event.ns_pids[-1] == 1:
             process.ns.init = process
         process.subreaper = None
@@ -313,7 +322,9 @@ def _kernel_says_parent(state: State, process: Process, event: Snapshot) -> None
     if new is None:
         if event.ppid != 1:
             return
-        new = state.init.threads[1]
+        new = state.init.leader
+    if is_below(new.process, process):
+        return
     set_real_parent(process, new, OBSERVED)
     if parent is None:
         return

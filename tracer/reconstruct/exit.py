@@ -6,7 +6,7 @@ from tracer.event import ChildSignal, Exit, ExitBegin, Gone, Reap
 from tracer.graph import DEAD, RULE_SEEN, RUNNING, ZOMBIE, PidNs, Process, Reparenting, Task
 from tracer.identity import Evidence
 from tracer.reconstruct.reaper import Reaper, find_alive_thread, find_new_reaper
-from tracer.reconstruct.state import State, bury, set_real_parent
+from tracer.reconstruct.state import State, bury, is_below, set_real_parent
 
 SIGKILL = 9
 
@@ -46,10 +46,11 @@ def on_exit(state: State, event: Exit) -> None:
     if state.clues.found_count:
         state.clues.task_ends(task, at, status, tid in state.exit_begun)
     task.exiting = True
-    heir = find_alive_thread(process)
-    if heir is not None:
-        _thread_ends(state, task, heir)
-        return
+    if len(process.threads) > 1:
+        heir = find_alive_thread(process)
+        if heir is not None:
+            _thread_ends(state, task, heir)
+            return
     if status is not None:
         process.status = status
     _process_ends(state, process, task, at, time)
@@ -93,14 +94,12 @@ def merge_threads(state: State, process: Process, survivor: Task) -> None:
 
 def _process_ends(state: State, process: Process, last: Task, at: int, time: int | None) -> None:
     """The last thread is dead: children find a new parent, the parent gets a zombie."""
-    if state.exit_begun:
-        begun = [b for t in process.threads if (b := state.exit_begun.pop(t, None)) is not None]
-        dying_since = min(begun) if begun else None
-    else:
-        dying_since = None
+    dying_since = state.exit_begun.pop(last.tid, None)
     if state.ns_for_children:
         state.ns_for_children.pop(last.tid, None)
     if len(process.threads) > 1:
+        begun = [b for t in process.threads if (b := state.exit_begun.get(t)) is not None]
+        dying_since = min(begun, default=dying_since)
         merge_threads(state, process, last)
         leader = process.leader
         process.threads = {leader.tid: leader}
@@ -129,8 +128,12 @@ def forget_original_parent(
     last.children = None
     reaper = find_new_reaper(father, state.init, dying_since, state.doubts)
     cause = f"exit of {father.tgid}"
+    guessed = reaper.task is not None and bool(father.ns.guess)
     for child in children or ():
-        reparent(state, child, father, reaper, at, time, cause)
+        if guessed and reaper.task is not None and is_below(reaper.task.process, child):
+            reparent(state, child, father, reaper._replace(task=None, evidence=Evidence.UNKNOWN), at, time, cause)
+        else:
+            reparent(state, child, father, reaper, at, time, cause)
 
 
 def ns_is_dying(ns: PidNs | None) -> bool:
@@ -211,7 +214,7 @@ def on_reap(state: State, event: Reap) -> None:
         end_unseen_process(state, process, at, time)
     if status is not None and process.status is None:
         process.status = status
-    if waiter is not None:
+    if waiter is not None and (process.evidence is not Evidence.OBSERVED or process.real_parent is not waiter):
         _kernel_told(state, process, waiter, at, time, "wait")
     bury(process, at, tid)
 
@@ -243,7 +246,7 @@ def _kernel_told(state: State, child: Process, told: Task, at: int, time: int | 
     if state.clues.found_count and _is_provisional(told_process, parent):
         state.clues.parent_told(child, told, how)
         return
-    if child.state is DEAD and child.reaped_at is not None:
+    if (child.state is DEAD and child.reaped_at is not None) or is_below(told_process, child):
         return
     if parent is not None:
         _found_elsewhere(state, child, parent.process, told_process, at, time, how)

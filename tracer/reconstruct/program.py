@@ -12,6 +12,9 @@ from tracer.reconstruct.state import State
 TASK_COMM_LEN = 16
 """include/linux/sched.h; the last byte is the terminating NUL."""
 
+PROGRAMS_KEPT = 50_000
+"""Different ones; then the table begins anew."""
+
 
 def comm_of(filename: str) -> str:
     """begin_new_exec(): comm is the last part of the path, cut to 15 bytes."""
@@ -41,11 +44,22 @@ def on_exec(state: State, event: Exec) -> None:
             process.past = [earlier]
         else:
             process.past.append(earlier)
+    known = state.programs.get((filename, argv, argv_cut))
+    program, comm = known if known is not None else _new_program(state, filename, argv, argv_cut)
     if filename:
-        process.comm = comm_of(filename)
-    process.program = Program(filename, argv, argv_cut)
+        process.comm = comm
+    process.program = program
     process.exec_at = at
     process.exec_time = time
+
+
+def _new_program(state: State, filename: str, argv: tuple[str, ...], argv_cut: bool) -> tuple[Program, str]:
+    """Programs are shared between the processes that run them: a shell loop runs one a million times."""
+    if len(state.programs) >= PROGRAMS_KEPT:
+        state.programs.clear()
+    program = Program(filename, argv, argv_cut)
+    found = state.programs[program] = program, comm_of(filename)
+    return found
 
 
 def _join_leader(state: State, task: Task, tid: int) -> None:

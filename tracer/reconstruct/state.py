@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tracer.graph import DEAD, GraphStats, PidNs, Process, Reparenting, Task
+from tracer.graph import DEAD, GraphStats, PidNs, Process, Program, Reparenting, Task
 from tracer.identity import Evidence
 from tracer.reconstruct.clues import Clues, Hints
 
@@ -42,6 +42,7 @@ class State:
         "ns_by_id",
         "ns_for_children",
         "processes",
+        "programs",
         "root_ns",
         "stats",
         "tasks",
@@ -71,6 +72,8 @@ class State:
         """Processes whose subreaper flag is not sure, and why."""
         self.merged: set[Process] = set()
         """Entries of `processes` that turned out to be threads of others."""
+        self.programs: dict[tuple[str, tuple[str, ...], bool], tuple[Program, str]] = {}
+        """Every program seen, with the comm that it gives."""
         self.early_reuse: set[int] = set()
         """Numbers that were used again before the trace showed the wait that had freed them."""
         self.hints = hints if hints is not None else {}
@@ -85,9 +88,10 @@ class State:
         if self.moves is not None:
             self.moves.append((child, step))
 
-    def new_process(self, tgid: int, ns: PidNs, at: int, time: int | None, creator_tid: int = 0) -> Process:
-        """A new thread group with its leader, in place of whatever had its number before."""
-        old = self.tasks.get(tgid)
+    def new_process(
+        self, tgid: int, ns: PidNs, at: int, time: int | None, creator_tid: int = 0, old: Task | None = None
+    ) -> Process:
+        """A new thread group with its leader, in place of `old`, which had its number before."""
         serial = old.process.serial + 1 if old is not None and old.process.tgid == tgid else 0
         process = Process(tgid, serial, ns, at, time, creator_tid)
         self.tasks[tgid] = process.leader
@@ -125,3 +129,13 @@ def bury(process: Process, at: int | None = None, reaper_tid: int = 0) -> None:
     parent = process.real_parent
     if parent is not None and parent.children is not None:
         parent.children.pop(process, None)
+
+
+def is_below(process: Process, other: Process) -> bool:
+    """`other` is `process` or above it: making it a child of `process` would tie a knot into the tree."""
+    above: Process | None = process
+    while above is not None:
+        if above is other:
+            return True
+        above = above.parent
+    return False

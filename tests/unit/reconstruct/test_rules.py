@@ -407,3 +407,22 @@ def test_what_may_be_a_thread_is_no_certain_parent() -> None:
         {"clone", "execve"},
     )
     assert edges(graph)[30] == (21, "inferred")
+
+
+def test_contradictions_tie_no_knots() -> None:
+    """10 cannot be a child of what is below it, whatever a damaged log says."""
+    graph = graph_of("""
+        10 exec sh
+        10 fork 11
+        11 fork 12
+        10 exit 0
+        12 sigchld 10
+        11 reap 10
+        12 fork 12
+    """)
+    for process in graph.processes:
+        seen = set()
+        while process is not None and process not in seen:
+            seen.add(process)
+            process = process.parent
+        assert process is None
