@@ -400,7 +400,7 @@ class Joiner:
             self._leaders[real or child] = self._leaders.get(tid, tid)
         if not self._prefixed:
             self._naming.created(real or child)
-        record = (CLONED, at, now, tid, child, flags, exit_signal, real, matched)
+        record = (CLONED, at, now, tid, child, flags, exit_signal, real, matched, b"set_tid=[" in args)
         place = self._opened.pop(tid, None) if self._opened else None
         if place is not None:
             self.records[place] = record

@@ -29,7 +29,7 @@ from tracer.event import (
     SetPdeathsig,
     SetSubreaper,
 )
-from tracer.sources.strace.pidns import BY_ORDER, FAR, ONLY_ONE, ROOT, Call, Namespace
+from tracer.sources.strace.pidns import BY_ORDER, FAR, ONLY_ONE, ROOT, Call, Namespace, calls_in_order, in_order
 from tracer.sources.strace.records import (
     ATTACHED,
     CHILD_SIGNAL,
@@ -113,6 +113,8 @@ class Orderer:
         self._last_attached_end = 0
         """The task that ended with the last record, if its creation was not in the trace."""
         self._attached: set[int] = set()
+        self._ended: set[int] = set()
+        """Tasks that have ended, since a nested namespace was seen."""
         self._nameless: list[Record] | None = []
 
     # -- in -----------------------------------------------------------------------------------------------------
@@ -237,8 +239,6 @@ class Orderer:
             call_or_none = self._open.pop(tid, None)
             if call_or_none is not None:
                 self._conclude(call_or_none, KILLED_INSIDE)
-            if self._unsettled:
-                self._ran_out(tid)
         elif kind in (NEW_PID_NS, JOIN_PID_NS):
             self._next_ns[tid] = Namespace()
         elif kind in (REAP, CHILD_SIGNAL) and self._unsettled:
@@ -257,7 +257,7 @@ class Orderer:
         return ns
 
     def _returned(self, record: Record) -> Call:
-        _, at, time, tid, number, flags, exit_signal, real, matched = record
+        _, at, time, tid, number, flags, exit_signal, real, matched, chosen = record
         call = self._open.pop(tid, None)
         if call is None:
             call = Call(self._seq, at, time, tid, self._ns_of(tid), self._newest)
@@ -266,6 +266,7 @@ class Orderer:
         call.flags = flags
         call.exit_signal = exit_signal
         call.matched = matched
+        call.chosen = chosen
         if call.ns is None:
             call.ns = self._ns_of(tid)
         if real:
@@ -315,31 +316,57 @@ class Orderer:
 
     def _match(self) -> None:
         """Give returned numbers that are no tasks to tasks that no call explains, where that is sure enough."""
-        waiting = [call for call in self._unsettled.values() if call.number]
-        if not waiting or not self._fresh:
-            return
+        while self._fresh:
+            waiting = [call for call in self._unsettled.values() if call.number]
+            if not waiting or not (self._match_same(waiting) or self._match_others(waiting)):
+                return
+
+    def _match_same(self, waiting: list[Call]) -> bool:
+        """Callers of whom nothing is known, and a task with the very number: they are in strace's namespace."""
         for call in waiting:
-            if call.ns is None and call.number in self._fresh:
+            if call.ns is None:
+                call.ns = self._ns_of(call.tid)
+            if call.ns is None and self._fresh.get(call.number, -1) >= call.seq:
                 call.ns = ROOT
                 self._learn(call.tid, ROOT)
+            if call.ns is ROOT:
                 self._settle(call, call.number)
-                self._match()
-                return
+                return True
+        return False
+
+    def _match_others(self, waiting: list[Call]) -> bool:
+        """Numbers of nested namespaces. As many calls as tasks: they belong together in the order of their numbers.
+        More calls: only the next number after the last known one, if the task has the next one too, is sure."""
         last = max(self._fresh.values())
         if any(not call.number and call.seq <= last for call in self._unsettled.values()):
-            return
-        candidates = sorted(self._fresh)
-        waiting.sort(key=lambda call: call.number)
-        if len(candidates) < len(waiting):
-            return
-        reason = BY_ORDER if len(candidates) > 1 else ONLY_ONE if not self._complete else ""
-        for call, tid in zip(waiting, candidates, strict=False):
+            return False
+        tasks = in_order(list(self._fresh))
+        calls = calls_in_order(waiting)
+        if len(tasks) < len(calls):
+            first = next((call for call in calls if not call.chosen and call.ns is not None), None)
+            if first is None or first.ns is None or not self._is_next(first.ns, first.number, tasks[0]):
+                return False
+            calls = [first]
+        reason = "" if self._complete and len(calls) == 1 else ONLY_ONE if len(tasks) == 1 else BY_ORDER
+        settled = False
+        for call, tid in zip(calls, tasks, strict=False):
             if call.ns is None:
-                if not call.contradicts(tid):
-                    continue
+                call.ns = self._ns_of(call.tid)
+            if self._fresh[tid] < call.seq or (call.ns is None and not call.contradicts(tid)):
+                continue
+            if call.ns is None:
                 call.ns = Namespace()
                 self._learn(call.tid, call.ns)
             self._settle(call, tid, reason.format(call.number, tid))
+            settled = True
+        return settled
+
+    def _is_next(self, ns: Namespace, number: int, tid: int) -> bool:
+        """Both numbers follow the last pair of the namespace, and nothing unknown lies between."""
+        inside, outside = ns.last
+        if number != inside + 1 or not 0 < tid - outside < 64:
+            return False
+        return all(between in self._known or between in self._ended for between in range(outside + 1, tid))
 
     def _ran_out(self, tid: int, number: int = 0) -> None:
         """A child of this task is reported ended, or the task itself ended: its calls will find no child any more."""
@@ -380,7 +407,8 @@ class Orderer:
         elif kind == EXIT:
             self._last_attached_end = tid if tid in self._attached else 0
             self._attached.discard(tid)
-            del self._known[tid]
+            if self._known.pop(tid) is not None:
+                self._ended.add(tid)
             self.events.append(_new(Exit, record[1:]))
             return True
         elif kind == CLONED:

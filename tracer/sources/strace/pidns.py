@@ -13,6 +13,9 @@ FAR = 1000
 """The kernel hands out numbers in a row, so a returned number and a task that appears during the same call are
 two numbers of one task in two namespaces if they are further apart than other tasks could have come between."""
 
+WRAPPED = 20_000
+"""A gap between new numbers from which on they began again at the bottom meanwhile (pid_max is 32768 or more)."""
+
 ONLY_ONE = "number {} is of another pid namespace; {} is the only new task since the call began"
 BY_ORDER = "number {} is of another pid namespace; {} of the new tasks has the same place in the order"
 
@@ -20,9 +23,11 @@ BY_ORDER = "number {} is of another pid namespace; {} of the new tasks has the s
 class Namespace:
     """A pid namespace as the log shows it."""
 
-    __slots__ = ("tasks",)
+    __slots__ = ("last", "tasks")
 
     def __init__(self) -> None:
+        self.last = (0, 0)
+        """The last number that was handed out inside, and strace's number for the same task."""
         self.tasks: dict[int, int] = {}
         """Number inside -> strace's number, the last task that had it."""
 
@@ -35,8 +40,8 @@ class Call:
     """A clone call from its beginning until its child is known and announced."""
 
     __slots__ = (
-        *("at", "born", "child", "child_ns", "exit_signal", "flags", "matched", "newest", "ns", "number", "seq"),
-        *("settled", "tid", "time"),
+        *("at", "born", "child", "child_ns", "chosen", "exit_signal", "flags", "matched", "newest", "ns", "number"),
+        *("seq", "settled", "tid", "time"),
     )
 
     def __init__(self, seq: int, at: int, time: int | None, tid: int, ns: Namespace | None, newest: int) -> None:
@@ -56,6 +61,8 @@ class Call:
         self.flags = 0
         self.exit_signal = 0
         self.matched = ""
+        self.chosen = False
+        """The caller chose the number (set_tid), so it says nothing about the order."""
         self.settled = False
         """Nothing more will be known: `child` is right, or 0 for a call that created nothing that is traced."""
         self.born = False
@@ -88,3 +95,25 @@ class Call:
             self.child_ns.tasks[1] = child
         if self.ns is not None and self.ns is not ROOT and self.number:
             self.ns.tasks[self.number] = child
+            if not self.chosen:
+                self.ns.last = (self.number, child)
+
+
+def in_order(numbers: list[int]) -> list[int]:
+    """Numbers in the order in which the kernel handed them out: upwards, and from the bottom again after the top."""
+    numbers = sorted(numbers)
+    for place in range(1, len(numbers)):
+        if numbers[place] - numbers[place - 1] > WRAPPED:
+            return numbers[place:] + numbers[:place]
+    return numbers
+
+
+def calls_in_order(waiting: list[Call]) -> list[Call]:
+    """Calls in the order in which their children got their numbers, as far as these tell."""
+    by_number = {call.number: call for call in waiting if not call.chosen}
+    ordered = [by_number[number] for number in in_order(list(by_number))]
+    for call in waiting:
+        if call.chosen or by_number.get(call.number) is not call:
+            place = next((i for i, other in enumerate(ordered) if other.seq > call.seq), len(ordered))
+            ordered.insert(place, call)
+    return ordered
