@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -10,11 +11,16 @@ import click
 from tracer.cli.options import Filters, filter_options, output_options
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tracer.graph import Process, ProcessGraph
     from tracer.render.lines import Painter
     from tracer.runtime.containers import Names
     from tracer.runtime.roles import Roles
     from tracer.sources.proc import ProcSource
+
+PATIENCE = 1.0
+"""Seconds between two looks: what is found must be there in both."""
 
 _EPILOG = """\b
 Examples:
@@ -93,11 +99,14 @@ def tree(
     """Show this machine's processes now: who is whose child, in which pod, container and unit."""
     from tracer.cli.output import open_output
 
-    scene = _look(Filters(**filters), "now", kernel_threads=kernel_threads)
+    def look() -> _Scene:
+        return _look(Filters(**filters), kernel_threads=kernel_threads)
+
+    scene = look()
     layout = _Layout(width, ascii_only, threads, reasons)
     with open_output(output) as out:
         if findings:
-            return _write_findings(out, form, scene, layout)
+            return _write_findings(out, form, scene, layout, look)
         if form == "tree":
             _write_tree(out, view, scene, layout)
         else:
@@ -105,7 +114,7 @@ def tree(
     return 0
 
 
-def _look(filters: Filters, view: str, *, kernel_threads: bool) -> _Scene:
+def _look(filters: Filters, *, kernel_threads: bool) -> _Scene:
     from tracer.filters import select
     from tracer.reconstruct.engine import Engine
     from tracer.runtime.bundles import Files
@@ -120,7 +129,7 @@ def _look(filters: Filters, view: str, *, kernel_threads: bool) -> _Scene:
     graph = engine.finish()
     roles = Roles(graph)
     names = Names(Files())
-    keep = select(graph, filters.predicates(graph, roles, view, names))
+    keep = select(graph, filters.predicates(graph, roles, "now", names))
     left_out = 0
     if not kernel_threads:
         chosen = graph.processes if keep is None else keep
@@ -183,17 +192,33 @@ def _write_data(out: TextIO, form: str, scene: _Scene) -> None:
     write(out, head, chosen, scene.roles, scene.names)
 
 
-def _write_findings(out: TextIO, form: str, scene: _Scene, layout: _Layout) -> int:
+def _write_findings(out: TextIO, form: str, scene: _Scene, layout: _Layout, look: Callable[[], _Scene]) -> int:
+    """What is found now and still there after PATIENCE; the exit code."""
     from tracer.cli import EXIT_DIFFERENT
-    from tracer.render.findings import finding_lines, write_findings_json
+    from tracer.errors import UsageError
+    from tracer.render.findings import finding_lines, write_findings
     from tracer.runtime.findings import find
 
-    found = find(scene.graph, scene.roles, scene.names, scene.keep)
+    if form == "dot":
+        raise UsageError("--findings has no dot format", "Use tree, json or jsonl.")
+    found = find(scene.graph, scene.roles, scene.names, among=scene.keep)
+    if found:
+        seen = {_identity(process) for finding in found for process in (finding.process, *finding.others)}
+        time.sleep(PATIENCE)
+        scene = look()
+        found = find(
+            scene.graph, scene.roles, scene.names, among=scene.keep, settled=lambda process: _identity(process) in seen
+        )
     if form == "tree":
-        _painter(out, layout).paint(finding_lines(found, scene.roles, scene.names))
+        painter = _painter(out, layout)
+        painter.paint(finding_lines(found, width=painter.width))
     else:
-        write_findings_json(out, found, lines=form == "jsonl")
+        write_findings(out, found, scene.roles, lines=form == "jsonl")
     return EXIT_DIFFERENT if found else 0
+
+
+def _identity(process: Process) -> tuple[int, int]:
+    return process.tgid, process.start_time
 
 
 def _painter(out: TextIO, layout: _Layout) -> Painter:

@@ -29,9 +29,9 @@ class Disagreement(NamedTuple):
     parent_group: str
     """Path of its parent's."""
     main: Process | None
-    """The unit's main process where it is another one, which is not above; None: none is there any more."""
-    unit: bool
-    """The group is a unit of systemd, not a container's."""
+    """The unit's main process where it is another one, which is not above."""
+    mainless: bool
+    """The group is a unit of systemd whose main process is gone."""
 
 
 class Units:
@@ -72,13 +72,13 @@ class Units:
         if main is process:
             return None
         is_unit = not cgroup.facts(group).container_id and bool(cgroup.unit(group).name)
-        return Disagreement(group, parent_group, main, is_unit)
+        return Disagreement(group, parent_group, main, mainless=is_unit and main is None and self._is_manager(parent))
 
     def _could_be_main(self, process: Process) -> bool:
         parent = process.parent
         if self._roles.role(process) in _NEVER_MAIN:
             return False
-        return parent is None or self._is_manager(parent)
+        return parent is None or self._is_manager(parent) or self._is_manager(process)
 
     def _is_manager(self, process: Process) -> bool:
         """systemd, of the machine or of a user; any PID 1 of a namespace that has units of its own below it."""
