@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable, Iterator
 
 from tracer.event import Event
@@ -41,6 +42,10 @@ def reconstruct(
         if not found.keys() - hints.keys() and missing == lacks:
             break
         hints, lacks = {**found, **hints}, missing
+        # Processes and their tasks name each other: without this, the memory of a pass would outlive it where the
+        # command line has switched the collector off.
+        del engine
+        gc.collect()
     calls = source.stats.calls if source.info.kind == "strace" else None
     return engine.finish(calls)
 

@@ -207,9 +207,11 @@ def on_reap(state: State, event: Reap) -> None:
         return
     task = state.tasks.get(child_tid)
     waiter = state.tasks.get(tid)
-    if task is None or task.process.state is DEAD or task.tid != task.process.tgid:
+    if task is None or task.tid != task.process.tgid:
         return
     process = task.process
+    if process.state is DEAD and (process.reaped_at is not None or process.exited_at is None):
+        return
     if process.state is RUNNING:
         end_unseen_process(state, process, at, time)
     if status is not None and process.status is None:
@@ -251,6 +253,10 @@ def _kernel_told(state: State, child: Process, told: Task, at: int, time: int | 
     if parent is not None:
         _found_elsewhere(state, child, parent.process, told_process, at, time, how)
     set_real_parent(child, told, Evidence.OBSERVED, "")
+    if child.state is DEAD and child.exited_at is not None and not state.lacks.waits:
+        # Buried only because nobody was known to owe the wait; its parent is in the trace and has not waited yet.
+        child.state = ZOMBIE
+        child.threads = {child.tgid: child.leader}
 
 
 def _is_provisional(*either: Process | Task | None) -> bool:

@@ -266,6 +266,7 @@ def test_sigchld_settles_what_was_assumed() -> None:
         12 exit 0
         10 sigchld 12
     """)
+    assert graph.find(12)[0].state == ZOMBIE
     # Nobody saw 10 become a subreaper (it is older than the trace), but the kernel told it of the end of 12.
     assert graph.find(12)[0].parent is graph.find(10)[0]
     assert graph.find(12)[0].evidence == "observed"
