@@ -33,13 +33,13 @@ def reconstruct(
     """
     hints: Hints = {}
     lacks = NOTHING
-    for _ in range(MAX_PASSES):
+    for passes_left in reversed(range(MAX_PASSES)):
         engine = Engine(hints, lacks)
         for batch in source.batches(progress):
             feed(engine, batch if at is None else _until(batch, at))
         found = engine.state.clues.solve() if engine.state.clues.found_count else {}
         missing = _missing(source, engine) if lacks is NOTHING else lacks
-        if not found.keys() - hints.keys() and missing == lacks:
+        if not passes_left or (not found.keys() - hints.keys() and missing == lacks):
             break
         hints, lacks = {**found, **hints}, missing
         # Processes and their tasks name each other: without this, the memory of a pass would outlive it where the
