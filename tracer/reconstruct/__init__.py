@@ -33,8 +33,8 @@ def reconstruct(
     """
     hints: Hints = {}
     lacks = NOTHING
+    engine = Engine(hints, lacks)
     for passes_left in reversed(range(MAX_PASSES)):
-        engine = Engine(hints, lacks)
         for batch in source.batches(progress):
             feed(engine, batch if at is None else _until(batch, at))
         found = engine.state.clues.solve() if engine.state.clues.found_count else {}
@@ -44,7 +44,7 @@ def reconstruct(
         hints, lacks = {**found, **hints}, missing
         # Processes and their tasks name each other: without this, the memory of a pass would outlive it where the
         # command line has switched the collector off.
-        del engine
+        engine = Engine(hints, lacks)
         gc.collect()
     calls = source.stats.calls if source.info.kind == "strace" else None
     return engine.finish(calls)
