@@ -115,10 +115,12 @@ def box(
     pid_max: int = 0,
     seconds: int = 120,
     stderr: Path | None = None,
+    host_view: bool = False,
 ) -> Iterator[Box]:
     """Run `before... tree_gen CONTROL` under a keeper; on leaving, nothing of it lives.
 
     `mode` is `pidns` (own namespace, own /proc) or `plain`; `stderr` gets what tracer and tree print.
+    `host_view`: look at a namespace from outside, with this machine's numbers.
     """
     control_path = folder / "control"
     control = Control(control_path, seed, kinds, max_tasks, max_depth)
@@ -134,8 +136,9 @@ def box(
         if not line:
             raise RuntimeError(f"keeper: {(stderr or folder / 'stderr').read_bytes()!r}")
         host_keeper = int(line)
-        keeper = 1 if mode == "pidns" else host_keeper
-        proc = Path(f"/proc/{host_keeper}/root/proc") if mode == "pidns" else Path("/proc")
+        inside = mode == "pidns" and not host_view
+        keeper = 1 if inside else host_keeper
+        proc = Path(f"/proc/{host_keeper}/root/proc") if inside else Path("/proc")
         yield Box(process, proc, keeper, host_keeper, control)
 
 

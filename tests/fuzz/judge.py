@@ -69,17 +69,21 @@ class Verdict:
         self.threads += other.threads
 
 
-def judge(graph: ProcessGraph, truth: Truth, complete: bool, named: Container[int] | None = None) -> Verdict:
+def judge(
+    graph: ProcessGraph, truth: Truth, complete: bool, named: Container[int] | None = None, below: int = 0
+) -> Verdict:
     """Compare every live process.
 
     In a complete log each difference is fatal, else only a wrong edge that claims to be observed or derived. `named`
     are the numbers that occur in the log: a task that is killed inside clone may leave a child of which strace
-    writes nothing as long as it makes no traced call.
+    writes nothing as long as it makes no traced call. `below`: only this process's descendants are of the run.
     """
     verdict = Verdict()
     live: dict[int, Process] = {}
     process: Process | None
     for process in graph.live():
+        if below and not _is_below(process, below):
+            continue
         if process.tgid in live:
             verdict.problems.append(Problem("twice", process.tgid, 1, 2, fatal=True))
         live[process.tgid] = process
@@ -92,11 +96,18 @@ def judge(graph: ProcessGraph, truth: Truth, complete: bool, named: Container[in
         if process is None:
             _note(verdict, Problem("missing", true.pid, f"child of {true.ppid}", None, fatal=complete))
             continue
-        _parent(verdict, process, true, truth, complete)
+        _parent(verdict, process, true, truth, complete, named)
         _rest(verdict, process, true, complete)
     for ghost in live.values():
         _ghost(verdict, ghost, truth, complete)
     return verdict
+
+
+def _is_below(process: Process, tgid: int) -> bool:
+    above = process.parent
+    while above is not None and above.tgid != tgid:
+        above = above.parent
+    return above is not None
 
 
 def _note(verdict: Verdict, problem: Problem) -> None:
@@ -104,15 +115,20 @@ def _note(verdict: Verdict, problem: Problem) -> None:
     verdict.problems.append(problem)
 
 
-def _parent(verdict: Verdict, process: Process, true: TrueProcess, truth: Truth, complete: bool) -> None:
+def _parent(
+    verdict: Verdict, process: Process, true: TrueProcess, truth: Truth, complete: bool, named: Container[int] | None
+) -> None:
     """The traced root's parent is the tracer, which the trace does not name: None is right for its children.
     The outermost reaper is PID 1 for a reader who cannot see more."""
     evidence = str(process.evidence)
     parent = process.parent
     got = None if parent is None else parent.tgid
     outside = true.ppid == 0 or true.ppid in truth.tracers
+    nameless = named is not None and got == 0 and true.ppid not in named
     if outside:
         right = got is None or got == true.ppid
+    elif nameless:  # strace writes no number while it traces one task alone
+        right = True
     elif true.ppid == truth.keeper:
         right = got == truth.keeper or (got == 1 and parent is not None and parent.outside)
     else:
@@ -128,7 +144,15 @@ def _parent(verdict: Verdict, process: Process, true: TrueProcess, truth: Truth,
         verdict.problems.append(Problem("parent", true.pid, true.ppid, got, evidence, fatal))
     task = process.real_parent
     # A thread that has called exit gives its children away before strace tells of its end (a leader's comes late).
-    if right and not outside and true.parent_tid and task and not task.exiting and task.tid != true.parent_tid:
+    if (
+        right
+        and not outside
+        and not nameless
+        and true.parent_tid
+        and task
+        and not task.exiting
+        and task.tid != true.parent_tid
+    ):
         _note(verdict, Problem("hangs_on", true.pid, true.parent_tid, task.tid, evidence, complete))
 
 
@@ -148,7 +172,7 @@ def _rest(verdict: Verdict, process: Process, true: TrueProcess, complete: bool)
 
 def _ghost(verdict: Verdict, process: Process, truth: Truth, complete: bool) -> None:
     """Alive in the graph only. Zombies whose parent is outside are reaped there, unseen."""
-    if process.outside or process.state == DEAD or process.tgid == truth.keeper:
+    if process.outside or process.state == DEAD or process.tgid in (0, truth.keeper, *truth.tracers):
         return
     parent = process.parent
     reaped_unseen = process.state == ZOMBIE and (parent is None or parent.outside or parent.tgid == truth.keeper)

@@ -25,6 +25,8 @@ class OptionSet:
     """`all` or `root`: attach at the first quiet point, to every process or to the root alone."""
     cut: bool = False
     """The head of the log is thrown away before it is read."""
+    live: str = ""
+    """`ebpf`: traced by the probes instead; `both`: by strace and the probes at once."""
 
 
 def _f(calls: str, *more: str) -> tuple[str, ...]:
@@ -80,11 +82,18 @@ SETS = (
     OptionSet("no-unshare", _f("process,prctl"), complete=False, kinds=all_but()),
     OptionSet("invisible", _f(CALLS), complete=False, kinds=(*_NO_PIDNS, "autoreap", "untraced")),
 )
-BY_NAME = {s.name: s for s in SETS}
+LIVE = (
+    OptionSet("live", (), kinds=(*all_but(), "autoreap", "untraced"), live="ebpf"),
+    OptionSet("both", _f(CALLS), kinds=all_but("setns", "pidns"), live="both"),
+    OptionSet("both-ns", _f(CALLS, "--decode-pids=pidns"), kinds=all_but("setns"), live="both"),
+)
+BY_NAME = {s.name: s for s in SETS + LIVE}
 
 
 def choose(names: str) -> list[OptionSet]:
-    """`all`, `complete`, `lacking`, or names with commas."""
+    """`all` (strace), `complete`, `lacking`, `live`, or names with commas."""
+    if names == "live":
+        return list(LIVE)
     if names == "all":
         return list(SETS)
     if names in ("complete", "lacking"):

@@ -8,12 +8,14 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from tracer.graph import ProcessGraph
 
 from . import harness, optionsets, trial
 from .judge import STRONG, Verdict
+from .live import LiveTracer
 from .optionsets import OptionSet
 from .truth import Truth
 
@@ -68,7 +70,8 @@ def evidence_table(tallies: dict[str, Tally]) -> str:
 
 
 def _work(arguments: argparse.Namespace) -> Iterator[tuple[OptionSet, int]]:
-    sets = optionsets.choose(arguments.sets)
+    without = arguments.without.split(",")
+    sets = [replace(s, kinds=tuple(k for k in s.kinds if k not in without)) for s in optionsets.choose(arguments.sets)]
     deadline = time.monotonic() + arguments.seconds if arguments.seconds else None
     seed = arguments.seed
     runs = 0
@@ -116,6 +119,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--runs", type=int, default=0, help="seeds per set; 0: until the time is over")
     parser.add_argument("--seconds", type=float, default=0, help="0: until the runs are done")
     parser.add_argument("--tasks", type=int, default=0, help="creations per tree; 0: varies with the seed")
+    parser.add_argument("--without", default="", help="kinds to leave out: " + ",".join(harness.KINDS))
     parser.add_argument("--rounds", type=int, default=trial.ROUNDS, help="quiet points per run")
     parser.add_argument("--keep", type=Path, default=Path(tempfile.gettempdir()) / "ctrace-fuzz", help="for failures")
     parser.add_argument("--programs", type=Path, default=None, help="where to build (default: KEEP/bin)")
@@ -141,12 +145,29 @@ def campaign(arguments: argparse.Namespace) -> dict[str, Tally]:
     programs = arguments.programs or arguments.keep / "bin"
     harness.build(programs)
     tallies: dict[str, Tally] = {}
+    live: LiveTracer | None = None
     for options, seed in _work(arguments):
-        done = trial.run(options, seed, programs, arguments.keep, _replay(), arguments.rounds, arguments.tasks)
+        if options.live and live is None:
+            live = LiveTracer()
+        done = trial.run(
+            options,
+            seed,
+            programs,
+            arguments.keep,
+            _replay(),
+            arguments.rounds,
+            arguments.tasks,
+            live=live if options.live else None,
+        )
         tally = tallies.setdefault(options.name, Tally())
         tally.runs += 1
         tally.points += done.points
         tally.verdict.add(done.verdict)
+        if options.live == "both":
+            beside = tallies.setdefault(f"{options.name}, probes", Tally())
+            beside.runs += 1
+            beside.points += done.points
+            beside.verdict.add(done.live_verdict)
         if done.never_quiet:
             print(f"never quiet: --sets {options.name} --seed {seed}: {done.never_quiet}", file=sys.stderr, flush=True)
         if done.kept:
@@ -154,6 +175,9 @@ def campaign(arguments: argparse.Namespace) -> dict[str, Tally]:
             _report(done)
             if arguments.stop:
                 break
+    if live is not None:
+        print(f"live: {live.lost} events lost, {live.waited} points waited for late news")
+        live.close()
     return tallies
 
 

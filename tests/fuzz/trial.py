@@ -15,6 +15,7 @@ from tracer.graph import ProcessGraph
 
 from . import harness, truth
 from .judge import Problem, Verdict, judge
+from .live import LiveTracer
 from .optionsets import OptionSet
 from .truth import Truth
 
@@ -47,6 +48,8 @@ class Trial:
     options: OptionSet
     seed: int
     verdict: Verdict = field(default_factory=Verdict)
+    live_verdict: Verdict = field(default_factory=Verdict)
+    """What the probes' graph gave, where both watched."""
     points: int = 0
     """Quiet points judged."""
     kept: list[Path] = field(default_factory=list)
@@ -63,19 +66,25 @@ def run(
     rounds: int = ROUNDS,
     tasks: int = 0,
     look: Look | None = None,
+    live: LiveTracer | None = None,
 ) -> Trial:
     """Trace the seed's tree with these options and judge every quiet point; what fails is copied below `keep`."""
     trial = Trial(options, seed)
     if look is None:
 
         def look(log: Path, found: Truth) -> None:
-            judge_point(trial, log, found, keep, replay)
+            if live is not None:
+                judge_live(trial, found, keep, live)
+            if options.live != "ebpf":
+                judge_point(trial, log, found, keep, replay)
 
     folder = Path(tempfile.mkdtemp(prefix="ctrace-fuzz-"))
     try:
         _run_in(folder, trial, programs, look, rounds, tasks)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        if live is not None:
+            live.forget()
     return trial
 
 
@@ -101,9 +110,11 @@ def _run_in(folder: Path, trial: Trial, programs: Path, look: Look, rounds: int,
     with harness.box(
         folder,
         programs,
-        [] if options.late else strace,
+        [] if options.late or options.live == "ebpf" else strace,
         seed=seed,
         kinds=options.kinds,
+        mode="plain" if options.live == "both" or (options.live and seed % 2) else "pidns",
+        host_view=bool(options.live),
         max_tasks=tasks or shape.max_tasks,
         max_depth=shape.max_depth,
         pid_max=shape.pid_max,
@@ -123,7 +134,7 @@ def _run_in(folder: Path, trial: Trial, programs: Path, look: Look, rounds: int,
             log = log_of(options, folder)
             if options.cut:
                 log = _cut(log, folder / CUT_MARK, seed)
-            if any(f.stat().st_size for f in ([log] if log.is_file() else log.iterdir())):
+            if options.live == "ebpf" or any(f.stat().st_size for f in ([log] if log.is_file() else log.iterdir())):
                 trial.points += 1
                 look(log, found)
             round_now = box.control.next_round()
@@ -160,6 +171,16 @@ def judge_point(trial: Trial, log: Path, found: Truth, keep: Path, replay: Repla
         trial.kept.append(keep_case(keep, trial, log, found, verdict))
 
 
+def judge_live(trial: Trial, found: Truth, keep: Path, live: LiveTracer) -> None:
+    """Compare the probes' graph; there is no log to keep, so the seed must do."""
+    verdict = live.judge(found)
+    total = trial.live_verdict if trial.options.live == "both" else trial.verdict
+    total.add(verdict)
+    trial.verdict.problems += verdict.problems
+    if verdict.fatal:
+        trial.kept.append(keep_case(keep, trial, None, found, verdict))
+
+
 def judge_log(log: Path, found: Truth, complete: bool, replay: Replay) -> Verdict:
     """Replay a log and judge it. An exception of the replay is a fatal problem of its own."""
     try:
@@ -188,14 +209,14 @@ def _cut(log: Path, target: Path, seed: int) -> Path:
     return target
 
 
-def keep_case(keep: Path, trial: Trial, log: Path, found: Truth, verdict: Verdict) -> Path:
+def keep_case(keep: Path, trial: Trial, log: Path | None, found: Truth, verdict: Verdict) -> Path:
     """Copy what is needed to look at a failure: `python -m tests.fuzz.run --again FOLDER` judges it again."""
-    case = keep / f"{trial.options.name}-{trial.seed}-{found.round}"
+    case = keep / f"{trial.options.name}-{trial.seed}-{found.round}{'' if log else '-live'}"
     shutil.rmtree(case, ignore_errors=True)
     case.mkdir(parents=True)
-    if log.is_dir():
+    if log is not None and log.is_dir():
         shutil.copytree(log, case / "log")
-    else:
+    elif log is not None:
         shutil.copy(log, case / "log")
     (case / "truth.json").write_text(found.to_json())
     (case / "options").write_text(trial.options.name)
