@@ -67,6 +67,7 @@ int main(int argc, char **argv)
     pthread_create(&thread, NULL, thread_that_names_itself, NULL);
     pthread_join(thread, NULL);
 
+    signal(SIGUSR1, SIG_IGN);
     if (!(child = raw_clone(SIGUSR1))) // exit_signal is not SIGCHLD: needs __WALL
         _exit(0);
     while (waitpid(child, NULL, __WALL) < 0)
@@ -86,10 +87,14 @@ int main(int argc, char **argv)
         usleep(1000);
     signal(SIGCHLD, SIG_DFL);
 
-    unshare(CLONE_NEWPID);
     if (!(child = fork())) {
-        if (!(child = fork()))
+        unshare(CLONE_NEWPID);
+        if (!(child = fork())) {
+            if (!(child = fork()))
+                _exit(0);
+            wait_for(child);
             _exit(0);
+        }
         wait_for(child);
         _exit(0);
     }
