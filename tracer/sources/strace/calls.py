@@ -187,6 +187,16 @@ def wait_result(text: bytes) -> tuple[bool, int | None]:
     return not stops, None
 
 
+_WAITID_OPTIONS = re.compile(rb"\}, (\w[\w|]*)(?: /\*[^*]*\*/)?, ")
+_WNOWAIT = 0x01000000
+
+
+def leaves_zombie(args: bytes) -> bool:
+    """waitid's options: does the child stay a zombie?"""
+    options = _WAITID_OPTIONS.search(args)
+    return b"WNOWAIT" in args or (options is not None and bool((number(options[1]) or 0) & _WNOWAIT))
+
+
 def child_info(text: bytes) -> tuple[int, int, int | None] | None:
     """(child, strace's number for it or 0, raw wait status) of a siginfo that tells of a child's end; else None."""
     info = _SIGINFO.search(text)

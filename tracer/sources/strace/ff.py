@@ -24,7 +24,7 @@ from tracer.sources.strace.grammar import Style, find_style, looks_like_strace
 from tracer.sources.strace.joining import Programs
 from tracer.sources.strace.ordering import Orderer
 from tracer.sources.strace.reading import Batch, read_blocks
-from tracer.sources.strace.records import CHILD_SIGNAL, CLONED, EXEC, HANDOVER, OPEN, REAP, Program, Record
+from tracer.sources.strace.records import CHILD_SIGNAL, CLONED, EXEC, HANDOVER, OPEN, REAP, SEEN, Program, Record
 from tracer.sources.strace.source import count_unreadable, replay
 
 _NUMBERED = re.compile(r"(.+)\.(\d{1,7})(?:\.gz|\.zst)?")
@@ -133,7 +133,10 @@ class StraceSet:
         for log in logs:
             self._read(log, programs, progress, done)
             done += log.size
-        orderer = Orderer()
+        for log in logs:
+            if not log.records:  # a task that made no call that was traced
+                log.records.append((SEEN, 1, None, log.tid))
+        orderer = Orderer(follows=True)
         table = dict(programs.new)
         yield from replay(self._merged(logs, table), orderer, self.stats)
 
@@ -215,7 +218,8 @@ class Merge:
 
     def __iter__(self) -> Iterator[tuple[_Log, Record]]:
         for log in self._roots:
-            self._begin(log, None, 0)
+            if not self._timed or log.records[0][2] is not None:
+                self._begin(log, None, 0)
         while True:
             while self._heap:
                 _, _, log = heapq.heappop(self._heap)
@@ -223,10 +227,10 @@ class Merge:
             left = [log for log in self._logs.values() if not log.ended]
             if not left:
                 return
-            # Only contradictory logs come here: whoever waits for something that never comes goes on.
+            # What has no time, and in contradictory logs who waits for something that never comes.
             for log in left:
                 log.waiting.clear()
-            stuck = min(left, key=lambda log: (log.tid not in self._begun, log.tid))
+            stuck = min(left, key=lambda log: (log.tid not in self._begun, log.records[0][0] == SEEN, log.tid))
             self._begun.add(stuck.tid)
             yield from self._run(stuck, force=True)
 
@@ -296,7 +300,7 @@ class Merge:
             if child not in self._logs and self._unclaimed:
                 child = next((tid for tid in self._unclaimed if tid > log.tid), self._unclaimed[0])
                 self._unclaimed.remove(child)
-                record = (*record[:7], child, BY_FILE.format(record[4], child))
+                record = (*record[:7], child, BY_FILE.format(record[4], child), record[9])
             yield log, record
             if child in self._logs:
                 self._begin(self._logs[child], now if self._timed else None, log.shift)

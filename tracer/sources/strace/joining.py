@@ -182,8 +182,16 @@ class Joiner:
                 handler(at, time, tid, rest)
             elif not head:
                 self._odd(at, odd)
+            elif text not in tids:
+                self._newcomer(at, text, time)
+                self._line(at, text, time, head, rest)
             elif rest[-9:] == b" attached":
                 self._line(at, text, time, head, rest)
+
+    def _newcomer(self, at: int, text: bytes, time: bytes) -> None:
+        """A task shows itself by a call that does not matter."""
+        tid = self._tids[text] = int(text)
+        self._seen_at(at, time, tid)
 
     def _first_use(self, head: bytes) -> None:
         handler = self._handlers.get(head)
@@ -499,7 +507,7 @@ class Joiner:
                 self._hold(at, time, tid, head, rest)
             return
         if name == "waitid":
-            info = calls.child_info(found.args) if found.value == 0 and b"WNOWAIT" not in found.args else None
+            info = calls.child_info(found.args) if found.value == 0 and not calls.leaves_zombie(found.args) else None
             if info is not None:
                 self.records.append((REAP, at, self._time(time), tid, info[0], info[2], info[1]))
         elif found.value is not None and found.value > 0:
@@ -545,10 +553,12 @@ class Joiner:
         clock = self._time
         status_of = {b"exited with %d +++" % code: code << 8 for code in range(256)}.get
         pending, leaders, seen = self._pending, self._leaders, self._seen
+        tids = self._tids
         other, alone = self._other_end, self._prefixed
 
         def handle(at: int, time: bytes, tid: int, rest: bytes) -> None:
             status = status_of(rest)
+            tids.pop(b"%d" % tid, None)
             if status is None or not alone or tid in pending or tid in leaders or tid in seen:
                 other(at, time, tid, rest, status)
             else:
@@ -657,6 +667,9 @@ class Joiner:
                     self._hold(at, time, tid, head, rest)
             elif found.value == 0:
                 finish(at, time, tid, args + found.args)
+            elif is_exec and tid in self._exec_by:
+                # It failed after the thread had become the leader: the thread's number is gone, the program is not.
+                self.records.append((EXIT, at, self._time(time), self._exec_by.pop(tid), None))
 
         return handle
 

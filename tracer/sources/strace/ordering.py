@@ -86,7 +86,9 @@ _new = tuple.__new__
 class Orderer:
     """Feed it records, take events."""
 
-    def __init__(self) -> None:
+    def __init__(self, follows: bool) -> None:
+        """`follows`: strace ran with -f, so that created tasks show up themselves."""
+        self._follows = follows
         self.events: list[Event] = []
         self.programs: dict[int, Program] = {}
         """The exec table that EXEC records refer to."""
@@ -372,7 +374,12 @@ class Orderer:
         """A child of this task is reported ended, or the task itself ended: its calls will find no child any more."""
         for call in list(self._unsettled.values()):
             if call.tid == tid and call.number and (not number or call.number == number):
-                self._settle(call, call.number if call.ns is None else 0)
+                self._settle(call, self._as_it_is(call))
+
+    def _as_it_is(self, call: Call) -> int:
+        """The number, if it can be strace's own though no task with it showed up; else 0."""
+        possible = call.number > call.newest - FAR or not self._follows
+        return call.number if call.ns is None and possible else 0
 
     def _conclude(self, call: Call, why: str) -> None:
         """The call will not return: the one new task since it began, if there is just one, is its child."""
@@ -380,12 +387,12 @@ class Orderer:
         if not call.number and len(found) == 1 and len(self._unsettled) == 1:
             self._settle(call, found[0], why)
         else:
-            self._settle(call, call.number if call.ns is None else 0)
+            self._settle(call, self._as_it_is(call))
 
     def _lose_patience(self) -> None:
         oldest = next(iter(self._unsettled.values()), None)
         if oldest is not None and oldest.number:
-            self._settle(oldest, oldest.number if oldest.ns is None else 0)
+            self._settle(oldest, self._as_it_is(oldest))
         if len(self._kept) > MAX_KEPT:
             self._give_up()
 
@@ -419,7 +426,15 @@ class Orderer:
                 self._announce(call)
         elif kind == EXEC:
             self._exec(at, time, tid, record[4], record[5])
-        elif kind == CHILD_SIGNAL:
+        else:
+            self._apply_evidence(record)
+        self._last_attached_end = 0
+        return True
+
+    def _apply_evidence(self, record: Record) -> None:
+        """What tells of other tasks, by numbers that may have to be translated."""
+        kind, at, time, tid = record[:4]
+        if kind == CHILD_SIGNAL:
             child = record[5] or self._translate(tid, record[4])
             if child:
                 self.events.append(_new(ChildSignal, (at, time, tid, child)))
@@ -432,8 +447,6 @@ class Orderer:
                     del self._known[child]
         elif kind == SAME_GROUP:
             self._same_group(at, time, tid, record[4], record[5])
-        self._last_attached_end = 0
-        return True
 
     def _birth(self, record: Record, tid: int) -> bool:
         """The task's first record: announce it, if who created it is known or will never be."""

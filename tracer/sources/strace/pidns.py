@@ -110,6 +110,8 @@ def in_order(numbers: list[int]) -> list[int]:
 
 def calls_in_order(waiting: list[Call]) -> list[Call]:
     """Calls in the order in which their children got their numbers, as far as these tell."""
+    if any(call.ns is not waiting[0].ns for call in waiting):
+        return sorted(waiting, key=lambda call: call.seq)  # numbers of several namespaces cannot be compared
     by_number = {call.number: call for call in waiting if not call.chosen}
     ordered = [by_number[number] for number in in_order(list(by_number))]
     for call in waiting:

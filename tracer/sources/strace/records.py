@@ -13,7 +13,8 @@ Record = tuple[Any, ...]
 
 SEEN = 0  # nothing more: the task did something that has no event of its own
 OPEN = 1  # a clone, clone3, fork or vfork began and did not return on the same line
-CLONED = 2  # child, flags, exit_signal, real, matched, chosen (the caller chose the number: set_tid); in OPEN's place where both are in one batch
+# In OPEN's place where both are in one batch. `chosen`: the caller chose the number (set_tid).
+CLONED = 2  # child, flags, exit_signal, real, matched, chosen
 NOT_CLONED = 3  # it returned an error, or was interrupted
 EXEC = 4  # old_tid, reference into the exec table
 EXIT_BEGIN = 5  # code, group

@@ -38,7 +38,7 @@ class StraceSource:
             batches = worker.read_elsewhere(self._input, progress)
         else:
             batches = read(self._input, self._style, progress)
-        yield from replay(batches, Orderer(), self.stats)
+        yield from replay(batches, Orderer(self._style.prefixed or self._style.bracketed), self.stats)
         if self._input.damage:
             count_unreadable(self.stats, [(self.stats.lines + 1, self._input.damage.encode())])
         if not self.stats.lines:
