@@ -8,18 +8,19 @@ from typing import Any
 from tracer import event as ev
 from tracer.event import Event
 from tracer.graph import ProcessGraph
-from tracer.reconstruct import birth, program
+from tracer.reconstruct import attach, birth, namespaces, program, snapshot
 from tracer.reconstruct.clues import Hints
-from tracer.reconstruct.exit import on_child_signal, on_exit, on_exit_begin, on_gone, on_reap
+from tracer.reconstruct.exit import on_exit, on_exit_begin, on_gone
 from tracer.reconstruct.finish import finish
+from tracer.reconstruct.reap import on_child_signal, on_reap
 from tracer.reconstruct.state import NOTHING, Lacks, State
 
 _HANDLERS: dict[type, Callable[[State, Any], None]] = {
     ev.Clone: birth.on_clone,
-    ev.Attach: birth.on_attach,
-    ev.Snapshot: birth.on_snapshot,
-    ev.NewPidNs: birth.on_new_pid_ns,
-    ev.JoinPidNs: birth.on_join_pid_ns,
+    ev.Attach: attach.on_attach,
+    ev.Snapshot: snapshot.on_snapshot,
+    ev.NewPidNs: namespaces.on_new_pid_ns,
+    ev.JoinPidNs: namespaces.on_join_pid_ns,
     ev.Exec: program.on_exec,
     ev.SetSubreaper: program.on_set_subreaper,
     ev.SetPdeathsig: program.on_set_pdeathsig,
@@ -31,9 +32,9 @@ _HANDLERS: dict[type, Callable[[State, Any], None]] = {
     ev.Gone: on_gone,
     ev.Reap: on_reap,
     ev.ChildSignal: on_child_signal,
-    ev.SameProcess: birth.on_same_process,
+    ev.SameProcess: attach.on_same_process,
     ev.CgroupMove: program.on_cgroup_move,
-    ev.PidNsId: birth.on_pid_ns_id,
+    ev.PidNsId: namespaces.on_pid_ns_id,
 }
 
 

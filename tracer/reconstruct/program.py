@@ -5,7 +5,7 @@ from __future__ import annotations
 from tracer.event import CgroupMove, Detach, Exec, Lost, Rename, SetPdeathsig, SetSubreaper
 from tracer.graph import DEAD, Execed, Process, Program, Task
 from tracer.identity import Evidence
-from tracer.reconstruct.birth import attach
+from tracer.reconstruct.attach import attach
 from tracer.reconstruct.exit import merge_threads
 from tracer.reconstruct.state import State
 

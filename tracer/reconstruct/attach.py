@@ -1,0 +1,55 @@
+"""Tasks whose creation the trace does not show."""
+
+from __future__ import annotations
+
+from tracer.event import Attach, SameProcess
+from tracer.graph import RUNNING, Task
+from tracer.reconstruct.state import State
+
+
+def attach(state: State, at: int, time: int | None, tid: int) -> Task:
+    """A task whose creation was not seen: a thread where a hint of the first pass says so, else its own process."""
+    hint = state.hints.get((at, tid))
+    if hint is not None:
+        host = state.live_task(hint.tgid)
+        if host is not None and host.process.state is RUNNING:
+            task = Task(tid, host.process, 0)
+            task.membership = hint.reason
+            host.process.threads[tid] = state.tasks[tid] = task
+            state.stats.inferred += 1
+            return task
+    if state.processes:
+        state.clues.found()
+    process = state.new_process(tid, state.root_ns, at, time, 0, state.tasks.get(tid))
+    process.subreaper = None
+    process.leader_known = tid == 1
+    process.reason = "it was there before the trace, or its creation was not traced"
+    return process.leader
+
+
+def on_attach(state: State, event: Attach) -> None:
+    """A notice, or the first line of a task without a birth."""
+    at, time, tid, comm, noticed, threads = event
+    if state.live_task(tid) is not None:
+        return
+    first = not state.processes
+    task = attach(state, at, time, tid)
+    process = task.process
+    if comm and process.leader is task:
+        process.comm = comm
+    if task.membership:
+        return
+    if threads or (noticed and first):
+        # `strace -f -p N` attaches to all threads of N and says how many where they are several.
+        process.leader_known = True
+    if threads:
+        state.clues.attached_with_threads(process, threads)
+    elif not noticed:
+        state.clues.found_without_notice(process)
+
+
+def on_same_process(state: State, event: SameProcess) -> None:
+    """The trace itself puts two tasks into one process."""
+    task, other = state.live_task(event.tid), state.live_task(event.other)
+    if task is not None and other is not None and task.process is not other.process:
+        state.clues.same_process(task.process, other.process)

@@ -1,0 +1,84 @@
+"""Waits and SIGCHLD: who the kernel told of an end was the parent, and after a wait the zombie is gone."""
+
+from __future__ import annotations
+
+from tracer.event import ChildSignal, Reap
+from tracer.graph import DEAD, RULE_SEEN, RUNNING, ZOMBIE, Process, Reparenting, Task
+from tracer.identity import Evidence
+from tracer.reconstruct.exit import end_unseen_process
+from tracer.reconstruct.state import State, bury, is_below, set_real_parent
+
+
+def on_reap(state: State, event: Reap) -> None:
+    """A wait returned: the zombie is gone, and the kernel has said whose child it was."""
+    at, time, tid, child_tid, status = event
+    if child_tid in state.early_reuse:
+        state.early_reuse.discard(child_tid)
+        return
+    task = state.tasks.get(child_tid)
+    waiter = state.tasks.get(tid)
+    if task is None or task.tid != task.process.tgid:
+        return
+    process = task.process
+    if process.state is DEAD and (process.reaped_at is not None or process.exited_at is None):
+        return
+    if process.state is RUNNING:
+        end_unseen_process(state, process, at, time)
+    if status is not None and process.status is None:
+        process.status = status
+    if waiter is not None and (process.evidence is not Evidence.OBSERVED or process.real_parent is not waiter):
+        _kernel_told(state, process, waiter, at, time, "wait")
+    bury(process, at, tid)
+
+
+def on_child_signal(state: State, event: ChildSignal) -> None:
+    """SIGCHLD of an ended child goes to a thread of its parent (do_notify_parent)."""
+    at, time, tid, child_tid = event
+    task = state.tasks.get(child_tid)
+    receiver = state.tasks.get(tid)
+    if task is None or receiver is None or task.tid != task.process.tgid:
+        return
+    process = task.process
+    if process.state is RUNNING:
+        if state.exits_seen or process is receiver.process:
+            return
+        end_unseen_process(state, process, at, time)
+    if process.evidence is not Evidence.OBSERVED or process.real_parent is not receiver:
+        _kernel_told(state, process, receiver, at, time, "SIGCHLD")
+
+
+def _kernel_told(state: State, child: Process, told: Task, at: int, time: int | None, how: str) -> None:
+    """`told` is a thread of the parent of `child`: agree, learn, or correct the edge."""
+    parent = child.real_parent
+    told_process = told.process
+    if parent is not None and parent.process is told_process:
+        if child.evidence is not Evidence.OBSERVED and not told.membership:
+            child.evidence, child.reason = Evidence.OBSERVED, ""
+        return
+    if state.clues.found_count and _is_provisional(told_process, parent):
+        state.clues.parent_told(child, told, how)
+        return
+    if (child.state is DEAD and child.reaped_at is not None) or is_below(told_process, child):
+        return
+    if parent is not None:
+        _found_elsewhere(state, child, parent.process, told_process, at, time, how)
+    set_real_parent(child, told, Evidence.OBSERVED, "")
+    if child.state is DEAD and child.exited_at is not None and not state.lacks.waits:
+        # Buried only because nobody was known to owe the wait; its parent is in the trace and has not waited yet.
+        child.state = ZOMBIE
+        child.threads = {child.tgid: child.leader}
+
+
+def _is_provisional(*either: Process | Task | None) -> bool:
+    """One of them may be a thread of the other."""
+    processes = (e.process if isinstance(e, Task) else e for e in either)
+    return any(p is not None and not p.leader_known for p in processes)
+
+
+def _found_elsewhere(
+    state: State, child: Process, old: Process, new: Process, at: int, time: int | None, how: str
+) -> None:
+    """The kernel's word replaces the edge that was derived; the derived step is corrected, not kept beside it."""
+    step = Reparenting(at, time, old, new, RULE_SEEN, f"{how} told {new.tgid}", Evidence.OBSERVED, "")
+    child.reparentings = [*(child.reparentings or ()), step]
+    state.note_move(child, step)
