@@ -35,6 +35,7 @@ _VALUED = frozenset(
 _CRI_NAME = re.compile(r"k8s_([^_]+)_([^_]+)_([^_]+)_([^_]+)_\d+", re.ASCII)
 """What dockershim and CRI-O call their containers: k8s_CONTAINER_POD_NAMESPACE_UID_ATTEMPT, none of which has a `_`."""
 _ID = re.compile(r"[\w+-][\w+.-]{0,1023}", re.ASCII)
+_HEX = re.compile(r"[0-9a-f]{12,64}", re.ASCII)
 FULL_ID = 64
 """Digits of an id that a container engine made."""
 
@@ -72,6 +73,11 @@ def split_cri_name(text: str) -> CriName | None:
 def is_id(text: str) -> bool:
     """Whether it can be a container's id (runc's validateID); safe as one part of a path."""
     return _ID.fullmatch(text) is not None
+
+
+def is_engine_id(text: str) -> bool:
+    """Whether an engine made it up (or it is the beginning of such an id), not somebody who typed it."""
+    return _HEX.fullmatch(text) is not None
 
 
 def claim(program: Program | None) -> Claim | None:

@@ -291,8 +291,9 @@ def _by_shim_and_path(process: Process) -> Member | None:
 
 def _sandbox(claim: Claim | None) -> str:
     """Kubernetes has one shim for a pod, called by its sandbox (containerd's CRI plugin)."""
-    shim_of_pod = claim is not None and claim.kind == claims.SHIM and claim.namespace == _CRI_NAMESPACE
-    return claim.id if claim is not None and shim_of_pod else ""
+    if claim is None or claim.kind != claims.SHIM or claim.namespace != _CRI_NAMESPACE:
+        return ""
+    return claim.id if claims.is_engine_id(claim.id) else ""
 
 
 def _runtime(claim: Claim | None) -> str:
