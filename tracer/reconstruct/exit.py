@@ -34,7 +34,8 @@ def on_exit_begin(state: State, event: ExitBegin) -> None:
 def on_exit(state: State, event: Exit) -> None:
     """One task is dead. Under ptrace the leader of a group is reported after all other threads (delay_group_leader)."""
     at, time, tid, status = event
-    state.exits_seen = True
+    if status is not None and not status & 0x7F:
+        state.exits_seen = True
     task = state.tasks.get(tid)
     if task is None:
         return

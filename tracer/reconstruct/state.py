@@ -67,7 +67,7 @@ class State:
         self.exit_begun: dict[int, int] = {}
         """tid -> where its exit call began, until it is dead."""
         self.exits_seen = False
-        """The trace shows ends of tasks; without (strace -qq) a wait or SIGCHLD is the only sign of an end."""
+        """The trace shows that tasks exited; without (strace -qq shows only those killed) other signs must do."""
         self.doubts: dict[Process, str] = {}
         """Processes whose subreaper flag is not sure, and why."""
         self.merged: set[Process] = set()
