@@ -165,6 +165,8 @@ class Result(NamedTuple):
     args: bytes
     value: int | None
     """None: no value, the call did not return or was interrupted."""
+    open: bool
+    """It never returned, and nothing says that it did not happen: its task was killed inside."""
     real: int
     """The number in strace's own pid namespace, where shown; else 0."""
 
@@ -186,7 +188,7 @@ def result(rest: bytes) -> Result | None:
                 value = None
             else:
                 value = int(text, 16) if text[:2] == b"0x" else int(text)
-            return Result(rest[:start], value, int(real or 0))
+            return Result(rest[:start], value, text == b"?" and b"ERESTART" not in tail, int(real or 0))
     return None
 
 

@@ -369,7 +369,6 @@ class Joiner:
         pending = self._pending
         opened = self._opened
         clock = self._time
-        values = self._clone_values
         created = self._created
         head = name.encode() + b"("
 
@@ -387,7 +386,9 @@ class Joiner:
                 if found is not None:
                     if found.value is not None and found.value > 0:
                         created(name, found.args, at, clock(time), tid, found.value, found.real)
-                    elif found.value == 0 or values(name, found.args) is None:
+                    elif found.open:
+                        append((OPEN, at, clock(time), tid))
+                    else:
                         self._seen_at(at, time, tid)
                 elif rest[-14:] == b"<detached ...>":
                     self._seen_at(at, time, tid)
@@ -460,6 +461,8 @@ class Joiner:
                     self._hold(at, time, tid, head, rest)
             elif found.value is not None and found.value > 0:
                 created(name, start[1] + found.args, start[2], start[3], tid, found.value, found.real)
+            elif found.open:
+                pass  # OPEN stays: perhaps there is a child
             else:
                 place = opened.pop(tid, None)
                 if place is not None:

@@ -57,6 +57,8 @@ MAX_KEPT = 200_000
 """So many records wait for a birth; then the task is taken for one whose creation the log does not show."""
 MAX_PATIENCE = 5_000
 """So many records are read to find which task a number of another namespace means."""
+MAX_DEAD = 1_000
+"""So many records later, a caller that was killed inside its call is thought to have created nothing."""
 
 KILLED_INSIDE = "the creator ended inside the call; this is the only new task since it began"
 CUT_INSIDE = "the trace ends inside the call; this is the only new task since it began"
@@ -108,6 +110,8 @@ class Orderer:
         self._next_ns: dict[int, Namespace] = {}
         """Where the children of a task will live after its unshare or setns."""
         self._seq = 0
+        self._exits_seen = False
+        """The log tells of ordinary ends (no -qq), so a number that was not seen to end is in use."""
         self._newest = 0
         """The last number that a task got: the next one is a little higher."""
         self._complete = True
@@ -155,6 +159,7 @@ class Orderer:
             elif kind == EXIT and not self._unsettled and tid not in self._attached:
                 del known[tid]
                 append(_new(Exit, record[1:]))
+                self._exits_seen = self._exits_seen or not (record[4] or 0) & 0x7F
             elif kind != SEEN:
                 self._slowly(record)
 
@@ -222,12 +227,16 @@ class Orderer:
     def _look(self, record: Record) -> Call | None:
         kind, at, time, tid = record[:4]
         self._seq += 1
+        if self._unsettled:
+            self._forget_dead()
         if tid not in self._known and tid not in self._settled and tid not in self._fresh:
             self._appeared(tid)
         elif tid in self._open and kind not in _INSIDE:
             self._settle(self._open.pop(tid), 0)  # it does something else: the log lost the call's return
         if kind == CLONED:
             return self._returned(record)
+        if kind == EXIT and record[4] is not None and not record[4] & 0x7F:
+            self._exits_seen = True
         if kind == OPEN:
             call = self._open[tid] = Call(self._seq, at, time, tid, self._ns_of(tid), self._newest)
             self._unsettled[self._seq] = call
@@ -240,7 +249,8 @@ class Orderer:
             self._next_ns.pop(tid, None)
             call_or_none = self._open.pop(tid, None)
             if call_or_none is not None:
-                self._conclude(call_or_none, KILLED_INSIDE)
+                call_or_none.dead = True
+                self._match()
         elif kind in (NEW_PID_NS, JOIN_PID_NS):
             self._next_ns[tid] = Namespace()
         elif kind in (REAP, CHILD_SIGNAL) and self._unsettled:
@@ -282,6 +292,10 @@ class Orderer:
             call.ns = ROOT
             self._learn(tid, ROOT)
             self._settle(call, number)
+        elif call.ns is None and self._exits_seen and number in self._known:
+            call.ns = Namespace()  # a number that is in use
+            self._learn(tid, call.ns)
+            self._match()
         elif call.ns is None and 0 < number - self._newest < FAR and not self._contradicted(call):
             self._settle(call, number)
         else:
@@ -320,8 +334,27 @@ class Orderer:
         """Give returned numbers that are no tasks to tasks that no call explains, where that is sure enough."""
         while self._fresh:
             waiting = [call for call in self._unsettled.values() if call.number]
+            if not waiting and self._match_dead():
+                continue
             if not waiting or not (self._match_same(waiting) or self._match_others(waiting)):
                 return
+
+    def _match_dead(self) -> bool:
+        """A task that no other call can explain is the child of a caller that was killed inside its call."""
+        for call in self._unsettled.values():
+            if not call.dead:
+                return False
+        for call in self._unsettled.values():
+            found = self._candidates(call)
+            if found:
+                self._settle(call, found[0], KILLED_INSIDE)
+                return True
+        return False
+
+    def _forget_dead(self) -> None:
+        oldest = next(iter(self._unsettled.values()))
+        if oldest.dead and oldest.seq + MAX_DEAD < self._seq:
+            self._settle(oldest, 0)
 
     def _match_same(self, waiting: list[Call]) -> bool:
         """Callers of whom nothing is known, and a task with the very number: they are in strace's namespace."""
@@ -340,7 +373,7 @@ class Orderer:
         """Numbers of nested namespaces. As many calls as tasks: they belong together in the order of their numbers.
         More calls: only the next number after the last known one, if the task has the next one too, is sure."""
         last = max(self._fresh.values())
-        if any(not call.number and call.seq <= last for call in self._unsettled.values()):
+        if any(not call.number and not call.dead and call.seq <= last for call in self._unsettled.values()):
             return False
         tasks = in_order(list(self._fresh))
         calls = calls_in_order(waiting)
@@ -349,7 +382,8 @@ class Orderer:
             if first is None or first.ns is None or not self._is_next(first.ns, first.number, tasks[0]):
                 return False
             calls = [first]
-        reason = "" if self._complete and len(calls) == 1 else ONLY_ONE if len(tasks) == 1 else BY_ORDER
+        alone = len(self._unsettled) == 1 and len(tasks) == 1
+        reason = BY_ORDER if not alone else "" if self._complete else ONLY_ONE
         settled = False
         for call, tid in zip(calls, tasks, strict=False):
             if call.ns is None:
@@ -436,6 +470,9 @@ class Orderer:
         kind, at, time, tid = record[:4]
         if kind == CHILD_SIGNAL:
             child = record[5] or self._translate(tid, record[4])
+            ns = self._known[tid]
+            if record[5] and ns is not None and ns is not ROOT:
+                ns.tasks[record[4]] = child  # wait4, which is not translated, will return it
             if child:
                 self.events.append(_new(ChildSignal, (at, time, tid, child)))
         elif kind == REAP:

@@ -40,7 +40,20 @@ class Call:
     """A clone call from its beginning until its child is known and announced."""
 
     __slots__ = (
-        *("at", "born", "child", "child_ns", "chosen", "exit_signal", "flags", "matched", "newest", "ns", "number"),
+        *(
+            "at",
+            "born",
+            "child",
+            "child_ns",
+            "chosen",
+            "dead",
+            "exit_signal",
+            "flags",
+            "matched",
+            "newest",
+            "ns",
+            "number",
+        ),
         *("seq", "settled", "tid", "time"),
     )
 
@@ -61,6 +74,8 @@ class Call:
         self.flags = 0
         self.exit_signal = 0
         self.matched = ""
+        self.dead = False
+        """The caller was killed inside; perhaps it has created a task all the same."""
         self.chosen = False
         """The caller chose the number (set_tid), so it says nothing about the order."""
         self.settled = False
