@@ -38,7 +38,7 @@ class SourceStats:
     unreadable: int = 0
     lost: int = 0
     calls: set[str] = field(default_factory=set)
-    """Names of the process-related system calls that the input shows, also failed ones (`wait4`, `prctl`, `clone3`, ...):
+    """Names of the process-related system calls that the input shows, also failed ones (`wait4`, `prctl`, `clone3`):
     what is missing here was perhaps left out by the tracer's filter."""
     unreadable_lines: list[tuple[int, str]] = field(default_factory=list)
     """(line number, text, cut to 200 characters), the first UNREADABLE_KEPT of them. Raw: clean before printing."""
