@@ -33,7 +33,7 @@ def test_a_line_for_each_event(tmp_path: Path) -> None:
     assert any(text == "became a subreaper" for text in said(top))
     assert [text for text in said(child) if "exited" in text] == ["exited with 3"]
     adoption, to_init = [text for text in said(orphan) if text.startswith("adopted")]
-    assert f"({child}), which exited → nearest subreaper, " in adoption
+    assert f"({child}), which exited → nearest subreaper" in adoption
     assert f"({top})" in adoption.partition("→")[2]
     assert f"from python3 ({top}), which exited" in to_init.replace("python3.11", "python3")
     assert said(orphan).index("exited with 7") < said(orphan).index(to_init)

@@ -89,9 +89,16 @@ def started(folder: Path, *args: str | Path, **options: Any) -> Iterator[Running
 
 
 def ctrace(*args: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
-    """Run it to its end."""
-    command = [*ARGV, *map(str, args)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, **options)
+    """Run it to its end. If it hangs, the failure shows where."""
+    command = [sys.executable, "-X", "faulthandler", *ARGV[1:], *map(str, args)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **pipes, **options) as process:
+        try:
+            out, err = process.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGABRT)
+            raise AssertionError(process.communicate(timeout=10)[1]) from None
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
 def workload(orphan_sleeps: float = 0.0, sleeps: float = 0.0) -> list[str]:
