@@ -90,6 +90,9 @@ def judge(
     for true in truth.processes.values():
         process = live.pop(true.pid, None)
         verdict.threads += len(true.threads)
+        if true.exiting and (process is None or process.state == ZOMBIE):
+            verdict.other["exiting"] += 1
+            continue
         if process is None and named is not None and true.pid not in named:
             _note(verdict, Problem("invisible", true.pid, f"child of {true.ppid}", None))
             continue

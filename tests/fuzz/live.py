@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 
+from tracer.event import Event
 from tracer.graph import ProcessGraph
 from tracer.reconstruct.engine import Engine
 from tracer.reconstruct.retire import release, retire
@@ -26,6 +27,8 @@ class LiveTracer:
         self._source = EbpfSource()
         self._engine = Engine()
         self._engine.feed(self._source.start(lambda table: Selection({os.getpid()})))
+        self.story: list[Event] = []
+        """Everything since the last run."""
         self.waited = 0
         """Quiet points whose last news came late."""
 
@@ -42,6 +45,7 @@ class LiveTracer:
         """As of now; dead processes that no living one needs are dropped between runs."""
         while events := self._source.poll(0):
             self._engine.feed(events)
+            self.story += events
         return self._engine.graph
 
     def judge(self, truth: Truth) -> Verdict:
@@ -59,3 +63,4 @@ class LiveTracer:
         """After a run: let go of the dead."""
         self.graph()
         release(retire(self._engine.state))
+        self.story.clear()

@@ -172,13 +172,15 @@ def judge_point(trial: Trial, log: Path, found: Truth, keep: Path, replay: Repla
 
 
 def judge_live(trial: Trial, found: Truth, keep: Path, live: LiveTracer) -> None:
-    """Compare the probes' graph; there is no log to keep, so the seed must do."""
+    """Compare the probes' graph; a failure keeps the events in place of a log."""
     verdict = live.judge(found)
     total = trial.live_verdict if trial.options.live == "both" else trial.verdict
     total.add(verdict)
     trial.verdict.problems += verdict.problems
     if verdict.fatal:
-        trial.kept.append(keep_case(keep, trial, None, found, verdict))
+        case = keep_case(keep, trial, None, found, verdict)
+        (case / "events.txt").write_text("\n".join(map(repr, live.story)))
+        trial.kept.append(case)
 
 
 def judge_log(log: Path, found: Truth, complete: bool, replay: Replay) -> Verdict:

@@ -35,7 +35,9 @@ class TrueProcess:
     """Numbers in nested namespaces, outermost first, without `pid`."""
     parent_tid: int
     """The thread of the parent that the process hangs on; 0 where the parent is outside the run."""
-    host_pid: int = 0
+    exiting: bool = False
+    """Every thread has PF_EXITING and yet is no zombie: the init of a pid namespace that waits for strangers inside
+    (zap_pid_ns_processes). It can do nothing more; a tracer has told of its end already, or will later."""
     comm: str = ""
 
 
@@ -214,10 +216,14 @@ def _truth(proc: Path, keeper: int, round_now: int, tasks: list[_Task]) -> Truth
     tracers = tuple(sorted({t.tgid for t in tasks if _helper(t)}))
     members = [t for t in tasks if not _helper(t)]
     threads: dict[int, list[int]] = {}
+    doing: dict[int, int] = {}
+    """tgid -> threads that are not on their way out"""
     for task in members:
         living = threads.setdefault(task.tgid, [])
+        doing.setdefault(task.tgid, 0)
         if task.state != "Z":
             living.append(task.tid)
+            doing[task.tgid] += not task.flags & PF_EXITING
     try:
         hangs_on = dict(_children_of_threads(proc, members))
     except OSError:
@@ -232,6 +238,7 @@ def _truth(proc: Path, keeper: int, round_now: int, tasks: list[_Task]) -> Truth
                 threads=tuple(sorted(threads[task.tgid])),
                 ns_pids=task.ns_pids[1:],
                 parent_tid=hangs_on.get(task.tid, 0),
+                exiting=bool(threads[task.tgid]) and not doing[task.tgid],
                 comm=task.comm.decode("utf-8", "backslashreplace"),
             )
     return Truth(round_now, keeper, tracers, processes)
