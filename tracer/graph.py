@@ -55,6 +55,11 @@ class Program(NamedTuple):
     argv: tuple[str, ...]
     argv_cut: bool
 
+    @property
+    def path(self) -> str:
+        """exe; where that is not known (another user's process in /proc), what it was called as; or ''."""
+        return self.exe or (self.argv[0] if self.argv else "")
+
 
 class Execed(NamedTuple):
     """An earlier program of a process: when it was exec'd (None: it was there at birth or attach)."""

@@ -84,7 +84,7 @@ def claim(program: Program | None) -> Claim | None:
     """What the program's command line says, None where it is no container runtime's."""
     if program is None or len(program.argv) < 2:
         return None
-    base = _base(program.exe)
+    base = _base(program.path)
     if base.startswith("containerd-shim"):
         return _shim(program.argv)
     if base in _RUNTIMES:

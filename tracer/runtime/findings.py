@@ -169,7 +169,7 @@ def _childless_shims(scene: _Scene) -> Iterator[Finding]:
 
 def _holds_children(shim: Process) -> bool:
     """runc's shims have the container's processes as children; those of virtual machines (kata) need not."""
-    base = shim.program.exe.rpartition("/")[2] if shim.program is not None else shim.comm
+    base = shim.program.path.rpartition("/")[2] if shim.program is not None else shim.comm
     return base == "containerd-shim" or base.startswith("containerd-shim-runc")
 
 

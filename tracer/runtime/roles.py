@@ -119,7 +119,7 @@ def display_name(name: Name) -> str:
     """The program's whole file name where comm is just that, cut to 15 bytes by the kernel; else comm."""
     if name.program is None:
         return name.comm
-    base = _base(name.program.exe)
+    base = _base(name.program.path)
     if not name.comm:
         return base
     return base if _as_comm(base) == name.comm else name.comm
@@ -148,8 +148,8 @@ def _role_of_name(name: Name) -> str | None:
         return RUNC_INIT
     if program is None:
         return _role_of_comm(name.comm)
-    base = _base(program.exe)
-    if any(part in program.exe for part in _CNI_DIRS):
+    base = _base(program.path)
+    if any(part in program.path for part in _CNI_DIRS):
         return CNI
     if base.startswith("containerd-shim"):
         command = _command(program.argv, _SHIM_FLAGS_WITH_VALUE)

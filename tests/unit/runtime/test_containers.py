@@ -99,7 +99,7 @@ def pod_starts(*, cut: bool = False) -> Story:
     story.run(20, SHIM, f"-namespace k8s.io -id {sandbox} -address /run/c.sock", cut=cut)
     for runc, pid, container in ((30, 33, sandbox), (40, 43, app)):
         story.fork(20, runc)
-        story.run(runc, "/usr/bin/runc", f"{root} create --bundle {'/b' if not cut else '/b'} {container}", cut=cut)
+        story.run(runc, "/usr/bin/runc", f"{root} create --bundle /b {container}", cut=cut)
         story.fork(runc, runc + 1)
         story.run(runc + 1, "/proc/self/fd/6", "init")
         story.fork(runc + 1, runc + 2, CLONE_PARENT)
@@ -290,8 +290,17 @@ def test_pods_and_containers_are_found_by_name_and_id(files: Files) -> None:
 
 @pytest.mark.parametrize(
     ("one", "other", "same"),
-    [(APP, APP, True), (APP, APP[:32], True), (APP[:12], APP, True), (APP[:11], APP, False), ("web", "web-1", False)]
-    + [(APP[:20], APP[:32], False), ("", "", False), ("", APP, False)],
+    [
+        (APP, APP, True),
+        (APP, APP[:32], True),
+        (APP[:12], APP, True),
+        (APP[:11], APP, False),
+        (APP[:20], APP[:32], False),
+        ("web", "web", True),
+        ("web", "web-1", False),
+        ("", "", False),
+        ("", APP, False),
+    ],
 )
 def test_cut_ids(one: str, other: str, same: bool) -> None:
     assert same_id(one, other) is same
