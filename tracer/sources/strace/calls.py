@@ -54,6 +54,7 @@ _PRCTL = {
 }
 
 _NUMBER = re.compile(rb"-?(?:0[xX][0-9a-fA-F]+|\d+)")
+_COMMENT = re.compile(rb" /\*[^*]*\*/")
 _FLAGS = re.compile(rb"(?<![a-z_])flags=([A-Za-z0-9_|]+)")
 _EXIT_SIGNAL = re.compile(rb"exit_signal=([A-Za-z0-9_]+)")
 _STRING = rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)"(\.\.\.)?'
@@ -90,6 +91,8 @@ def signal_value(text: bytes) -> int | None:
 
 def clone_flags(args: bytes) -> tuple[int, int] | None:
     """(flags without the low byte, exit signal) of clone's or clone3's arguments; None where they are not there."""
+    if b"/*" in args:
+        args = _COMMENT.sub(b"", args)
     found = _FLAGS.search(args)
     if found is None:
         return None

@@ -80,7 +80,7 @@ def _group(paths: list[str]) -> dict[str, list[TaskFile]]:
 def _one_set(paths: list[str], named: str) -> list[TaskFile]:
     groups = _group(paths)
     if not groups:
-        if len(paths) == 1:
+        if paths == [named]:
             return [TaskFile(paths[0], None)]
         raise UnreadableInput(
             f"{named}: no files of `strace -ff -o NAME` there (NAME.1234, one for each task)",

@@ -211,6 +211,10 @@ class Joiner:
         """One line that has the shape of strace's."""
         held = self._held
         if held is not None:
+            if not held.head and not text:  # a notice was written into the name of the call
+                self._held = None
+                self._odd_again(held, held.rest + head + rest)
+                return
             self._let_go()
         handler = self._handlers.get(head)
         if self._every_time:

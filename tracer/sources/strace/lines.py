@@ -10,21 +10,23 @@ MAX_LINE = 1 << 20
 """What of a line is looked at; the rest is skipped, so that a line without end costs no memory."""
 
 
-def whole_lines(blocks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
-    """(lines, each with its newline; whether the input ended without one). Only the last has the flag set."""
+def whole_lines(blocks: Iterable[bytes]) -> Iterator[tuple[bytes, bool, bool]]:
+    """(lines, each with its newline; whether the input ended without one; whether the first line was shortened)."""
     rest = b""
-    too_long = False
+    too_long = shortened = False
     for block in blocks:
         if too_long:
             end = block.find(b"\n")
             if end < 0:
                 continue
             too_long = False
+            shortened = True
             block = rest + block[end:]
             rest = b""
         end = block.rfind(b"\n") + 1
         if end:
-            yield (rest + block[:end] if rest else block[:end]), False
+            yield (rest + block[:end] if rest else block[:end]), False, shortened
+            shortened = False
             rest = block[end:]
         else:
             rest += block
@@ -32,7 +34,7 @@ def whole_lines(blocks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
             rest = rest[:MAX_LINE]
             too_long = True
     if rest:
-        yield rest + b"\n", True
+        yield rest + b"\n", True, too_long
 
 
 def pieces(block: bytes) -> Iterator[bytes]:

@@ -47,8 +47,8 @@ def read_blocks(
     prefilter = Prefilter() if filter_from is not None else None
     done = 0
     at = 1
-    for block, cut in whole_lines(blocks):
-        if prefilter is not None and not cut and done >= (filter_from or 0) and prefilter.pays(block):
+    for block, cut, shortened in whole_lines(blocks):
+        if prefilter is not None and not (cut or shortened) and done >= (filter_from or 0) and prefilter.pays(block):
             picked, numbers = prefilter.pick(block, at)
             if picked:
                 joiner.feed(numbers, style.rows.findall(clean(picked, style.junk)))

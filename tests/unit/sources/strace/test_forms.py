@@ -1,0 +1,314 @@
+"""Each form of line that strace writes, literal text in, literal events out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.unit.sources.strace.logs import events_of, read
+from tracer.event import Clone, Exec, Exit
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+BODY = [
+    ('{p}execve("/bin/sh", ["sh", "-c", "a b"], 0x7ffd /* 9 vars */) = 0', 100),
+    ("{p}clone(child_stack=NULL, flags=CLONE_CHILD_CLEARTID|SIGCHLD, child_tidptr=0x7f01) = 101", 100),
+    ("{p}exit_group(3) = ?", 101),
+    ("{p}+++ exited with 3 +++", 101),
+    ("{p}wait4(-1, [{{WIFEXITED(s) && WEXITSTATUS(s) == 3}}], 0, NULL) = 101", 100),
+    ("{p}--- SIGCHLD {{si_signo=SIGCHLD, si_code=CLD_EXITED, si_pid=101, si_uid=0, si_status=3}} ---", 100),
+    ("{p}+++ killed by SIGKILL (core dumped) +++", 100),
+]
+EXPECTED = [
+    "Attach(100)",
+    "Exec(100, old_tid=100, filename='/bin/sh', argv=('sh', '-c', 'a b'))",
+    "Clone(100, 101, flags=2097152, exit_signal=17)",
+    "ExitBegin(101, code=3, group=True)",
+    "Exit(101, status=768)",
+    "Reap(100, 101, status=768)",
+    "ChildSignal(100, 101)",
+    "Exit(100, status=137)",
+]
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        "{t} ",
+        "{t}   ",
+        "[pid {t}] ",
+        "[pid   {t}] ",
+        "{t}<a b> ",
+        "{t}<x<y> ",
+        "[pid {t}<sh>] ",
+        "{t} 05:17:35 ",
+        "{t} 05:17:35.033443 ",
+        "{t} 05:17:35.033443012 ",
+        "{t} 1130322148.939977 ",
+        "[pid {t}] 1130322148 ",
+        "{t}      0.000101 ",
+        "{t} 05:17:35.033443 (+     0.000101) ",
+        "{t} [  59] ",
+        "{t} [00007f12aabbccdd] ",
+        "{t} 05:17:35 [ 231] [????????????????] ",
+        "[pid {t}<sh>]      0.020633 [ 231] [00007f2012e09409] ",
+    ],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_every_prefix(tmp_path: Path, prefix: str, end: str) -> None:
+    log = "".join(line.format(p=prefix.format(t=tid)) + end for line, tid in BODY)
+    assert events_of(tmp_path, log) == EXPECTED
+
+
+def test_pasted_with_line_numbers(tmp_path: Path) -> None:
+    log = "".join(f"{n:6d}\t" + line.format(p=f"{tid}  ") + "\n" for n, (line, tid) in enumerate(BODY, 1))
+    assert events_of(tmp_path, log) == EXPECTED
+
+
+def test_pasted_from_a_journal(tmp_path: Path) -> None:
+    log = "".join("Nov 23 06:28:32 node strace[7]: " + line.format(p=f"[pid {tid}] ") + "\n" for line, tid in BODY)
+    assert events_of(tmp_path, log) == EXPECTED
+
+
+def test_colours_and_durations(tmp_path: Path) -> None:
+    log = "".join("\x1b[1;32m" + line.format(p=f"{tid} ") + " <0.000353>\x1b[0m\n" for line, tid in BODY[1:2])
+    assert events_of(tmp_path, log) == ["Attach(100)", EXPECTED[2]]
+
+
+def test_a_last_line_without_newline_may_be_cut_in_its_number(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_text('100 execve("/bin/sh", ["sh"], 0x1 /* 1 var */) = 0\n100 fork() = 10')
+    events, stats = read(path)
+    assert [type(e) for e in events][1:] == [Exec]
+    assert stats.unreadable == 1
+
+
+def test_first_child_names_the_parent_without_prefix(tmp_path: Path) -> None:
+    log = (
+        'execve("./a", ["a"], 0x7 /* 1 var */) = 0\n'
+        "clone(child_stack=NULL, flags=SIGCHLDstrace: Process 101 attached\n"
+        ", child_tidptr=0x7f) = 101\n"
+        "[pid   100] wait4(-1,  <unfinished ...>\n"
+        "[pid   101] exit_group(0) = ?\n"
+        "[pid   101] +++ exited with 0 +++\n"
+        "<... wait4 resumed>[{WIFEXITED(s) && WEXITSTATUS(s) == 0}], 0, NULL) = 101\n"
+        "exit_group(0) = ?\n"
+        "+++ exited with 0 +++\n"
+    )
+    assert events_of(tmp_path, log) == [
+        "Attach(100)",
+        "Exec(100, old_tid=100, filename='./a', argv=('a',))",
+        "Clone(100, 101, exit_signal=17)",
+        "ExitBegin(101, group=True)",
+        "Exit(101, status=0)".replace(", status=0", ""),
+        "Reap(100, 101)",
+        "ExitBegin(100, group=True)",
+        "Exit(100)",
+    ]
+
+
+SPLICED = {
+    "unfinished": (
+        "[pid 100] clone(child_stack=NULL, flags=CLONE_VFORK|SIGCHLDstrace: Process 103 attached\n"
+        " <unfinished ...>\n[pid 103] exit_group(0) = ?\n[pid 100] <... clone resumed>, parent_tid=[8]) = 103\n"
+    ),
+    "in a word": (
+        "[pid 100] clone(child_stack=NULL, flags=CLONE_VFstrace: Process 103 attached\n"
+        "ORK|SIGCHLD) = 103\n[pid 103] exit_group(0) = ?\n"
+    ),
+    "before the bracket": (
+        "[pid 100] clostrace: Process 103 attached\n"
+        "ne(child_stack=NULL, flags=CLONE_VFORK|SIGCHLD) = 103\n[pid 103] exit_group(0) = ?\n"
+    ),
+    "old words": (
+        "[pid 100] clone(child_stack=NULL, flags=CLONE_VFORK|SIGCHLDProcess 103 attached\n"
+        ") = 103\n[pid 103] exit_group(0) = ?\n"
+    ),
+    "output of the tracee": (
+        "[pid 100] clone(child_stack=NULL, flags=CLONE_VFORK|SIGCHLD hello\n"
+        ", child_tidptr=0x7f) = 103\n[pid 103] exit_group(0) = ?\n"
+    ),
+    "wrapped": (
+        "[pid 100] clone(child_stack=NULL, flags=CLONE_VFORK|SIG\nCHLD, child_tid\nptr=0x7f) = 103\n"
+        "[pid 103] exit_group(0) = ?\n"
+    ),
+    "child first": (
+        "[pid 100] clone(child_stack=NULL, flags=CLONE_VFORK|SIGCHLD <unfinished ...>\n[pid 103] exit_group(0) = ?\n"
+        "[pid 100] <... clone resumed> ) = 103\n"
+    ),
+    "notice first": (
+        "[pid 100] clone(child_stack=NULL, flags=CLONE_VFORK|SIGCHLD <unfinished ...>\nstrace: Process 103 attached\n"
+        "[pid 103] exit_group(0) = ?\n[pid 100] <... clone resumed>) = 103\n"
+    ),
+    "notice last": (
+        "[pid 100] clone(child_stack=NULL, flags=CLONE_VFORK|SIGCHLD) = 103\nstrace: Process 103 attached\n"
+        "[pid 103] exit_group(0) = ?\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("log", SPLICED.values(), ids=SPLICED.keys())
+def test_lines_that_others_wrote_into(tmp_path: Path, log: str) -> None:
+    start = "strace: Process 100 attached with 2 threads\n[pid 99] exit(0) = ?\n"
+    got = events_of(tmp_path, start + log)
+    assert got == [
+        "Attach(100, noticed=True, threads=2)",
+        "Attach(99)",
+        "ExitBegin(99)",
+        "Clone(100, 103, flags=16384, exit_signal=17)",
+        "ExitBegin(103, group=True)",
+    ]
+
+
+def test_attach_lines_swapped_between_two_calls(tmp_path: Path) -> None:
+    log = (
+        "[pid 100] clone(flags=SIGCHLD <unfinished ...>\n"
+        "[pid 200] clone(flags=SIGCHLDstrace: Process 301 attached\n"
+        " <unfinished ...>\n"
+        "[pid 100] <... clone resumed>) = 301\n"
+        "strace: Process 302 attached\n"
+        "[pid 200] <... clone resumed>) = 302\n"
+    )
+    assert [e for e in events_of(tmp_path, log) if e.startswith("Clone")] == [
+        "Clone(100, 301, exit_signal=17)",
+        "Clone(200, 302, exit_signal=17)",
+    ]
+
+
+EXECS = {
+    "with all lines": (
+        '101 execve("/bin/b", ["b"], 0x7 /* 0 vars */ <pid changed to 100 ...>\n'
+        "100 +++ superseded by execve in pid 101 +++\n100 <... execve resumed>) = 0\n"
+    ),
+    "strace 6": (
+        '101 execve("/bin/b", ["b"], 0x7 /* 0 vars */ <unfinished ...>\n100 <... pause resumed>) = ?\n'
+        "100 +++ superseded by execve in pid 101 +++\n100 <... execve resumed>) = 0\n"
+    ),
+    "-qqq": '101 execve("/bin/b", ["b"], 0x7 /* 0 vars */ <unfinished ...>\n100 <... execve resumed>) = 0\n',
+}
+
+
+@pytest.mark.parametrize("log", EXECS.values(), ids=EXECS.keys())
+def test_exec_by_a_thread(tmp_path: Path, log: str) -> None:
+    start = "100 clone3({flags=CLONE_VM|CLONE_THREAD, exit_signal=0, stack=0x7f} => {parent_tid=[101]}, 88) = 101\n"
+    assert events_of(tmp_path, start + log) == [
+        "Attach(100)",
+        "Clone(100, 101, flags=65792)",
+        "Exec(100, old_tid=101, filename='/bin/b', argv=('b',))",
+    ]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'execve("/x", ["x"], 0x7 /* 0 vars */) = -1 ENOENT (No such file or directory)',
+        "clone(child_stack=NULL, flags=SIGCHLD) = ? ERESTARTNOINTR (To be restarted)",
+        "fork() = -1 EAGAIN (Resource temporarily unavailable)",
+        "clone(child_stack=NULL, flags=SIGCHLD) = 7 (INJECTED)",
+        "prctl(PR_SET_CHILD_SUBREAPER, 1) = -1 EINVAL (Invalid argument)",
+        "prctl(PR_GET_PDEATHSIG, [0]) = 0",
+        "wait4(-1, 0x7ffe, WNOHANG, NULL) = 0",
+        "wait4(-1, [{WIFSTOPPED(s) && WSTOPSIG(s) == SIGTRAP}], WUNTRACED, NULL) = 7",
+        "waitid(P_ALL, 0, {si_signo=SIGCHLD, si_code=CLD_EXITED, si_pid=7, si_status=0}, WNOWAIT|WEXITED, NULL) = 0",
+        "--- SIGCHLD {si_signo=SIGCHLD, si_code=CLD_STOPPED, si_pid=7, si_uid=0, si_status=SIGSTOP} ---",
+        "--- SIGCHLD {si_signo=SIGCHLD, si_code=SI_USER, si_pid=7, si_uid=0} ---",
+        "unshare(CLONE_NEWNS) = 0",
+        "????(",
+    ],
+)
+def test_what_changes_nothing(tmp_path: Path, line: str) -> None:
+    log = f"100 exit(0 <unfinished ...>\n100 {line}\n"
+    assert events_of(tmp_path, log) == ["Attach(100)", "ExitBegin(100)"]
+
+
+@pytest.mark.parametrize(
+    ("line", "event"),
+    [
+        ("prctl(PR_SET_CHILD_SUBREAPER, 1) = 0", "SetSubreaper(100, on=True)"),
+        ("prctl(0x24, 0x1) = 0", "SetSubreaper(100, on=True)"),
+        ("prctl(0x24 /* PR_SET_CHILD_SUBREAPER */, 0x1) = 0 <0.0001>", "SetSubreaper(100, on=True)"),
+        ("prctl(PR_SET_PDEATHSIG, SIGKILL) = 0", "SetPdeathsig(100, signal=9)"),
+        ('prctl(PR_SET_NAME, "runc:[0:PARENT]"...) = 0', "Rename(100, comm='runc:[0:PARENT]')"),
+        ("unshare(CLONE_NEWNS|CLONE_NEWPID) = 0", "NewPidNs(100)"),
+        ("setns(3<pid:[4026532300]>, 0) = 0", "JoinPidNs(100, ns_id=4026532300)"),
+        ("setns(5, CLONE_NEWPID) = 0", "JoinPidNs(100)"),
+        ('execveat(3</bin/x>, "", ["y"], 0x7 /* 0 vars */, AT_EMPTY_PATH) = 0',
+         "Exec(100, old_tid=100, filename='/bin/x', argv=('y',))"),
+        ('execve("/a", ["\\303\\251\\n\\x41\\"", "x"..., ...], 0x7 /* 0 vars */) = 0',
+         "Exec(100, old_tid=100, filename='/a', argv=('é\\nA\"', 'x'), argv_cut=True)"),
+        ('execve("/a", ["<unfinished ...>", ") = -1", "resumed>"], ["E=]"]) = 0',
+         "Exec(100, old_tid=100, filename='/a', argv=('<unfinished ...>', ') = -1', 'resumed>'))"),
+        ("wait4(-1, NULL, 0, NULL) = 101<sh>", "Reap(100, 101, status=None)".replace(", status=None", "")),
+        ("waitid(P_PID, 9, {si_signo=SIGCHLD, si_code=CLD_KILLED, si_pid=9, si_status=SIGKILL}, WEXITED, NULL) = 0",
+         "Reap(100, 9, status=9)"),
+        ("vfork() = 101", "Clone(100, 101, flags=16640, exit_signal=17)"),
+        ("clone(child_stack=0x1, flags=0x1200000|17) = 101", "Clone(100, 101, flags=18874368, exit_signal=17)"),
+        ("clone(child_stack=NULL, flags=SIGCHLD) = 2 /* 101 in strace's PID NS */",
+         "Clone(100, 101, exit_signal=17, ns_child=2)"),
+    ],
+)  # fmt: skip
+def test_calls(tmp_path: Path, line: str, event: str) -> None:
+    assert event in events_of(tmp_path, f"100 exit(0 <unfinished ...>\n100 {line}\n")
+
+
+def test_resumed_without_start(tmp_path: Path) -> None:
+    log = "100 <... clone resumed>, tls=0x7f) = 101\n101 <... execve resumed>) = 0\n"
+    got = events_of(tmp_path, log)
+    assert got[0] == "Attach(100)"
+    assert got[1].startswith("Clone(100, 101, flags=65536, matched='the beginning of the call")
+    assert got[2] == "Exec(101, old_tid=101, argv_cut=True)"
+
+
+def test_reused_number_without_exit_lines(tmp_path: Path) -> None:
+    log = "100 fork() = 101\n101 exit_group(0) = ?\n100 fork() = 101\n"
+    assert events_of(tmp_path, log)[3:] == ["Exit(101, status=None)".replace(", status=None", ""),
+                                            "Clone(100, 101, exit_signal=17)"]  # fmt: skip
+
+
+def test_nested_namespace_numbers(tmp_path: Path) -> None:
+    log = (
+        "100 clone(child_stack=NULL, flags=CLONE_NEWPID|SIGCHLD) = 101\n"
+        "101 fork( <unfinished ...>\n102 exit_group(0) = ?\n101 <... fork resumed>) = 2\n"
+        "102 +++ exited with 0 +++\n101 wait4(2, [{WIFEXITED(s) && WEXITSTATUS(s) == 0}], 0, NULL) = 2\n"
+        "101 --- SIGCHLD {si_signo=SIGCHLD, si_code=CLD_EXITED, si_pid=2, si_uid=0, si_status=0} ---\n"
+    )
+    assert events_of(tmp_path, log)[1:] == [
+        "Clone(100, 101, flags=536870912, exit_signal=17)",
+        "Clone(101, 102, exit_signal=17, ns_child=2)",
+        "ExitBegin(102, group=True)",
+        "Exit(102)",
+        "Reap(101, 102)",
+        "ChildSignal(101, 102)",
+    ]
+
+
+def test_killed_inside_clone(tmp_path: Path) -> None:
+    log = "100 fork( <unfinished ...>\n101 exit(0) = ?\n100 <... fork resumed>) = ?\n100 +++ killed by SIGKILL +++\n"
+    got = events_of(tmp_path, log)
+    assert got[1].startswith("Clone(100, 101, exit_signal=17, matched='the creator ended inside") or (
+        got[1].startswith("Clone(100, 101") and "ended inside" in got[1]
+    )
+
+
+def test_times(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_text("100 23:59:59.5 exit(0 <unfinished ...>\n100 00:00:01.25 +++ exited with 0 +++\n")
+    times = [event.time for event in read(path)[0]]
+    assert times[-1] is not None
+    assert times[1] is not None
+    assert times[-1] - times[1] == 1_750_000_000
+    path.write_text(
+        "100      0.000000 exit(0 <unfinished ...>\n100 1.5 x() = 0\n100      2.500000 +++ exited with 0 +++\n"
+    )
+    assert read(path)[0][-1].time == 4_000_000_000
+
+
+def test_place_is_where_the_call_began(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_text(
+        "100 fork( <unfinished ...>\n101 exit(0) = ?\n101 +++ exited with 0 +++\n100 <... fork resumed>) = 101\n"
+    )
+    events = read(path)[0]
+    assert [(type(e), e.at) for e in events if isinstance(e, Clone | Exit)] == [(Clone, 1), (Exit, 3)]

@@ -1,0 +1,76 @@
+"""Real strace, many options, one program: the same events."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.unit.sources.strace.logs import read
+from tracer.event import Clone, Exec, Exit, ExitBegin, SetSubreaper
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+SCRIPT = "(/bin/true; /bin/true) & /bin/echo 'a b' >/dev/null; x=$(/bin/echo hi); wait; (exit 3); exit 5"
+WHAT = (Clone, Exec, Exit, ExitBegin, SetSubreaper)
+
+FORMS = {
+    "o": ["-o", "{log}"],
+    "tt": ["-tt", "-T", "-o", "{log}"],
+    "ttt": ["-ttt", "-o", "{log}"],
+    "r": ["-r", "-o", "{log}"],
+    "t-r": ["-t", "-r", "-o", "{log}"],
+    "i-n": ["-i", "-n", "-o", "{log}"],
+    "Y-y": ["-Y", "-y", "-o", "{log}"],
+    "v": ["-v", "-o", "{log}"],
+    "raw": ["-X", "raw", "-o", "{log}"],
+    "verbose": ["-X", "verbose", "-o", "{log}"],
+    "xx": ["-xx", "-o", "{log}"],
+    "stderr": [],
+    "stderr-Y-tt": ["-Y", "-tt"],
+    "stderr-q": ["-q"],
+    "ff": ["-ff", "-o", "{log}/t"],
+    "ff-tt": ["-ff", "-tt", "-o", "{log}/t"],
+}
+
+
+def shape(path: Path) -> Counter[tuple[object, ...]]:
+    """What happened, without numbers and order."""
+    events, stats = read(path)
+    assert stats.unreadable == 0, stats.unreadable_lines
+    found: Counter[tuple[object, ...]] = Counter()
+    for event in events:
+        if isinstance(event, WHAT):
+            skip = ("at", "time", "tid", "child", "old_tid", "flags", "start_time")
+            found[(type(event).__name__, *(v for k, v in event._asdict().items() if k not in skip))] += 1
+    return found
+
+
+def record(folder: Path, options: list[str]) -> Path:
+    log = folder / "log"
+    if "-ff" in options:
+        log.mkdir()
+    command = ["strace", "-f", "-e", "trace=process,prctl", "-s", "4096", *(o.format(log=log) for o in options)]
+    done = subprocess.run(
+        [*command, "/bin/sh", "-c", SCRIPT], capture_output=True, timeout=20, env={"PATH": "/usr/bin:/bin"}, check=False
+    )
+    if b"ptrace" in done.stderr and done.returncode == 1:
+        pytest.skip("ptrace is not permitted here")
+    if not log.exists():
+        log.write_bytes(done.stderr)
+    return log
+
+
+@needs_strace
+@pytest.mark.parametrize("options", FORMS.values(), ids=FORMS.keys())
+def test_same_events_in_every_form(tmp_path: Path, options: list[str]) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    plain = shape(record(tmp_path / "a", ["-o", "{log}"]))
+    assert sum(n for what, n in plain.items() if what[0] == "Clone") >= 4
+    assert shape(record(tmp_path / "b", options)) == plain
