@@ -30,7 +30,8 @@ An edge that nothing is said about was observed. Others are derived (the kernel'
 inferred (a fact is missing from the trace), assumed (it lies outside the trace) or unknown.
 
 \b
-Exit codes: 0 fine; 1 the input could not be used; 2 wrong usage; 3 --verify found a difference.
+Exit codes: 0 fine; 1 the input could not be used; 2 wrong usage; 3 --verify found a difference,
+--findings something wrong.
 """
 
 
@@ -63,6 +64,7 @@ class _Layout:
 @filter_options
 @output_options
 @click.option("--unreadable", is_flag=True, help="List the lines that could not be read, instead.")
+@click.option("--findings", is_flag=True, help="Say what was wrong at the end, and what to do about it, instead.")
 @click.option("--verify", metavar="FILE", help="Compare with the text of `pstree -p` or `ps` in FILE, instead.")
 def replay(
     files: tuple[str, ...],
@@ -75,6 +77,7 @@ def replay(
     threads: bool,
     reasons: bool,
     unreadable: bool,
+    findings: bool,
     verify: str | None,
     **filters: Any,
 ) -> int:
@@ -95,6 +98,8 @@ def replay(
             _write_unreadable(out, source, layout)
         elif expected is not None:
             return _write_comparison(out, graph, expected, source, layout)
+        elif findings:
+            return _write_findings(out, form, graph, Filters(**filters), layout)
         else:
             _write(out, form, view, graph, source, Filters(**filters), layout)
     return 0
@@ -171,6 +176,19 @@ def _write_tree(
             painter.paint([nothing_alive(), Line([])])
     drawing = build_view(graph, view, keep=keep, roles=roles)
     painter.paint(tree_lines(drawing, width=painter.width, threads=layout.threads, reasons=layout.reasons))
+
+
+def _write_findings(out: TextIO, form: str, graph: ProcessGraph, filters: Filters, layout: _Layout) -> int:
+    from tracer.cli.findings import write
+    from tracer.filters import select
+    from tracer.runtime.containers import Names
+    from tracer.runtime.findings import find_in_trace
+    from tracer.runtime.roles import Roles
+
+    roles, names = Roles(graph), Names()
+    keep = select(graph, filters.predicates(graph, roles, "now", names))
+    found = find_in_trace(graph, roles, names, among=keep)
+    return write(out, form, found, roles, width=layout.width, ascii_only=layout.ascii_only)
 
 
 def _painter(out: TextIO, layout: _Layout) -> Any:

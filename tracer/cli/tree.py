@@ -194,13 +194,9 @@ def _write_data(out: TextIO, form: str, scene: _Scene) -> None:
 
 def _write_findings(out: TextIO, form: str, scene: _Scene, layout: _Layout, look: Callable[[], _Scene]) -> int:
     """What is found now and still there after PATIENCE; the exit code."""
-    from tracer.cli import EXIT_DIFFERENT
-    from tracer.errors import UsageError
-    from tracer.render.findings import finding_lines, write_findings
+    from tracer.cli.findings import write
     from tracer.runtime.findings import find
 
-    if form == "dot":
-        raise UsageError("--findings has no dot format", "Use tree, json or jsonl.")
     found = find(scene.graph, scene.roles, scene.names, among=scene.keep)
     if found:
         seen = {_identity(process) for finding in found for process in (finding.process, *finding.others)}
@@ -209,12 +205,7 @@ def _write_findings(out: TextIO, form: str, scene: _Scene, layout: _Layout, look
         found = find(
             scene.graph, scene.roles, scene.names, among=scene.keep, settled=lambda process: _identity(process) in seen
         )
-    if form == "tree":
-        painter = _painter(out, layout)
-        painter.paint(finding_lines(found, width=painter.width))
-    else:
-        write_findings(out, found, scene.roles, lines=form == "jsonl")
-    return EXIT_DIFFERENT if found else 0
+    return write(out, form, found, scene.roles, width=layout.width, ascii_only=layout.ascii_only)
 
 
 def _identity(process: Process) -> tuple[int, int]:

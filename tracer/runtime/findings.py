@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracer.graph import DEAD, RUNNING, ZOMBIE, Process, ProcessGraph
-from tracer.identity import signal_name
+from tracer.identity import Evidence, signal_name
 from tracer.runtime import cgroup
 from tracer.runtime.roles import CONTAINERD, SHIM, is_helper
 
@@ -83,14 +83,18 @@ def find(
     return [f for f in found if f.process in wanted or any(other in wanted for other in f.others)]
 
 
-def settled_in_trace(now: int | None, patience: int = SECOND) -> Settled:
-    """For a trace that ends at `now` (ns): true of what has been so for `patience`, or of which no time is known."""
+def find_in_trace(
+    graph: ProcessGraph, roles: Roles, names: Names, *, among: Iterable[Process] | None = None
+) -> list[Finding]:
+    """The same at the end of a trace (or now, in a live one): what has been so for a second, if the trace has times."""
+    moments = [t for p in graph.processes for t in (p.born_time, p.exec_time, p.exited_time) if t is not None]
+    now = max(moments, default=None)
 
     def settled(process: Process) -> bool:
         since = process.exited_time if process.state is ZOMBIE else process.exec_time or process.born_time
-        return now is None or since is None or now - since >= patience
+        return now is None or since is None or now - since >= SECOND
 
-    return settled
+    return find(graph, roles, names, among=among, settled=settled)
 
 
 def _zombies(scene: _Scene) -> Iterator[Finding]:
@@ -152,6 +156,8 @@ def _childless_shims(scene: _Scene) -> Iterator[Finding]:
     for process in scene.graph.processes:
         if process.state is not RUNNING or scene.roles.role(process) != SHIM or not _holds_children(process):
             continue
+        if process.creator is None and not process.start_time:
+            continue  # older than the log, and so may its children be
         if next(process.children(), None) is None and scene.settled(process):
             name = scene.names.of(process)
             namespace = (name.namespace if name is not None else "") or "NAMESPACE"
@@ -178,6 +184,8 @@ def _nested_shims(scene: _Scene) -> Iterator[Finding]:
     for process in scene.graph.processes:
         parent = process.parent
         if process.state is not RUNNING or parent is None or scene.roles.role(process) != SHIM:
+            continue
+        if process.evidence.rank > Evidence.DERIVED.rank:
             continue
         above = scene.roles.role(parent)
         if above == SHIM:

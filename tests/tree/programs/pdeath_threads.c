@@ -37,8 +37,9 @@ static pid_t start_child(void)
 static void *stay(void *pid)
 {
 	*(pid_t *)pid = start_child();
-	for (;;)
+	while (1)
 		pause();
+	return NULL;
 }
 
 static void *end(void *pid)
