@@ -250,7 +250,9 @@ def _compare_parent(process: Process, result: Comparison) -> None:
     listing = result.listing
     ours = None if process.parent is None else process.parent.tgid
     listed = listing.processes.get(process.tgid)
-    if listed is None:
+    if process.tgid == 0:
+        result.not_compared["its number is not in the trace"] += 1
+    elif listed is None:
         host = listing.threads.get(process.tgid)
         if host is None:
             result.not_compared["not in the text: ended in between, or the text leaves it out"] += 1
@@ -262,6 +264,8 @@ def _compare_parent(process: Process, result: Comparison) -> None:
             result.differences.append(Difference(process, process.tgid, ours, host, name, "kind"))
     elif listed.ppid is None:
         result.not_compared["at the top of the text"] += 1
+    elif ours == 0:
+        result.not_compared["its parent's number is not in the trace"] += 1
     elif ours is None:
         result.not_compared["parent not known from the trace"] += 1
     else:

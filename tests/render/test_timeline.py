@@ -20,12 +20,13 @@ def test_pod() -> None:
 
 def test_in_the_order_of_the_trace() -> None:
     graph = pod().graph()
-    places = [happening.at for happening in happenings(graph.processes)]
+    everything = list(happenings(graph.processes))
+    places = [happening.at for happening in everything]
     assert places == sorted(places)
-    adopted = [h for h in happenings(graph.processes) if h.process.tgid == 304 and h.at == 38]
-    exited = [h for h in happenings(graph.processes) if h.process.tgid == 300 and h.at == 38]
-    everything = happenings(graph.processes)
-    assert everything.index(exited[0]) < everything.index(adopted[0])
+    assert everything == sorted(everything, key=lambda happening: happening[:4])
+    (adopted,) = [h for h in everything if h.process.tgid == 304 and h.at == 38]
+    (exited,) = [h for h in everything if h.process.tgid == 300 and h.at == 38]
+    assert everything.index(exited) < everything.index(adopted)
 
 
 def test_names_are_those_of_the_moment() -> None:

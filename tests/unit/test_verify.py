@@ -255,6 +255,19 @@ def test_what_is_left_out_is_counted() -> None:
     assert result.only_in_text == 1
 
 
+def test_a_process_without_a_number_is_not_compared() -> None:
+    s = Script()
+    s.attach(0, "sh")
+    s.fork(0, 11)
+    s.fork(11, 12)
+    result = compare(s.graph(), parse_processes("init(1)───sh(10)───a(11)───b(12)\n"))
+    assert (result.agreeing, result.compared, result.differs) == (1, 1, False)
+    assert dict(result.not_compared) == {
+        "its number is not in the trace": 1,
+        "its parent's number is not in the trace": 1,
+    }
+
+
 def test_nothing_in_common_is_an_error_not_an_agreement() -> None:
     with pytest.raises(NotATrace, match="nothing to compare"):
         compare(pod().graph(), parse_processes("init(1)───cron(7000)\n"))

@@ -90,7 +90,7 @@ def process_object(process: Process, roles: Roles, names: Names | None = None) -
         "parent_uid": None if parent is None or parent.outside else str(parent.uid),
         "birth_parent": None if birth_parent is None else birth_parent.tgid,
         "birth_evidence": process.birth_evidence.value,
-        "creator": process.creator_tid or None,
+        "creator": None if process.creator is None else process.creator_tid,
         "creator_uid": None if process.creator is None else str(process.creator.uid),
         "evidence": process.evidence.value,
         "reason": clean_surrogates(process.reason),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracer.graph import DEAD, Process, Reparenting
@@ -26,19 +27,27 @@ class Happening(NamedTuple):
     at: int
     kind: int
     order: int
+    """Of the process, by birth."""
+    step: int
+    """Of the thing, among those of its process."""
     time: int | None
     process: Process
     detail: Program | Reparenting | None
 
 
-def happenings(processes: Iterable[Process]) -> list[Happening]:
-    """Everything that the graph knows to have happened to these processes, in order."""
-    found: list[Happening] = []
-    for order, process in enumerate(processes):
-        for at, kind, time, detail in _of(process):
-            found.append(Happening(at, kind, order, time, process, detail))
-    found.sort(key=lambda happening: happening[:3])
-    return found
+def happenings(processes: Iterable[Process]) -> Iterator[Happening]:
+    """Everything that the graph knows to have happened to these processes, in order.
+
+    Only what is to come for those already born is held: a trace has millions of processes, but few at a time.
+    """
+    to_come: list[Happening] = []
+    for order, process in enumerate(sorted(processes, key=lambda process: process.born_at)):
+        while to_come and to_come[0].at < process.born_at:
+            yield heappop(to_come)
+        for step, (at, kind, time, detail) in enumerate(_of(process)):
+            heappush(to_come, Happening(at, kind, order, step, time, process, detail))
+    while to_come:
+        yield heappop(to_come)
 
 
 def _of(process: Process) -> Iterator[tuple[int, int, int | None, Program | Reparenting | None]]:
@@ -61,18 +70,16 @@ def timeline_lines(
     processes: Iterable[Process], roles: Roles, *, clock: str | None, width: int, reasons: bool = False
 ) -> Iterator[Line]:
     """One line for each happening."""
-    events = happenings(processes)
-    if not events:
-        return
-    digits = len(f"{events[-1].at}")
+    processes = list(processes)
+    digits = len(str(max((at for process in processes for at, *_ in _of(process)), default=0)))
+    timed = any(process.born_time is not None for process in processes)
     column = max(width * 84 // 100, 52)
-    timed = any(event.time is not None for event in events)
-    for event in events:
+    for event in happenings(processes):
         left = [Span(f"{event.at:>{digits}}  ", "dim")]
         if timed:
             left.append(Span(f"{'' if event.time is None else show_time(event.time, clock):<17}", "dim"))
         name = roles.label(event.process, event.at)
-        left += [Span(name, words.name_style(event.process, roles)), Span(f" ({event.process.tgid})  ", "pid")]
+        left += [Span(name, words.name_style(event.process, roles)), Span(f" ({words.number(event.process)})  ", "pid")]
         said, kind, reason = _said(event, roles)
         left.append(Span(said, "bad" if event.kind == _EXITED and event.process.status else ""))
         yield Line(left, words.evidence(kind, reason if reasons else "") if kind else [], column)

@@ -133,7 +133,7 @@ class _Drawing:
         left = [
             Span(before, "guide"),
             Span(roles.label(process), "context" if context else words.name_style(process, roles)),
-            Span(f" ({process.tgid})", "pid"),
+            Span(f" ({words.number(process)})", "pid"),
         ]
         marks = words.marks(process, roles)
         if marks:

@@ -35,7 +35,12 @@ _ROLE_STYLES = {
 
 def title(process: Process, roles: Roles, at: int | None = None) -> str:
     """`runc create (1224714)`: what it was at `at`, and its pid. Raw."""
-    return f"{roles.label(process, at)} ({process.tgid})"
+    return f"{roles.label(process, at)} ({number(process)})"
+
+
+def number(process: Process) -> str:
+    """The pid; `?` for the one process whose number an strace log can leave out (a log to the terminal)."""
+    return str(process.tgid or "?")
 
 
 def name_style(process: Process, roles: Roles) -> str:
