@@ -25,7 +25,7 @@ def whole_lines(blocks: Iterable[bytes]) -> Iterator[tuple[bytes, bool, bool]]:
             rest = b""
         end = block.rfind(b"\n") + 1
         if end:
-            yield (rest + block[:end] if rest else block[:end]), False, shortened
+            yield b"".join((rest, memoryview(block)[:end])), False, shortened
             shortened = False
             rest = block[end:]
         else:

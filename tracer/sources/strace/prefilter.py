@@ -69,15 +69,18 @@ class Prefilter:
 
     def __init__(self) -> None:
         self._find = make_find()
+        self._sparse = False
 
     def pays(self, block: bytes) -> bool:
-        """Do few lines of the block matter?"""
+        """Do few lines of the block matter? Only probed where the last block does not tell."""
+        if self._sparse:
+            return True
         probe = block[: block.find(b"\n", PROBE) + 1] or block
-        picked, _ = self.pick(probe, 1)
-        return len(picked) < DENSE * len(probe)
+        self.pick(probe, 1)
+        return self._sparse
 
-    def pick(self, block: bytes, first: int) -> tuple[bytes, list[int]]:
-        """The lines that matter, and their numbers; `first` is the number of the block's first line."""
+    def pick(self, block: bytes, first: int) -> tuple[bytes, list[int], int]:
+        """The lines that matter, their numbers, and the number of the line after the block; `first` is the first's."""
         lines: list[bytes] = []
         numbers: list[int] = []
         counted = 0
@@ -91,4 +94,6 @@ class Prefilter:
             first += block.count(b"\n", counted, start)
             counted = start
             numbers.append(first)
-        return b"".join(lines), numbers
+        picked = b"".join(lines)
+        self._sparse = len(picked) < DENSE * len(block)
+        return picked, numbers, first + block.count(b"\n", counted)

@@ -17,7 +17,7 @@ Batch = tuple[list[Record], list[tuple[int, Program]], set[str], list[tuple[int,
 
 CHECKED = 32 << 20
 """So many bytes are checked line by line; of larger logs only lines with a word of a process event are looked at."""
-LARGE_BLOCK = 1 << 20
+LARGE_BLOCK = 1 << 18
 
 
 def read(source: Input, style: Style, progress: Progress | None) -> Iterator[Batch]:
@@ -49,12 +49,11 @@ def read_blocks(
     at = 1
     for block, cut, shortened in whole_lines(blocks):
         if prefilter is not None and not (cut or shortened) and done >= (filter_from or 0) and prefilter.pays(block):
-            picked, numbers = prefilter.pick(block, at)
+            picked, numbers, after = prefilter.pick(block, at)
             if picked:
                 joiner.feed(numbers, style.rows.findall(clean(picked, style.junk)))
-            lines = block.count(b"\n")
-            at += lines
-            yield (*joiner.take(), lines)
+            yield (*joiner.take(), after - at)
+            at = after
         else:
             for piece in pieces(block):
                 rows = style.rows.findall(clean(piece, style.junk))
