@@ -3,12 +3,15 @@
 # make check  formatting, lint, types, import rules
 # make fuzz   random process trees against the kernel: SECONDS=600 SEED=0 SETS=all (or complete, lacking, names)
 # make bench  speed and memory against other tools, in one run
+# make docs   write every output in the documents anew: WITH='--root --slow' for those that need it
+# make clean  remove what was made here
+# make help   this list
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check fuzz bench clean
+.PHONY: run test check fuzz bench docs help clean
 
 run: $(VENV)/.run
 	@$(BIN)/ctrace replay fixtures/logs/containerd-pod/strace.log
@@ -41,6 +44,12 @@ $(VENV)/.test: $(VENV)/.run
 
 $(VENV)/.bench: $(VENV)/.test
 	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[bench]' && touch $@
+
+docs: $(VENV)/.test
+	@$(BIN)/python docs/make_outputs.py $(WITH)
+
+help:
+	@sed -n 's/^# make/make/p' Makefile
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache
