@@ -57,7 +57,7 @@ class Running:
     def stderr(self) -> str:
         return self._err.read_text(encoding="utf-8", errors="surrogateescape")
 
-    def wait_for(self, text: str, where: str = "stderr", seconds: float = 30.0) -> None:
+    def wait_for(self, text: str, where: str = "stderr", seconds: float = 60.0) -> None:
         """Until it has said that."""
 
         def said() -> bool:
@@ -94,7 +94,7 @@ def ctrace(*args: str | Path, **options: Any) -> subprocess.CompletedProcess[str
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, **pipes, **options) as process:
         try:
-            out, err = process.communicate(timeout=60)
+            out, err = process.communicate(timeout=90)
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGABRT)
             raise AssertionError(process.communicate(timeout=10)[1]) from None

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from tracer.live.start import Scope
     from tracer.sources.ebpf.source import Select
 
-LOOK = 0.1
-"""Seconds that one wait for events takes at most: so soon a signal is answered."""
+LOOK = 0.08
+"""Seconds that one wait for events takes at most: so soon a signal or a key is answered."""
 
 _EPILOG = """\b
 Examples:

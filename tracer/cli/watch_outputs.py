@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from tracer.live.session import Session
     from tracer.live.start import Scope
 
-FRAME = 0.1
-"""Seconds between two frames at least."""
+FRAME = 0.08
+"""Seconds between two frames at least: more than ten a second while something happens."""
 IDLE_FRAME = 1.0
 """... and at most, for the clock in the head."""
 
@@ -274,10 +274,10 @@ class ScreenOutput:
             Span("watching ", "dim"),
             Span(self._target, "name"),
             Span(f"   {duration_text(time.monotonic() - session.started)}", "dim"),
+            Span(f" · {lost:,} lost", "bad" if lost else "dim"),
             Span(f" · {living(session) - hidden:,} processes", "dim"),
             Span(f" and {hidden} kernel threads" if hidden else "", "dim"),
-            Span(f" · {session.source.stats.events:,} events · ", "dim"),
-            Span(f"{lost:,} lost", "bad" if lost else "dim"),
+            Span(f" · {session.source.stats.events:,} events", "dim"),
         ]
         column = shutil.get_terminal_size().columns - 6
         return Line(left, [Span("q ends", "dim")], max(column, 0))
