@@ -21,8 +21,8 @@ from tracer.event import Event
 from tracer.sources.base import Progress, Source, SourceInfo, SourceStats
 from tracer.sources.open import Input
 from tracer.sources.strace.grammar import Style, find_style, looks_like_strace
-from tracer.sources.strace.joining import Programs
 from tracer.sources.strace.ordering import Orderer
+from tracer.sources.strace.programs import Programs
 from tracer.sources.strace.reading import Batch, read_blocks
 from tracer.sources.strace.records import CHILD_SIGNAL, CLONED, EXEC, HANDOVER, OPEN, REAP, SEEN, Program, Record
 from tracer.sources.strace.source import count_unreadable, replay

@@ -16,6 +16,7 @@ from tracer.sources.strace import calls
 from tracer.sources.strace.clock import make_clock
 from tracer.sources.strace.grammar import NOTICE, SPLICED_NOTICE, Row, Style, result, split
 from tracer.sources.strace.naming import NAMELESS, Naming
+from tracer.sources.strace.programs import Programs
 from tracer.sources.strace.records import (
     ATTACHED,
     CHILD_SIGNAL,
@@ -46,7 +47,6 @@ TWO_ENDED = ("execve", "execveat", "prctl", "unshare", "setns", "tgkill")
 CALLS = (*CREATING, *WAITING, *LEAVING, *TWO_ENDED)
 """The system calls that change the tree or tell of it."""
 
-MAX_KEPT_PROGRAMS = 20_000
 MAX_PIECES = 40
 """A line that was wrapped, or that others wrote into, is put together from at most so many."""
 
@@ -77,38 +77,6 @@ class _Held:
         self.rest = rest
         self.pieces = 1
         self.notices: list[tuple[int, bytes]] = []
-
-
-class Programs:
-    """The exec table: programs that EXEC records refer to by number, so that what logs repeat is decoded once."""
-
-    __slots__ = ("_ids", "_kept", "_next", "new")
-
-    def __init__(self, kept: int = MAX_KEPT_PROGRAMS) -> None:
-        self.new: list[tuple[int, Program]] = []
-        """Entries since they were last taken; an entry replaces an older one of the same number."""
-        self._ids: dict[bytes, int] = {}
-        self._kept = kept
-        self._next = 1
-
-    def reference(self, args: bytes) -> int:
-        """The number for the arguments of an execve; 0 where they cannot be read."""
-        key = args[: args.rfind(b"]")] or args  # what follows is the environment's address, which differs
-        return self._ids.get(key) or self._add(key, args)
-
-    def _add(self, key: bytes, args: bytes) -> int:
-        found = calls.program(args)
-        if found is None:
-            return 0
-        number = self._next
-        self._next += 1
-        if self._next > self._kept:
-            self._next = 1
-            self._ids.clear()
-        elif len(key) < 4096:
-            self._ids[key] = number
-        self.new.append((number, found))
-        return number
 
 
 class Joiner:
@@ -585,7 +553,9 @@ class Joiner:
                 return
             value = calls.signal_value(killed[1])
             status = None if value is None else value | (0x80 if killed[2] else 0)
-        self._pending.pop(tid, None)
+        call = self._pending.pop(tid, None)
+        if call is not None and call[0] == "prctl":
+            self._killed_inside_prctl(at, time, tid, call[1])
         self._leaders.pop(tid, None)
         self._seen.discard(tid)
         if not self._prefixed:
@@ -674,6 +644,8 @@ class Joiner:
                     self._hold(at, time, tid, head, rest)
             elif found.value == 0:
                 finish(at, time, tid, args + found.args)
+            elif found.open and start is not None:
+                pending[tid] = start
             elif is_exec and tid in self._exec_by:
                 # It failed after the thread had become the leader: the thread's number is gone, the program is not.
                 self.records.append((EXIT, at, self._time(time), self._exec_by.pop(tid), None))
@@ -730,6 +702,12 @@ class Joiner:
             self.records.append((SUBREAPER, at, self._time(time), tid, value != 0, True))
         else:
             self.records.append((PDEATHSIG, at, self._time(time), tid, value))
+
+    def _killed_inside_prctl(self, at: int, time: bytes, tid: int, args: bytes) -> None:
+        found = calls.prctl(args)
+        if found is not None and found[0] == calls.PR_SET_CHILD_SUBREAPER:
+            value = calls.signal_value(calls.first_value(found[1]))
+            self.records.append((SUBREAPER, at, self._time(time), tid, value != 0, False))
 
     def _unshared(self, at: int, time: bytes, tid: int, args: bytes) -> None:
         if calls.has_newpid(args):

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator
 from tracer.sources.base import Progress
 from tracer.sources.open import Input
 from tracer.sources.strace.grammar import Style, clean
-from tracer.sources.strace.joining import Joiner, Programs
+from tracer.sources.strace.joining import Joiner
 from tracer.sources.strace.lines import pieces, whole_lines
 from tracer.sources.strace.prefilter import Prefilter
+from tracer.sources.strace.programs import Programs
 from tracer.sources.strace.records import Program, Record
 
 Batch = tuple[list[Record], list[tuple[int, Program]], set[str], list[tuple[int, bytes]], int]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit.sources.strace.logs import events_of, read
-from tracer.event import Clone, Exec, Exit
+from tracer.event import Clone, Exec, Exit, SetSubreaper
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -290,6 +290,15 @@ def test_killed_inside_clone(tmp_path: Path) -> None:
     assert got[1].startswith("Clone(100, 101, exit_signal=17, matched='the creator ended inside") or (
         got[1].startswith("Clone(100, 101") and "ended inside" in got[1]
     )
+
+
+def test_killed_inside_prctl(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_text("100 prctl(PR_SET_CHILD_SUBREAPER, 1 <unfinished ...>\n100 +++ killed by SIGKILL +++\n")
+    event = read(path)[0][1]
+    assert isinstance(event, SetSubreaper)
+    assert event.on
+    assert not event.sure
 
 
 def test_times(tmp_path: Path) -> None:
