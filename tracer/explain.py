@@ -6,11 +6,11 @@ moments that concern the process are written down while the state around them is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from tracer.event import CLONE_PARENT, Clone, Event
-from tracer.graph import RULE_SUBREAPER, Process, ProcessGraph, Reparenting
+from tracer.event import Clone, Event, Exit, ExitBegin, Reap
+from tracer.graph import RULE_SEEN, Process, ProcessGraph, Reparenting
 from tracer.identity import Evidence
 from tracer.live import journal
 from tracer.live.journal import Happened, Journal
@@ -20,6 +20,9 @@ from tracer.reconstruct.reaper import find_alive_thread
 from tracer.sources.base import Progress, Source
 
 Wanted = Callable[[Process], bool]
+
+THREAD_TOOK_OVER = "thread_took_over"
+"""find_new_reaper() step 1: the thread that it hung on ended, another of the same process has it now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,22 +39,27 @@ class Step:
     """One thing that happened to the process, or to its parent as far as it concerns the process."""
 
     kind: str
-    """One of the kinds of tracer.live.journal."""
+    """One of the kinds of tracer.live.journal, or THREAD_TOOK_OVER."""
     at: int
     time: int | None
-    evidence: Evidence | None
+    evidence: Evidence | None = None
     """Of what the step says about the parent; None where it says nothing about it."""
-    reason: str
+    reason: str = ""
     """Why the evidence is not better, or ''."""
     detail: object = None
-    """As in Happened."""
+    """As in Happened; THREAD_TOOK_OVER: the tid of the thread that ended."""
+    tid: int = 0
+    """The task that did it: who called clone, prctl, exit_group or wait; 0: nobody, or not known."""
+    actor: Process | None = None
+    """The process of `tid` where it is another one: creator, reaper, or the adopter."""
     flags: int = 0
     """CREATED: the flags of the clone call."""
-    creator: Process | None = None
     parent: Process | None = None
-    """CREATED: the parent at birth."""
+    """CREATED, FOUND: the parent then."""
     passed_over: tuple[Candidate, ...] = ()
     """ADOPTED: nearest first."""
+    signal: int = 0
+    """ADOPTED, THREAD_TOOK_OVER: the pdeath_signal that it got for it."""
 
 
 @dataclass(slots=True)
@@ -69,7 +77,9 @@ class Teller:
         self._wanted = wanted
         self._engine: Engine | None = None
         self._journal: Journal | None = None
-        self._flags: dict[int, int] = {}
+        self._event: Event | None = None
+        self._exit_calls: dict[Process, int] = {}
+        """Wanted process -> the thread that called exit_group."""
         self.stories: dict[Process, Story] = {}
 
     def feed(self, engine: Engine, events: Iterable[Event]) -> None:
@@ -77,131 +87,137 @@ class Teller:
         if engine is not self._engine or self._journal is None:
             self._engine, self._journal = engine, Journal(engine, self._note)
             self.stories.clear()
+            self._exit_calls.clear()
         moved: list[tuple[Process, Reparenting]] = []
         for event in events:
-            if type(event) is Clone:
-                self._flags[event.child] = event.flags
+            self._event = event
+            losing = self._children_of(engine, event) if type(event) is Exit else ()
             self._journal.feed((event,), moved)
             moved.clear()
+            if type(event) is ExitBegin and event.group:
+                self._exit_called(engine, event)
+            for child, father in losing:
+                self._thread_ended(event, child, father)
+
+    def _children_of(self, engine: Engine, event: Event) -> list[tuple[Process, Process]]:
+        """Wanted children that hang on the task which is about to end."""
+        task = engine.state.tasks.get(event.tid)
+        if task is None or not task.children:
+            return []
+        return [(child, task.process) for child in task.children if self._wanted(child)]
+
+    def _thread_ended(self, event: Event, child: Process, father: Process) -> None:
+        heir = child.real_parent
+        if heir is None or heir.process is not father or heir.tid == event.tid or not child.alive:
+            return  # the whole process is gone: then the child was adopted, which is told elsewhere
+        if father.status is not None and not child.leader.pdeath_signal:
+            return  # the whole process is about to go
+        step = Step(
+            THREAD_TOOK_OVER,
+            event.at,
+            event.time,
+            Evidence.weakest(child.evidence, Evidence.DERIVED),
+            child.reason,
+            event.tid,
+            heir.tid,
+            father,
+            signal=child.leader.pdeath_signal,
+        )
+        self._story(child).steps.append(step)
+
+    def _exit_called(self, engine: Engine, event: ExitBegin) -> None:
+        task = engine.state.tasks.get(event.tid)
+        if task is not None and self._wanted(task.process):
+            self._exit_calls.setdefault(task.process, event.tid)
+
+    def _story(self, process: Process) -> Story:
+        return self.stories.setdefault(process, Story(process))
 
     def _note(self, happened: Happened) -> None:
         process = happened.process
-        if process is None or not self._wanted(process):
-            return
-        story = self.stories.setdefault(process, Story(process))
-        story.steps.append(self._step(happened, process))
+        if process is not None and self._wanted(process):
+            self._story(process).steps.append(self._step(happened, process))
 
     def _step(self, happened: Happened, process: Process) -> Step:
         kind, at, time, _, detail = happened
+        event = self._event
         if kind == journal.CREATED:
-            flags = self._flags.get(process.tgid, 0)
+            flags = event.flags if isinstance(event, Clone) else 0
             return Step(
-                kind, at, time, process.evidence, process.reason, detail, flags, process.creator, process.parent
+                kind,
+                at,
+                time,
+                process.evidence,
+                process.reason,
+                tid=process.creator_tid,
+                actor=process.creator,
+                flags=flags,
+                parent=process.parent,
             )
         if kind == journal.FOUND:
             return Step(kind, at, time, process.evidence, process.reason, parent=process.parent)
-        if kind == journal.ADOPTED and isinstance(detail, Reparenting):
-            over = tuple(_passed_over(detail))
-            return Step(kind, at, time, detail.evidence, detail.reason, detail, passed_over=over)
-        return Step(kind, at, time, None, "", detail)
+        if isinstance(detail, Reparenting):
+            return _adoption(kind, detail, process)
+        if kind == journal.EXITED:
+            return Step(kind, at, time, tid=self._exit_calls.pop(process, 0))
+        if kind == journal.REAPED and isinstance(event, Reap) and self._engine is not None:
+            waiter = self._engine.state.tasks.get(event.tid)
+            return Step(kind, at, time, tid=event.tid, actor=waiter.process if waiter is not None else None)
+        tid = event.tid if kind in {journal.SUBREAPER, journal.PDEATHSIG} and event is not None else 0
+        return Step(kind, at, time, detail=detail, tid=tid)
 
 
-def _passed_over(step: Reparenting) -> Iterable[Candidate]:
+def _adoption(kind: str, change: Reparenting, process: Process) -> Step:
+    new = process.real_parent
+    return Step(
+        kind,
+        change.at,
+        change.time,
+        change.evidence,
+        change.reason,
+        change,
+        tid=new.tid if new is not None and new.process is change.new else 0,
+        actor=change.new,
+        passed_over=tuple(_passed_over(change)) if change.rule != RULE_SEEN else (),
+        signal=process.leader.pdeath_signal,
+    )
+
+
+def _passed_over(step: Reparenting) -> Iterator[Candidate]:
     """Why nobody nearer than the new parent inherited: find_new_reaper(), retold."""
     father = step.old
-    yield Candidate(father, "no thread of it lived on")
+    yield Candidate(father, "it has no living thread left")
     parent = father.real_parent
-    while parent is not None and parent.process is not step.new:
+    seen = {father}
+    while parent is not None and parent.process is not step.new and parent.process not in seen:
         ancestor = parent.process
+        seen.add(ancestor)
         if ancestor.ns.level != father.ns.level:
             yield Candidate(ancestor, "it is in another pid namespace, where the search ends")
             return
-        if not ancestor.subreaper:
-            known = ancestor.subreaper is False
-            yield Candidate(
-                ancestor, "not a subreaper" if known else "not known to be a subreaper: older than the trace"
-            )
-        elif find_alive_thread(ancestor) is None:
-            yield Candidate(ancestor, "a subreaper, but no thread of it lived")
+        why = _why_not(ancestor)
+        if why:
+            yield Candidate(ancestor, why)
         parent = ancestor.real_parent
-    if parent is None and step.rule != RULE_SUBREAPER:
-        yield Candidate(None, "who is above is not in the trace")
+    if parent is None:
+        yield Candidate(None, "who is further up is not in the trace")
+
+
+def _why_not(ancestor: Process) -> str:
+    if ancestor.subreaper is None:
+        return "it is older than the trace, and was not seen to become a subreaper"
+    if not ancestor.subreaper:
+        return "it is no subreaper"
+    return "a subreaper, but it has no living thread" if find_alive_thread(ancestor) is None else ""
 
 
 def tell(source: Source, wanted: Wanted, *, progress: Progress | None = None) -> tuple[ProcessGraph, list[Story]]:
     """Replay the source and give the stories of all wanted processes, in order of birth.
 
+    `wanted` is asked while the trace is read: a process has no name yet when it is born, and can get another serial.
     Raises InputError as the source does.
     """
     teller = Teller(wanted)
     graph = reconstruct(source, progress=progress, feed=teller.feed)
     alive = set(graph.processes)
-    return graph, [s for p, s in teller.stories.items() if p in alive]
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """One link of the chain by which one process came from another: who created whom, and whether it still holds."""
-
-    child: Process
-    creator: Process
-    beside: bool
-    """CLONE_PARENT: the creator was never the parent."""
-    left: Reparenting | None
-    """The step that took `child` away from `creator`, if one did."""
-
-    @property
-    def holds(self) -> bool:
-        """The creator is still the parent."""
-        return self.child.parent is self.creator
-
-
-@dataclass(frozen=True, slots=True)
-class WhyNot:
-    """Why a process is not below one that it descends from: the links from it upwards to that one."""
-
-    process: Process
-    expected: Process
-    links: tuple[Link, ...]
-
-
-def lineage(process: Process) -> list[Link]:
-    """Who created it, who created that one, and so on, nearest first."""
-    links = []
-    child = process
-    seen = {process}
-    while child.creator is not None and child.creator not in seen:
-        creator = child.creator
-        seen.add(creator)
-        left = next((s for s in child.reparentings or () if s.old is creator), None)
-        links.append(Link(child, creator, child.birth_parent is not creator, left))
-        child = creator
-    return links
-
-
-def why_not(process: Process) -> WhyNot | None:
-    """The nearest living process that it descends from and is not below now; None if there is none.
-
-    The expectation of people: what a process started, and what that started in turn, is below it.
-    """
-    above = set(ancestors(process))
-    links = lineage(process)
-    for i, link in enumerate(links):
-        if link.creator.alive and link.creator not in above:
-            return WhyNot(process, link.creator, tuple(links[: i + 1]))
-    return None
-
-
-def ancestors(process: Process) -> Iterable[Process]:
-    """The tree above it now, nearest first."""
-    parent = process.parent
-    seen = {process}
-    while parent is not None and parent not in seen:
-        seen.add(parent)
-        yield parent
-        parent = parent.parent
-
-
-def beside_its_creator(step: Step) -> bool:
-    """CREATED with CLONE_PARENT."""
-    return bool(step.flags & CLONE_PARENT)
+    return graph, [story for process, story in teller.stories.items() if process in alive]

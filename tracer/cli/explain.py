@@ -3,83 +3,123 @@
 from __future__ import annotations
 
 import gc
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
-    from tracer.graph import Process
+    from tracer.cli.scene import Scene
+    from tracer.explain import Story
+    from tracer.render.lines import Painter
+    from tracer.render.prose import Prose
+
+STORIES_MAX = 50
+"""A name can mean a million processes."""
 
 _EPILOG = """\b
 Examples:
   ctrace explain 1224703 strace.log        how the shim got under PID 1
   ctrace explain pause strace.log          every process called so
   ctrace explain 1224703#1 strace.log      the second process that had this number
+  ctrace explain shop/web node.ctrace      a pod: its shim, pause and containers
+  ctrace explain 4711                      what /proc tells of it now
 
 \b
-Exit codes: 0 fine; 1 the input could not be used, or no such process; 2 wrong usage.
+Exit codes: 0 fine; 1 the input could not be used, or there is no such process; 2 wrong usage.
 """
 
 
 @click.command(epilog=_EPILOG)
 @click.argument("who", metavar="PID|NAME")
-@click.argument("file", metavar="FILE")
+@click.argument("file", metavar="[FILE]", required=False)
 @click.option("-o", "--output", metavar="FILE", help="Write there instead of stdout.")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@click.option("--width", type=click.IntRange(20), metavar="N", help="Columns to lay out in, and to cut to.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="json is ctrace.story/1.",
+)
+@click.option("--width", type=click.IntRange(20), metavar="N", help="Columns to lay out in.")
 @click.option("--ascii", "ascii_only", is_flag=True, help="No drawing characters.")
-def explain(who: str, file: str, output: str | None, form: str, width: int | None, ascii_only: bool) -> int:
+def explain(who: str, file: str | None, output: str | None, form: str, width: int | None, ascii_only: bool) -> int:
     """Tell how a process got where it is: each step, with the kernel's rule, the evidence and the place in the trace.
 
-    WHO is a process number, a number with serial (`1224703#1`), or a name. FILE is anything that `ctrace replay` reads.
+    WHO is a process number, a number with serial (`1224703#1`), the name of a program, or the name or id of a container
+    or pod. FILE is anything that `ctrace replay` reads; without it, /proc tells what it knows.
     """
     from tracer.cli.output import open_output
-    from tracer.cli.progress import ReadingProgress
-    from tracer.explain import tell
-    from tracer.render.lines import Line, Painter
-    from tracer.render.story import story_lines
-    from tracer.runtime.roles import Roles
-    from tracer.sources.detect import open_source
+    from tracer.render.lines import Painter
+    from tracer.render.prose import Prose
+    from tracer.render.story_json import write_stories
 
     gc.disable()
-    source = open_source([file])
-    with ReadingProgress(source.info.size) as progress:
-        graph, stories = tell(source, _wanted(who), progress=progress)
-    stories = [s for s in stories if _matches(who, s.process)]
-    if not stories:
-        raise _nobody(who, graph.processes)
-    roles = Roles(graph)
+    scene, stories, left_out = _now(who) if file is None else _history(who, file)
     with open_output(output) as out:
+        if form == "json":
+            write_stories(out, scene.source.info, stories, scene.roles, scene.names, left_out)
+            return 0
         painter = Painter(out, width=width, ascii_only=ascii_only or None)
-        for i, story in enumerate(stories):
-            if i:
-                painter.paint([Line([]), Line([])])
-            painter.paint(story_lines(story, roles, clock=source.info.clock, width=painter.width))
+        _write(scene, stories, left_out, Prose(painter.width, painter.text), painter)
     return 0
 
 
-def _wanted(who: str) -> Any:
-    """While the trace is read, names still change: then every process is of interest."""
-    number = who.partition("#")[0]
-    if not number.isdigit():
-        return lambda process: True
-    return lambda process: process.tgid == int(number)
+def _now(who: str) -> tuple[Scene, list[Story], int]:
+    """From /proc: one step each."""
+    from tracer.cli.scene import look
+    from tracer.explain import Step, Story
+    from tracer.live.journal import FOUND
+
+    scene = look()
+    meant = scene.whom(who)
+    stories = [
+        Story(p, [Step(FOUND, p.born_at, p.born_time, p.evidence, p.reason, parent=p.parent)])
+        for p in meant[:STORIES_MAX]
+    ]
+    return scene, stories, len(meant) - len(stories)
 
 
-def _matches(who: str, process: Process) -> bool:
-    number, _, serial = who.partition("#")
-    if number.isdigit():
-        return process.tgid == int(number) and serial in ("", str(process.serial))
-    names = {process.comm, *(e.comm for e in process.past or ())}
-    return who in names
+def _history(who: str, file: str) -> tuple[Scene, list[Story], int]:
+    """From a trace. For a name it is read once more: only at its end it is known who is meant."""
+    from tracer import whom
+    from tracer.cli.progress import ReadingProgress
+    from tracer.cli.scene import of_source, read
+    from tracer.explain import tell
+    from tracer.sources.detect import open_source
+
+    left_out = 0
+    if whom.is_number(who):
+        numbers = {int(who.partition("#")[0])}
+        uids = None
+    else:
+        meant = read(file).whom(who)
+        left_out = max(len(meant) - STORIES_MAX, 0)
+        numbers = {p.tgid for p in meant[:STORIES_MAX]}
+        uids = {p.uid for p in meant[:STORIES_MAX]}
+    source = open_source([file])
+    with ReadingProgress(source.info.size) as progress:
+        graph, stories = tell(source, lambda process: process.tgid in numbers, progress=progress)
+    scene = of_source(source, graph)
+    if uids is None:
+        uids = {p.uid for p in scene.whom(who)}
+    told = [s for s in stories if s.process.uid in uids]
+    return scene, told[:STORIES_MAX], left_out + max(len(told) - STORIES_MAX, 0)
 
 
-def _nobody(who: str, processes: list[Process]) -> Exception:
-    from difflib import get_close_matches
+def _write(scene: Scene, stories: list[Story], left_out: int, prose: Prose, painter: Painter) -> None:
+    from tracer.render.lines import Line, Span
+    from tracer.render.present import present_lines
+    from tracer.render.story import Told
+    from tracer.runtime.units import Units
 
-    from tracer.errors import TargetError
-
-    names = sorted({p.comm for p in processes if p.comm})
-    near = get_close_matches(who, [*names, *(str(p.tgid) for p in processes)], 5)
-    hint = f"near: {', '.join(near)}" if near else "ctrace replay FILE shows who is there"
-    return TargetError(f"no process {who} in the trace", hint)
+    told = Told(scene.roles, scene.names, scene.source.info, prose)
+    live = scene.source.info.kind == "proc"
+    units = Units(scene.graph, scene.roles) if live else None
+    for i, story in enumerate(stories):
+        if i:
+            painter.paint([Line([]), Line([])])
+        painter.paint(told.story(story) if units is None else present_lines(told, story.process, units))
+    if left_out:
+        said = f"{left_out:,} more of that name were left out; ask for one by its number."
+        painter.paint([Line([]), *prose.lines([Span(said, "dim")])])

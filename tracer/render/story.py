@@ -6,154 +6,230 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from tracer.event import CLONE_NEWPID, CLONE_PARENT, CLONE_VFORK
-from tracer.explain import Step, Story, WhyNot, ancestors, beside_its_creator, why_not
-from tracer.graph import Process, Program, Reparenting
+from tracer.expectation import WhyNot, ancestors, why_not
+from tracer.explain import THREAD_TOOK_OVER, Step, Story
+from tracer.graph import RUNNING, ZOMBIE, Process, Program, Reparenting
 from tracer.identity import signal_name
 from tracer.live import journal as j
 from tracer.render import words
 from tracer.render.lines import Line, Span
 from tracer.render.times import show_time
+from tracer.runtime.roles import SHIM, SHIM_START
 
 if TYPE_CHECKING:
-    from tracer.explain import Link
+    from tracer.expectation import Link
+    from tracer.render.prose import Prose
+    from tracer.runtime.containers import Names
     from tracer.runtime.roles import Roles
+    from tracer.sources.base import SourceInfo
 
-_NAMED_FLAGS = ((CLONE_PARENT, "CLONE_PARENT"), (CLONE_VFORK, "CLONE_VFORK"), (CLONE_NEWPID, "CLONE_NEWPID"))
-_QUIET = frozenset({j.THREAD_CREATED, j.THREAD_EXITED, j.RENAMED})
-_ARGUMENTS_SHOWN = 100
+FLAGS = ((CLONE_PARENT, "CLONE_PARENT"), (CLONE_VFORK, "CLONE_VFORK"), (CLONE_NEWPID, "CLONE_NEWPID"))
+"""Those that say something about the tree."""
+QUIET = frozenset({j.THREAD_CREATED, j.THREAD_EXITED, j.RENAMED})
+"""Steps that are not told: threads come and go, and change names, by the dozen."""
+_ARGUMENTS_SHOWN = 400
+_HANG = 5
 
 
-def story_lines(story: Story, roles: Roles, *, clock: str | None, width: int) -> Iterator[Line]:
-    """Title, steps, what it is now, why it is not elsewhere."""
-    process = story.process
-    yield Line([Span(roles.label(process), words.name_style(process, roles)), Span(f" ({process.tgid})", "pid")])
-    yield Line([])
-    number = 0
-    for step in story.steps:
-        if step.kind in _QUIET:
-            continue
-        number += 1
-        yield from _step_lines(number, step, process, roles, clock, width)
-    yield Line([])
-    yield from _now_lines(process, roles)
-    expected = why_not(process)
-    if expected is not None:
+class Told:
+    """Tells stories of one trace."""
+
+    def __init__(self, roles: Roles, names: Names, source: SourceInfo, prose: Prose) -> None:
+        self.roles = roles
+        self.names = names
+        self.prose = prose
+        self._clock = source.clock
+        self._unit = "line" if source.kind == "strace" else "record"
+
+    def story(self, story: Story) -> Iterator[Line]:
+        """Title, steps, what it is now, why it is not elsewhere."""
+        process = story.process
+        yield from self.heading(process)
         yield Line([])
-        yield from _why_not_lines(expected, roles)
+        for number, step in enumerate((s for s in story.steps if s.kind not in QUIET), 1):
+            yield from self._step(number, step, process)
+        yield Line([])
+        yield from self.now(process)
+        expected = why_not(process)
+        if expected is not None:
+            yield Line([])
+            yield from self._why_not(expected)
+
+    def heading(self, process: Process) -> Iterator[Line]:
+        """`nginx (158)   container, of shop/web nginx`."""
+        roles = self.roles
+        name = self.names.of(process)
+        said = ", ".join(words.marks(process, roles))
+        if name is not None and name.title:
+            said += f"{', ' if said else ''}of {name.title}"
+        title = [Span(roles.label(process), words.name_style(process, roles)), Span(f" ({process.tgid})", "pid")]
+        yield from self.prose.lines([*title, Span(f"   {said}", "mark")] if said else title, hang=2)
+
+    def title(self, process: Process | None, at: int | None = None) -> str:
+        """`runc create (1224714)`, what it was at `at`. Raw."""
+        return "nobody that the trace shows" if process is None else words.title(process, self.roles, at)
+
+    def place(self, at: int, time: int | None = None) -> str:
+        """`line 366, 07:02:19.201738`."""
+        return f"{self._unit} {at}" + (f", {show_time(time, self._clock)}" if time is not None else "")
+
+    def _step(self, number: int, step: Step, process: Process) -> Iterator[Line]:
+        first, *more = _SAY[step.kind](self, step, process)
+        notes = words.evidence(step.evidence) if step.evidence is not None else []
+        text = [Span(first), Span(f"   {self.place(step.at, step.time)}", "dim")]
+        yield from self.prose.lines(text, first=f"{number:>3}. ", hang=_HANG, notes=notes)
+        for sentence in more:
+            yield from self.note(sentence)
+        if step.reason:
+            yield from self.note(f"not certain: {step.reason}", "inferred")
+
+    def note(self, sentence: str, style: str = "dim") -> Iterator[Line]:
+        """More on a step, below it."""
+        return self.prose.lines([Span(sentence, style)], first=" " * _HANG, hang=_HANG + 2)
+
+    def now(self, process: Process) -> Iterator[Line]:
+        """Where it is: the tree above it."""
+        if not process.alive:
+            said = f"{words.end(process)}, and gone"
+            if process.reaped_at is None:
+                said += "; who reaped it is not in the trace"
+        else:
+            above = " → ".join(self.title(p) for p in ancestors(process))
+            state = "a zombie: it has ended, and its parent has not waited for it; " if process.state == ZOMBIE else ""
+            root = process.tgid == 1 and not process.ns.level
+            alone = "the root of the tree" if root else "its parent is not in the trace"
+            said = state + (f"below {above}" if above else alone)
+            if process.state == RUNNING and len(process.threads) > 1:
+                said += f", with {len(process.threads):,} threads"
+        yield from self.prose.lines([Span(said)], first="now  ", hang=_HANG)
+
+    def _why_not(self, reason: WhyNot) -> Iterator[Line]:
+        """The question that people have, and each link of the answer."""
+        who, expected = self.title(reason.process), self.title(reason.expected)
+        yield from self.prose.lines([Span(f"Why is {who} not below {expected}?", "name")], hang=2)
+        for link in reversed(reason.links):
+            yield from self.prose.lines([Span(self._link(link))], first="  ", hang=4)
+        parent = self.title(reason.process.parent)
+        said = f"So the kernel does nothing to {who} when {expected} ends: its parent is {parent}."
+        yield from self.prose.lines([Span(said)], first="  ", hang=4)
+
+    def _link(self, link: Link) -> str:
+        child, creator = self.title(link.child), self.title(link.creator, link.child.born_at)
+        if link.holds:
+            tense = "is" if link.child.alive and link.creator.alive else "was"
+            return f"{creator} created {child}, and {tense} its parent."
+        said = f"{creator} created {child}"
+        if link.beside:
+            said += f" with CLONE_PARENT, as a child of {self.title(link.child.birth_parent, link.child.born_at)}"
+        if link.left is None:
+            return f"{said}." if link.beside else f"{said}; who its parent was then is not known."
+        new = self.title(link.left.new) if link.left.new is not None else "somebody unknown"
+        end = "whose end" if link.beside else "the creator's end"
+        return f"{said}{', ' if link.beside else '; '}{end} ({self.place(link.left.at)}) made {new} the parent."
 
 
-def _step_lines(
-    number: int, step: Step, process: Process, roles: Roles, clock: str | None, width: int
-) -> Iterator[Line]:
-    where = f"line {step.at}" + (f"  {show_time(step.time, clock)}" if step.time is not None else "")
-    say = _SAY.get(step.kind)
-    said = say(step, process, roles) if say is not None else [step.kind]
-    notes = words.evidence(step.evidence) if step.evidence is not None else []
-    yield Line([Span(f"{number:>3}. ", "dim"), Span(said[0]), Span(f"   {where}", "dim")], notes, width * 84 // 100)
-    for more in said[1:]:
-        yield Line([Span("     "), Span(more, "dim")])
-    if step.reason:
-        yield Line([Span("     "), Span(f"not certain: {step.reason}", "inferred")])
+def _created(told: Told, step: Step, process: Process) -> list[str]:
+    if step.actor is None:
+        return ["created by a task that the trace does not show", *_child_of(told, step)]
+    thread = f", thread {step.tid}" if step.tid not in {0, step.actor.tgid} else ""
+    flags = [name for bit, name in FLAGS if step.flags & bit]
+    how = f", with {' and '.join(flags)}" if flags else ""
+    said = [f"created by {told.title(step.actor, step.at)}{thread}{how}"]
+    if step.flags & CLONE_PARENT:
+        return [*said, f"CLONE_PARENT: a child not of its creator but of its creator's parent, "
+                f"{told.title(step.parent, step.at)}"]  # fmt: skip
+    return [*said, *_child_of(told, step)]
 
 
-def _created(step: Step, process: Process, roles: Roles) -> list[str]:
-    creator = step.creator
-    if creator is None:
-        return ["created by a task that the trace does not show"]
-    thread = f", thread {process.creator_tid}" if process.creator_tid != creator.tgid else ""
-    flags = [name for bit, name in _NAMED_FLAGS if step.flags & bit]
-    how = f" with {' and '.join(flags)}" if flags else ""
-    said = [f"created by {words.title(creator, roles, step.at)}{thread}{how}"]
-    if beside_its_creator(step):
-        parent = words.title(step.parent, roles, step.at) if step.parent is not None else "nobody that the trace shows"
-        said.append(f"CLONE_PARENT: a child not of its creator but of the creator's parent, {parent}")
-    elif step.parent is not None:
-        said.append(f"child of {words.title(step.parent, roles, step.at)}")
-    return said
+def _child_of(told: Told, step: Step) -> list[str]:
+    return [f"child of {told.title(step.parent, step.at)}"] if step.parent is not None else []
 
 
-def _found(step: Step, process: Process, roles: Roles) -> list[str]:
-    said = ["it was there before the trace, or its creation was not traced"]
-    if step.parent is not None:
-        said.append(f"child of {words.title(step.parent, roles, step.at)}")
-    return said
+def _found(told: Told, step: Step, process: Process) -> list[str]:
+    return ["it was there before the trace, or its creation was not traced", *_child_of(told, step)]
 
 
-def _execed(step: Step, process: Process, roles: Roles) -> list[str]:
+def _execed(told: Told, step: Step, process: Process) -> list[str]:
     program = step.detail
     if not isinstance(program, Program):
         return ["runs another program"]
-    arguments = " ".join(program.argv)
-    if len(arguments) > _ARGUMENTS_SHOWN or program.argv_cut:
-        arguments = arguments[:_ARGUMENTS_SHOWN] + " …"
-    role = roles.role(process, step.at)
-    return [f"runs {program.exe}" + (f": now {role}" if role else ""), arguments]
+    role = told.roles.role(process, step.at)
+    return [f"runs {program.exe}{f': now {role}' if role else ''}", arguments(program)]
 
 
-def _adopted(step: Step, process: Process, roles: Roles) -> list[str]:
+def arguments(program: Program) -> str:
+    """The command line, shortened where it is very long. Raw."""
+    text = " ".join(program.argv)
+    cut = len(text) > _ARGUMENTS_SHOWN or program.argv_cut
+    return text[:_ARGUMENTS_SHOWN] + (" …" if cut else "")
+
+
+def _adopted(told: Told, step: Step, process: Process) -> list[str]:
     change = step.detail
     if not isinstance(change, Reparenting):
         return ["adopted"]
-    said = [f"adopted {words.adoption(change, roles, near=False)}"]
+    said = [f"adopted {words.adoption(change, told.roles, near=False)}"]
+    if change.new is not None and step.tid not in {0, change.new.tgid}:
+        said.append(f"it hangs on thread {step.tid} there")
     for candidate in step.passed_over:
-        who = words.title(candidate.process, roles, step.at) if candidate.process is not None else "above"
-        said.append(f"passed over: {who}: {candidate.why}")
+        who = told.title(candidate.process, step.at) + ": " if candidate.process is not None else ""
+        said.append(f"passed over: {who}{candidate.why}")
+    return [*said, *_pdeath(step)]
+
+
+def _thread_took_over(told: Told, step: Step, process: Process) -> list[str]:
+    said = f"thread {step.detail} of {told.title(step.actor, step.at)}, which it was a child of, ended"
+    return [f"{said} → thread {step.tid} of the same process", *_pdeath(step)]
+
+
+def _pdeath(step: Step) -> list[str]:
+    return [f"it got {signal_name(step.signal)} for it: its pdeath_signal"] if step.signal else []
+
+
+def _exited(told: Told, step: Step, process: Process) -> list[str]:
+    by = f": thread {step.tid} called exit_group" if step.tid not in {0, process.tgid} else ""
+    return [words.end(process) + by]
+
+
+def _reaped(told: Told, step: Step, process: Process) -> list[str]:
+    if step.actor is None:
+        return [f"reaped by {step.tid}" if step.tid else "reaped"]
+    thread = f", thread {step.tid}" if step.tid not in {0, step.actor.tgid} else ""
+    return [f"reaped by {told.title(step.actor, step.at)}{thread}"]
+
+
+def _by_thread(step: Step, process: Process) -> str:
+    return f" (thread {step.tid} called prctl, for the whole process)" if step.tid not in {0, process.tgid} else ""
+
+
+def _pdeathsig(told: Told, step: Step, process: Process) -> list[str]:
+    thread = f"thread {step.tid}: " if step.tid not in {0, process.tgid} else ""
+    if not isinstance(step.detail, int) or not step.detail:
+        return [f"{thread}wants no signal any more when the thread that is its parent ends (PR_SET_PDEATHSIG 0)"]
+    return [f"{thread}asks for {signal_name(step.detail)} when the thread that is its parent ends (PR_SET_PDEATHSIG)"]
+
+
+def _subreaper(told: Told, step: Step, process: Process) -> list[str]:
+    if not step.detail:
+        return [f"is no subreaper any more{_by_thread(step, process)}"]
+    role = told.roles.role(process, step.at)
+    said = [f"became a subreaper{_by_thread(step, process)}: orphans below it go to it"]
+    if role == SHIM:
+        said.append("so runc may exit, and what it started stays with the shim")
+    if role == SHIM_START:
+        said.append("this does not pass to the shim that it starts: the flag is not inherited")
     return said
 
 
-def _reaped(step: Step, process: Process, roles: Roles) -> list[str]:
-    by = process.parent
-    return [f"reaped by {words.title(by, roles, step.at)}" if by is not None else "reaped"]
-
-
-def _pdeathsig(step: Step, process: Process, roles: Roles) -> list[str]:
-    if not isinstance(step.detail, int) or not step.detail:
-        return ["no signal any more when the thread that is its parent ends"]
-    return [f"asks for {signal_name(step.detail)} when the thread that is its parent ends (PR_SET_PDEATHSIG)"]
-
-
-_SAY: dict[str, Callable[[Step, Process, Roles], list[str]]] = {
+_SAY: dict[str, Callable[[Told, Step, Process], list[str]]] = {
     j.CREATED: _created,
     j.FOUND: _found,
     j.EXEC: _execed,
     j.ADOPTED: _adopted,
+    THREAD_TOOK_OVER: _thread_took_over,
     j.REAPED: _reaped,
     j.PDEATHSIG: _pdeathsig,
-    j.SUBREAPER: lambda s, p, r: [
-        "became a subreaper: orphans below it go to it" if s.detail else "no subreaper any more"
-    ],
-    j.EXITED: lambda s, p, r: [words.end(p)],
-    j.GONE: lambda s, p, r: ["ended while events were lost"],
+    j.SUBREAPER: _subreaper,
+    j.EXITED: _exited,
+    j.GONE: lambda told, step, process: ["ended while events were lost"],
 }
-
-
-def _now_lines(process: Process, roles: Roles) -> Iterator[Line]:
-    """Where it is: the tree above it, in one line."""
-    if not process.alive:
-        yield Line([Span("now  ", "dim"), Span(words.end(process) + ", and gone")])
-        return
-    above = [words.title(p, roles) for p in ancestors(process)]
-    path = " → ".join(above) if above else "its parent is not in the trace"
-    state = "zombie: ended, not reaped yet; " if process.state == "zombie" else ""
-    yield Line([Span("now  ", "dim"), Span(f"{state}below {path}" if above else f"{state}{path}")])
-
-
-def _why_not_lines(reason: WhyNot, roles: Roles) -> Iterator[Line]:
-    """The question that people have, and each link of the answer."""
-    who, expected = words.title(reason.process, roles), words.title(reason.expected, roles)
-    yield Line([Span(f"Why is {who} not below {expected}?", "name")])
-    for link in reversed(reason.links):
-        yield Line([Span("  "), Span(_link(link, roles))])
-
-
-def _link(link: Link, roles: Roles) -> str:
-    child, creator = words.title(link.child, roles), words.title(link.creator, roles, link.child.born_at)
-    made = f"{creator} created {child}"
-    if link.holds:
-        return f"{made}, and is its parent."
-    if link.left is not None:
-        new = words.title(link.left.new, roles) if link.left.new is not None else "somebody unknown"
-        return f"{made}; its end (line {link.left.at}) made {new} the parent: this link is broken."
-    if link.beside:
-        return f"{made} with CLONE_PARENT, so it was never its parent."
-    return f"{made}."

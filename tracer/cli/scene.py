@@ -1,0 +1,67 @@
+"""What a subcommand looks at: a trace, or this machine now; with roles and names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tracer.graph import Process, ProcessGraph
+    from tracer.identity import Moment
+    from tracer.runtime.containers import Names
+    from tracer.runtime.roles import Roles
+    from tracer.sources.base import Source
+
+
+@dataclass(slots=True)
+class Scene:
+    """A graph, and what is known around it."""
+
+    source: Source
+    graph: ProcessGraph
+    roles: Roles
+    names: Names
+
+    def whom(self, who: str) -> list[Process]:
+        """The processes that `who` means. Raises TargetError."""
+        from tracer import whom
+
+        return whom.processes(self.graph, who, self.roles, self.names)
+
+
+def of_source(source: Source, graph: ProcessGraph) -> Scene:
+    """The scene of a graph that was made from `source`."""
+    from tracer.runtime.bundles import Files
+    from tracer.runtime.containers import Names
+    from tracer.runtime.roles import Roles
+
+    live = source.info.kind == "proc"
+    return Scene(source, graph, Roles(graph), Names(Files()) if live else Names())
+
+
+def look() -> Scene:
+    """This machine now, from /proc. Raises UnreadableInput."""
+    from tracer.reconstruct.engine import Engine
+    from tracer.sources.proc import ProcSource
+
+    source = ProcSource()
+    engine = Engine()
+    for batch in source.batches():
+        engine.feed(batch)
+    return of_source(source, engine.finish())
+
+
+def read(file: str, *, at: str | None = None) -> Scene:
+    """A trace at its end, or at a moment. Raises InputError, UsageError."""
+    from tracer.cli.progress import ReadingProgress
+    from tracer.moments import check_clock, parse_moment
+    from tracer.reconstruct import reconstruct
+    from tracer.sources.detect import open_source
+
+    moment: Moment | None = None if at is None else parse_moment(at)
+    source = open_source([file])
+    with ReadingProgress(source.info.size) as progress:
+        graph = reconstruct(source, at=moment, progress=progress)
+    if moment is not None and at is not None:
+        check_clock(moment, at, source.info)
+    return of_source(source, graph)
