@@ -12,7 +12,7 @@ def finish(state: State, calls: set[str] | None) -> None:
     """Weaken evidence and end processes where the facts of the whole trace ask for it; count."""
     processes = state.processes
     if state.merged:
-        processes[:] = [p for p in processes if p not in state.merged]
+        _forget_merged(processes, state.merged)
         state.merged.clear()
     _end_members_of_dead_namespaces(processes, state)
     prctl_unseen = calls is not None and "prctl" not in calls
@@ -27,6 +27,20 @@ def finish(state: State, calls: set[str] | None) -> None:
             inferred += 1
     state.stats.processes = len(processes)
     state.stats.inferred = inferred
+
+
+def _forget_merged(processes: list[Process], merged: set[Process]) -> None:
+    """Threads that were taken for processes leave the graph; what they created, their real processes created."""
+    processes[:] = [p for p in processes if p not in merged]
+    for process in processes:
+        if process.creator in merged:
+            process.creator = process.creator.leader.process
+        if process.reparentings:
+            process.reparentings = [
+                change._replace(old=change.old.leader.process) if change.old in merged else change
+                for change in process.reparentings
+            ]
+
 
 
 def _end_members_of_dead_namespaces(processes: list[Process], state: State) -> None:
