@@ -42,7 +42,6 @@ def _forget_merged(processes: list[Process], merged: set[Process]) -> None:
             ]
 
 
-
 def _end_members_of_dead_namespaces(processes: list[Process], state: State) -> None:
     """zap_pid_ns_processes(): with the init of a pid namespace everything in it was killed."""
     for process in processes:
