@@ -27,14 +27,11 @@ class Conclusion:
 
 
 def conclusions(process: Process, roles: Roles, units: Units) -> list[Conclusion]:
-    """How it came to its parent, as far as start times and cgroups tell."""
+    """How it came to its parent, as far as cgroups and roles tell."""
     parent = process.parent
     if parent is None:
         return []
     found = []
-    if parent.start_time > process.start_time:
-        said = f"its parent is younger than it: {parent.tgid} has adopted it, or stands where another program was"
-        found.append(Conclusion(said, Evidence.DERIVED))
     apart = units.disagreement(process)
     if apart is not None and apart.main is not None and apart.main.alive:
         main = f"{roles.label(apart.main)} ({apart.main.tgid})"

@@ -109,7 +109,11 @@ def test_why_the_container_is_not_below_containerd() -> None:
 def test_a_container_by_the_beginning_of_its_id_and_its_pod() -> None:
     assert explain("22b2c54f6d38", POD).startswith("nginx (158)   container")
     pod = explain("5be4949b4c3a", POD)
-    titles = [line.split("   ")[0] for line in pod.splitlines() if line and line[0] not in " nW"]
+    titles = [
+        line.split("   ")[0]
+        for line in pod.splitlines()
+        if line[:3] not in {"", "   ", "  1", "now", "Why"} and line[0] != " "
+    ]
     assert titles == ["containerd-shim-runc-v2 (103)", "pause (125)", "nginx (158)"]
 
 
@@ -179,32 +183,3 @@ def test_without_a_file_proc_tells_what_it_can() -> None:
     (story,) = document["stories"]
     assert [step["kind"] for step in story["steps"]] == ["found"]
     assert story["process"]["parent"] == story["above"][0]["pid"] == os.getpid()
-
-
-def test_an_orphan_in_proc_is_younger_than_nobody(tmp_path: Path) -> None:
-    """An orphan adopted by a process that started after it: start times alone prove the adoption."""
-    script = (
-        "import ctypes, os, sys, time\n"
-        "libc = ctypes.CDLL(None)\n"
-        "libc.prctl(36, 1)\n"  # PR_SET_CHILD_SUBREAPER
-        "r, w = os.pipe()\n"
-        "if os.fork() == 0:\n"
-        "    pid = os.fork()\n"
-        "    if pid == 0:\n"
-        "        time.sleep(60)\n"
-        "    os.write(w, str(pid).encode()); os._exit(0)\n"
-        "os.wait()\n"
-        "print(os.read(r, 20).decode(), flush=True)\n"
-        "time.sleep(60)\n"
-    )
-    reaper = subprocess.Popen(["python3", "-c", script], stdout=subprocess.PIPE, text=True)
-    assert reaper.stdout is not None
-    orphan = int(reaper.stdout.readline())
-    try:
-        story = json.loads(explain(str(orphan), "--format", "json"))["stories"][0]
-        assert story["process"]["parent"] == reaper.pid
-        assert "younger" not in explain(str(orphan))  # its parent is older: nothing follows
-    finally:
-        os.kill(orphan, 9)
-        reaper.kill()
-        reaper.wait()
