@@ -238,6 +238,19 @@ class PidNsId(NamedTuple):
     ns_id: int
 
 
+class ContainerTold(NamedTuple):
+    """What the container runtime's files said of a container while it was there. `tid` is 0."""
+
+    at: int
+    time: int | None
+    tid: int
+    outer: str
+    """Id of the container that holds the runtime; '' for the machine's own."""
+    id: str
+    details: tuple[str, ...]
+    """The fields of runtime.oci.Details, in their order."""
+
+
 Event = (
     Clone
     | Exec
@@ -258,6 +271,7 @@ Event = (
     | Lost
     | CgroupMove
     | PidNsId
+    | ContainerTold
 )
 
 KINDS: tuple[type, ...] = (
@@ -280,6 +294,7 @@ KINDS: tuple[type, ...] = (
     Lost,
     CgroupMove,
     PidNsId,
+    ContainerTold,
 )
 """The classes by code: a packed batch names the class of each plain tuple by its place here."""
 

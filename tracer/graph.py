@@ -258,6 +258,8 @@ class ProcessGraph:
         """PID 1 of the level-0 namespace; `init.outside` unless the trace has it."""
         self.processes = processes
         """Every process of the trace, in order of birth or first sight; PID 1 only if not outside."""
+        self.containers: dict[tuple[str, str], tuple[str, ...]] = {}
+        """(outer container's id, id) -> the fields of runtime.oci.Details, where the source tells (a recording)."""
 
     def find(self, pid: int) -> list[Process]:
         """All processes that had this thread group id, oldest first."""

@@ -35,6 +35,7 @@ _HANDLERS: dict[type, Callable[[State, Any], None]] = {
     ev.SameProcess: attach.on_same_process,
     ev.CgroupMove: program.on_cgroup_move,
     ev.PidNsId: namespaces.on_pid_ns_id,
+    ev.ContainerTold: program.on_container_told,
 }
 
 
@@ -51,6 +52,7 @@ class Engine:
         self.state = State(hints, lacks)
         state = self.state
         self.graph = ProcessGraph(state.root_ns, state.init, state.processes, state.stats)
+        self.graph.containers = state.containers
 
     def feed(self, events: Iterable[Event]) -> None:
         """Apply the events. Never raises for what an event says, however odd."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tracer.event import CgroupMove, Detach, Exec, Lost, Rename, SetPdeathsig, SetSubreaper
+from tracer.event import CgroupMove, ContainerTold, Detach, Exec, Lost, Rename, SetPdeathsig, SetSubreaper
 from tracer.graph import DEAD, Execed, Process, Program, Task
 from tracer.identity import Evidence
 from tracer.reconstruct.attach import attach
@@ -130,6 +130,11 @@ def on_cgroup_move(state: State, event: CgroupMove) -> None:
     task = state.live_task(event.tid)
     if task is not None:
         task.process.cgroup = event.path
+
+
+def on_container_told(state: State, event: ContainerTold) -> None:
+    """Kept for those who name containers; it changes no tree."""
+    state.containers[event.outer, event.id] = event.details
 
 
 def on_detach(state: State, event: Detach) -> None:

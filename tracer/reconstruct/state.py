@@ -29,6 +29,7 @@ class State:
 
     __slots__ = (
         "clues",
+        "containers",
         "doubts",
         "early_reuse",
         "exit_begun",
@@ -80,6 +81,8 @@ class State:
         self.lacks = lacks
         self.clues = Clues()
         self.stats = GraphStats()
+        self.containers: dict[tuple[str, str], tuple[str, ...]] = {}
+        """What the runtimes' files said of containers: see ContainerTold."""
         self.moves: list[tuple[Process, Reparenting]] | None = None
         """A list where somebody wants to hear of every adoption at once (a live session empties it)."""
 

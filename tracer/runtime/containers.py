@@ -22,7 +22,7 @@ from tracer.runtime.roles import name_at
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from tracer.graph import Process
+    from tracer.graph import Process, ProcessGraph
     from tracer.runtime.bundles import Files
     from tracer.runtime.claims import Claim
 
@@ -159,6 +159,11 @@ class Names:
         for key, details in containers:
             self._keep(key, details)
 
+    def forget(self, gone: Iterable[Process]) -> None:
+        """These processes will not be asked for again; their containers' details are kept."""
+        for process in gone:
+            self._members.pop((process.tgid, process.serial), None)
+
     def _remember(self, process: Process, member: Member | None) -> None:
         if len(self._members) >= _MEMO:
             self._members.clear()
@@ -201,6 +206,13 @@ class Names:
         self._details.move_to_end(key)
         while len(self._details) > self._limit:
             self._details.popitem(last=False)
+
+
+def names_of(graph: ProcessGraph, files: Files | None = None) -> Names:
+    """Names for a graph, with what its source told of containers (a recording does)."""
+    names = Names(files)
+    names.learn((key, Details(*fields)) for key, fields in graph.containers.items() if len(fields) == len(Details()))
+    return names
 
 
 def _before(process: Process) -> Process | None:
