@@ -29,6 +29,13 @@ def ctrace(*words: str | int, code: int | None = 0, prefix: tuple[str, ...] = ()
     return Ran(done.returncode, done.stdout, done.stderr)
 
 
+def run(*command: str | Path) -> str:
+    """What a command prints; with everything it said where it fails."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, f"{command}: {done.returncode}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
 def tree(*words: str | int) -> str:
     """The text of `ctrace tree`, wide enough for anything."""
     return ctrace("tree", "--width", 200, *words).out

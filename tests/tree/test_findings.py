@@ -17,7 +17,7 @@ from tests.node import images
 from tests.node import processes as proc
 from tests.node.containerd import Containerd, configuration
 from tests.tree.conftest import skip_or_fail
-from tests.tree.running import compiled, ctrace, findings
+from tests.tree.running import compiled, ctrace, findings, run
 
 pytestmark = pytest.mark.node
 
@@ -123,9 +123,8 @@ def test_a_shim_under_another_shim(containerd: Containerd) -> None:
         ctr = ["ctr", "--address", str(inner / "sock"), "--namespace", "default"]
         proc.wait_until((inner / "sock").exists, 20, "the inner containerd")
         containerd.ctr("images", "export", inner / "app.tar", images.APP)
-        subprocess.run([*ctr, "images", "import", inner / "app.tar"], check=True, capture_output=True, timeout=60)
-        run = ["run", "-d", "--net-host", images.APP, "deep", "/bin/sleep", "60"]
-        subprocess.run([*ctr, *run], check=True, capture_output=True, timeout=60)
+        run(*ctr, "images", "import", inner / "app.tar")
+        run(*ctr, "run", "-d", "--net-host", images.APP, "deep", "/bin/sleep", "60")
         (shim,) = [child.pid for child in proc.children(outer) if child.comm == "containerd-shim"]
         (found,) = findings("--pid", shim)
         assert (found["kind"], [other["pid"] for other in found["others"]]) == ("nested-shim", [outer])
@@ -157,13 +156,13 @@ def pdeath_log(tmp_path: Path) -> tuple[Path, list[int]]:
     log = tmp_path / "strace.log"
     program = compiled("pdeath_threads", tmp_path)
     command = ["strace", "-f", "-tt", "-e", "trace=process,prctl", "-o", str(log), str(program)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run:
-        assert run.stdout is not None
-        numbers = [int(word) for word in run.stdout.readline().split()]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as tracer:
+        assert tracer.stdout is not None
+        numbers = [int(word) for word in tracer.stdout.readline().split()]
         time.sleep(0.1)
         copied = tmp_path / "running.log"
         copied.write_bytes(log.read_bytes())
-        (tracee,) = [child.pid for child in proc.children(run.pid)]
+        (tracee,) = [child.pid for child in proc.children(tracer.pid)]
         os.kill(tracee, signal.SIGTERM)
     assert len(numbers) == 3
     return copied, numbers

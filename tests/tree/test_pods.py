@@ -16,7 +16,7 @@ import pytest
 from tests.node import images
 from tests.node import processes as proc
 from tests.node.containerd import Containerd
-from tests.tree.running import ctrace, processes, tree
+from tests.tree.running import ctrace, processes, run, tree
 
 pytestmark = pytest.mark.node
 
@@ -109,22 +109,17 @@ def test_a_task_with_a_name_of_its_users_choice(containerd: Containerd) -> None:
     ctr = ["ctr", "--address", str(containerd.socket), "--namespace", "default"]
     exported = containerd.folder / "app.tar"
     containerd.ctr("images", "export", exported, images.APP)
-    subprocess.run([*ctr, "images", "import", exported], check=True, capture_output=True, timeout=60)
-    run = ["run", "-d", "--net-host", images.APP, "db-1", "/bin/sleep", "60"]
-    subprocess.run([*ctr, *run], check=True, capture_output=True, timeout=60)
+    run(*ctr, "images", "import", exported)
+    run(*ctr, "run", "-d", "--net-host", images.APP, "db-1", "/bin/sleep", "60")
     try:
         found = processes("--container", "db-1")
         by_comm = {process["comm"]: process["container"] for process in found.values()}
         assert set(by_comm) == {"containerd-shim", "sleep"}
         assert all((c["namespace"], c["id"], c["sandbox_id"]) == ("default", "db-1", "") for c in by_comm.values())
     finally:
-        subprocess.run([*ctr, "task", "kill", "-s", "KILL", "db-1"], check=True, timeout=10)
-        proc.wait_until(lambda: "STOPPED" in _tasks(ctr), 10, "the task's end")
-        subprocess.run([*ctr, "task", "rm", "db-1"], check=False, capture_output=True, timeout=10)
-
-
-def _tasks(ctr: list[str]) -> str:
-    return subprocess.run([*ctr, "task", "ls"], check=True, capture_output=True, text=True, timeout=10).stdout
+        run(*ctr, "task", "kill", "-s", "KILL", "db-1")
+        proc.wait_until(lambda: "STOPPED" in run(*ctr, "task", "ls"), 10, "the task's end")
+        subprocess.run([*ctr, "task", "rm", "db-1"], check=False, capture_output=True, timeout=30)  # 137: how it ended
 
 
 _AS_NOBODY = """

@@ -102,7 +102,8 @@ def _zombies(scene: _Scene) -> Iterator[Finding]:
     owed: dict[Process, list[Process]] = {}
     for process in scene.graph.processes:
         parent = process.parent
-        if process.state is ZOMBIE and parent is not None and scene.settled(process):
+        known = process.evidence.rank <= Evidence.DERIVED.rank
+        if process.state is ZOMBIE and parent is not None and known and scene.settled(process):
             owed.setdefault(parent, []).append(process)
     for parent, zombies in owed.items():
         if parent.state is RUNNING and not parent.outside:
@@ -156,8 +157,8 @@ def _childless_shims(scene: _Scene) -> Iterator[Finding]:
     for process in scene.graph.processes:
         if process.state is not RUNNING or scene.roles.role(process) != SHIM or not _holds_children(process):
             continue
-        if process.creator is None and not process.start_time:
-            continue  # older than the log, and so may its children be
+        if not process.start_time and not _children_known(scene.graph, process):
+            continue
         if next(process.children(), None) is None and scene.settled(process):
             name = scene.names.of(process)
             namespace = (name.namespace if name is not None else "") or "NAMESPACE"
@@ -171,6 +172,14 @@ def _childless_shims(scene: _Scene) -> Iterator[Finding]:
                 f"`ctr -n {namespace} task ls` shows whether containerd knows it: if so, "
                 f"`ctr -n {namespace} task rm {container}`; if not, it was left behind: kill {process.tgid}.",
             )
+
+
+def _children_known(graph: ProcessGraph, shim: Process) -> bool:
+    """In a log: it was there when the shim was born, and nobody since has a parent that it does not tell."""
+    return shim.creator is not None and not any(
+        process.state is RUNNING and process.born_at > shim.born_at and process.evidence.rank > Evidence.DERIVED.rank
+        for process in graph.processes
+    )
 
 
 def _holds_children(shim: Process) -> bool:

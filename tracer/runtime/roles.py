@@ -203,8 +203,8 @@ def _child_of_shim(process: Process) -> bool:
 
 
 def _is_shim(process: Process) -> bool:
-    name = name_at(process)
-    return _role_of_name(name) == SHIM
+    """containerd's, or what podman and CRI-O have in its place."""
+    return _role_of_name(name_at(process)) in {SHIM, "conmon"}
 
 
 def _was_runc_init(process: Process, at: int | None) -> bool:
