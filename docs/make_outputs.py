@@ -16,8 +16,8 @@ The command runs in bash at the top of the repository, on a terminal of 100 colu
     root        needs root and eBPF   } made only with --root, --slow; never checked by the tests
     slow        takes long, or its output changes from run to run }
 
-Also made: img/replay.svg, examples/ps.txt, and with docs/make_cli.py reference/cli.md and ctrace.1. With --check nothing is written,
-and the exit code is 1 where something would change.
+Also made: img/replay.svg, examples/ps.txt, and with docs/make_cli.py reference/cli.md and ctrace.1. With --check
+nothing is written, and the exit code is 1 where something would change.
 """
 
 from __future__ import annotations
