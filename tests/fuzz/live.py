@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 
+from tracer import event
 from tracer.event import Event
 from tracer.graph import ProcessGraph
 from tracer.reconstruct.engine import Engine
@@ -64,3 +66,13 @@ class LiveTracer:
         self.graph()
         release(retire(self._engine.state))
         self.story.clear()
+
+
+def replay_events(path: Path) -> ProcessGraph:
+    """The graph of the events that a failed run kept, a repr a line."""
+    engine = Engine()
+    kinds = {kind.__name__: kind for kind in event.KINDS}
+    for line in path.read_text().splitlines():
+        name, _, rest = line.partition("(")
+        engine.feed([eval(f"kind({rest}", {"kind": kinds[name]})])
+    return engine.finish()

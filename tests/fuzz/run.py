@@ -14,8 +14,8 @@ from pathlib import Path
 from tracer.graph import ProcessGraph
 
 from . import harness, optionsets, trial
-from .judge import STRONG, Verdict
-from .live import LiveTracer
+from .judge import STRONG, Verdict, judge
+from .live import LiveTracer, replay_events
 from .optionsets import OptionSet
 from .truth import Truth
 
@@ -92,7 +92,10 @@ def again(folders: list[Path]) -> int:
     for folder in folders:
         options = optionsets.BY_NAME[(folder / "options").read_text()]
         found = Truth.load(folder / "truth.json")
-        verdict = trial.judge_log(folder / "log", found, options.complete, _replay())
+        if (folder / "events.txt").exists():
+            verdict = judge(replay_events(folder / "events.txt"), found, complete=True, below=found.keeper)
+        else:
+            verdict = trial.judge_log(folder / "log", found, options.complete, _replay())
         bad += bool(verdict.fatal)
         print(f"{folder}: {'still wrong' if verdict.fatal else 'right'}")
         for problem in verdict.problems:

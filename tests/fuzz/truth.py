@@ -60,10 +60,11 @@ class Truth:
     def load(path: Path) -> Truth:
         """Read what `to_json` wrote."""
         raw = json.loads(path.read_text())
-        processes = {
-            p["pid"]: TrueProcess(**(p | {"threads": tuple(p["threads"]), "ns_pids": tuple(p["ns_pids"])}))
-            for p in raw["processes"]
-        }
+        processes = {}
+        for p in raw["processes"]:
+            threads, ns_pids = tuple(p["threads"]), tuple(p["ns_pids"])
+            rest = (p["parent_tid"], p.get("exiting", False), p["comm"])
+            processes[p["pid"]] = TrueProcess(p["pid"], p["ppid"], p["zombie"], threads, ns_pids, *rest)
         return Truth(raw["round"], raw["keeper"], tuple(raw["tracers"]), processes)
 
 
