@@ -20,7 +20,7 @@ class OptionSet:
     """Every fact is in the log, so any difference is a bug. Else only a wrong edge with strong evidence is."""
     form: str = "file"
     """`file` (-o), `stderr` (2>&1: notices and the tree's own output in between), `folder` (-ff)."""
-    kinds: tuple[str, ...] = all_but("setns")
+    kinds: tuple[str, ...] = all_but("setns", "pidns")
     late: str = ""
     """`all` or `root`: attach at the first quiet point, to every process or to the root alone."""
     cut: bool = False
@@ -48,11 +48,11 @@ def _lacking(
 
 SETS = (
     OptionSet("o", _f(CALLS)),
-    OptionSet("bare", _f("process,prctl"), kinds=_NO_PIDNS),
-    OptionSet("stderr", _f(CALLS), form="stderr", kinds=(*all_but("setns"), "print")),
+    OptionSet("bare", _f("process,prctl")),
+    OptionSet("stderr", _f(CALLS), form="stderr", kinds=(*_NO_PIDNS, "print")),
     OptionSet("stderr-tt-T", _f(CALLS, "-tt", "-T"), form="stderr"),
     OptionSet(
-        "ff-ns", ("-ff", "--absolute-timestamps=format:unix,precision:ns", "-e", f"trace={CALLS}"), form="folder"
+        "ff-nano", ("-ff", "--absolute-timestamps=format:unix,precision:ns", "-e", f"trace={CALLS}"), form="folder"
     ),
     OptionSet("ff-tt", ("-ff", "-tt", "-e", f"trace={CALLS}"), form="folder"),
     OptionSet("tt", _f(CALLS, "-tt")),
@@ -63,7 +63,7 @@ SETS = (
     OptionSet("verbose", _f(CALLS, "-X", "verbose", "-v")),
     OptionSet("seccomp", _f(CALLS, "--seccomp-bpf")),
     OptionSet("quiet", _f(CALLS, "-q")),
-    OptionSet("pidns", _f(CALLS, "--decode-pids=pidns")),
+    OptionSet("pidns", _f(CALLS, "--decode-pids=pidns"), kinds=all_but("setns")),
     OptionSet("all-calls", ("-f",)),
     *_lacking("no-clone3", _f(_NO_CLONE3)),
     *_lacking("no-prctl", _f("process,unshare,setns")),
@@ -78,6 +78,10 @@ SETS = (
     *_lacking("late-root", _f(CALLS), late="root"),
     *_lacking("cut", _f(CALLS), cut=True),
     *_lacking("cut-stderr", _f(CALLS), cut=True, form="stderr"),
+    # Without --decode-pids=pidns the numbers of nested namespaces are guesses.
+    OptionSet("nested", _f(CALLS), complete=False, kinds=all_but("setns")),
+    OptionSet("nested-stderr", _f(CALLS), complete=False, kinds=all_but("setns"), form="stderr"),
+    OptionSet("nested-ff", ("-ff", "-ttt", "-e", f"trace={CALLS}"), False, "folder", all_but("setns")),
     OptionSet("setns", _f(CALLS), complete=False, kinds=all_but()),
     OptionSet("no-unshare", _f("process,prctl"), complete=False, kinds=all_but()),
     OptionSet("invisible", _f(CALLS), complete=False, kinds=(*_NO_PIDNS, "autoreap", "untraced")),
