@@ -57,6 +57,8 @@ MAX_KEPT = 200_000
 """So many records wait for a birth; then the task is taken for one whose creation the log does not show."""
 MAX_PATIENCE = 5_000
 """So many records are read to find which task a number of another namespace means."""
+MAX_MATCHED = 500
+"""So many calls at once are compared with tasks that appear; no node has more, but a made-up log might."""
 MAX_DEAD = 1_000
 """So many records later, a caller that was killed inside its call is thought to have created nothing."""
 
@@ -101,6 +103,10 @@ class Orderer:
         """Calls that have not returned, by caller."""
         self._unsettled: dict[int, Call] = {}
         """Calls whose child is not known, oldest first: open ones, and those with a number to be translated."""
+        self._waiting: dict[int, Call] = {}
+        """Those of them that have returned a number."""
+        self._dead: dict[int, Call] = {}
+        """Those whose caller was killed inside."""
         self._settled: dict[int, Call] = {}
         """Calls whose child is known and not yet announced, by child."""
         self._fresh: dict[int, int] = {}
@@ -250,6 +256,7 @@ class Orderer:
             call_or_none = self._open.pop(tid, None)
             if call_or_none is not None:
                 call_or_none.dead = True
+                self._dead[call_or_none.seq] = call_or_none
                 self._match()
         elif kind in (NEW_PID_NS, JOIN_PID_NS):
             self._next_ns[tid] = Namespace()
@@ -275,6 +282,7 @@ class Orderer:
             call = Call(self._seq, at, time, tid, self._ns_of(tid), self._newest)
             self._unsettled[self._seq] = call
         call.number = number
+        self._waiting[call.seq] = call
         call.flags = flags
         call.exit_signal = exit_signal
         call.matched = matched
@@ -312,6 +320,8 @@ class Orderer:
     def _settle(self, call: Call, child: int, matched: str = "") -> None:
         call.settle(child, self._next_ns.get(call.tid), matched)
         self._unsettled.pop(call.seq, None)
+        self._waiting.pop(call.seq, None)
+        self._dead.pop(call.seq, None)
         if child:
             self._newest = child
             self._settled[child] = call
@@ -332,8 +342,8 @@ class Orderer:
 
     def _match(self) -> None:
         """Give returned numbers that are no tasks to tasks that no call explains, where that is sure enough."""
-        while self._fresh:
-            waiting = [call for call in self._unsettled.values() if call.number]
+        while self._fresh and (self._waiting or self._dead) and len(self._unsettled) <= MAX_MATCHED:
+            waiting = list(self._waiting.values())
             if not waiting and self._match_dead():
                 continue
             if not waiting or not (self._match_same(waiting) or self._match_others(waiting)):
@@ -341,10 +351,9 @@ class Orderer:
 
     def _match_dead(self) -> bool:
         """A task that no other call can explain is the child of a caller that was killed inside its call."""
-        for call in self._unsettled.values():
-            if not call.dead:
-                return False
-        for call in self._unsettled.values():
+        if len(self._dead) < len(self._unsettled):
+            return False
+        for call in self._dead.values():
             found = self._candidates(call)
             if found:
                 self._settle(call, found[0], KILLED_INSIDE)
@@ -417,8 +426,8 @@ class Orderer:
 
     def _conclude(self, call: Call, why: str) -> None:
         """The call will not return: the one new task since it began, if there is just one, is its child."""
-        found = self._candidates(call)
-        if not call.number and len(found) == 1 and len(self._unsettled) == 1:
+        found = self._candidates(call) if len(self._unsettled) == 1 else []
+        if not call.number and len(found) == 1:
             self._settle(call, found[0], why)
         else:
             self._settle(call, self._as_it_is(call))

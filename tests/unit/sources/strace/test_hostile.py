@@ -99,3 +99,18 @@ def test_the_reference_case() -> None:
         assert births[worker].tid == 1224754
         assert births[worker].ns_child in (29, 30)
     assert not any(child < 1000 for child in births), "numbers of the container's namespace are no processes"
+
+
+@pytest.mark.parametrize(
+    "shape",
+    ["{c} fork( <unfinished ...>\n{u} exit(0) = ?\n", "{c} fork( <unfinished ...>\n{c} +++ killed by SIGKILL +++\n"],
+)
+def test_many_open_calls_take_linear_time(tmp_path: Path, shape: str) -> None:
+    took = []
+    for count in (2_000, 20_000):
+        path = tmp_path / "log"
+        path.write_text("".join(shape.format(c=n + 10, u=n + 2_000_000) for n in range(count)))
+        start = time.process_time()
+        read(path)
+        took.append(time.process_time() - start)
+    assert took[1] < 30 * took[0] + 1, took
