@@ -4,6 +4,7 @@
 # make fuzz   random process trees against the kernel: SECONDS=600 SEED=0 SETS=all (or complete, lacking, names)
 # make bench  speed and memory against other tools, in one run
 # make docs   write every output in the documents anew: WITH='--root --slow' for those that need it
+# make dist-check  the wheel, installed into empty environments of every Python here, without a compiler
 # make clean  remove what was made here
 # make help   this list
 
@@ -11,7 +12,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check fuzz bench docs help clean
+.PHONY: run test check fuzz bench docs dist-check help clean
 
 run: $(VENV)/.run
 	@$(BIN)/ctrace replay fixtures/logs/containerd-pod/strace.log
@@ -47,6 +48,9 @@ $(VENV)/.bench: $(VENV)/.test
 
 docs: $(VENV)/.test
 	@$(BIN)/python docs/make_outputs.py $(WITH)
+
+dist-check:
+	@scripts/check-dist
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
