@@ -170,11 +170,12 @@ class _Recording:
     def run(self, events: list[Event]) -> int:
         """Record `events` and what follows; the exit code."""
         from tracer.live.session import Session
+        from tracer.runtime.bundles import Files
 
         failed = False
         try:
             writer = self._writer()
-            session = Session(self._source, recorder=writer)
+            session = Session(self._source, recorder=writer, files=Files())
             session.feed(events)
             gc.freeze()
             self._say(f"recording {self._wanted.name} to {self._output}")

@@ -181,11 +181,11 @@ def _write_tree(
 def _write_findings(out: TextIO, form: str, graph: ProcessGraph, filters: Filters, layout: _Layout) -> int:
     from tracer.cli.findings import write
     from tracer.filters import select
-    from tracer.runtime.containers import Names
+    from tracer.runtime.containers import names_of
     from tracer.runtime.findings import find_in_trace
     from tracer.runtime.roles import Roles
 
-    roles, names = Roles(graph), Names()
+    roles, names = Roles(graph), names_of(graph)
     keep = select(graph, filters.predicates(graph, roles, "now", names))
     found = find_in_trace(graph, roles, names, among=keep)
     return write(out, form, found, roles, width=layout.width, ascii_only=layout.ascii_only)

@@ -32,11 +32,11 @@ class Scene:
 def of_source(source: Source, graph: ProcessGraph) -> Scene:
     """The scene of a graph that was made from `source`."""
     from tracer.runtime.bundles import Files
-    from tracer.runtime.containers import Names
+    from tracer.runtime.containers import names_of
     from tracer.runtime.roles import Roles
 
     live = source.info.kind == "proc"
-    return Scene(source, graph, Roles(graph), Names(Files()) if live else Names())
+    return Scene(source, graph, Roles(graph), names_of(graph, Files() if live else None))
 
 
 def look() -> Scene:

@@ -96,10 +96,11 @@ def _watch(output: Output, everything: bool, target: str, duration: float | None
     from tracer.live.session import Session
     from tracer.live.signals import Signals
     from tracer.live.start import Scope
+    from tracer.runtime.bundles import Files
     from tracer.sources.ebpf.source import EbpfSource
 
     with Signals(terminal=output.owns_terminal) as signals, EbpfSource() as source:
-        session = Session(source, tell=output.tell, tell_last=output.tell_last)
+        session = Session(source, tell=output.tell, tell_last=output.tell_last, files=Files())
         scope = Scope(None if everything else _select(target))
         scope.start(source, session)
         gc.freeze()

@@ -69,7 +69,8 @@ class LinesOutput:
         """Write the line; what is there at the start is only counted."""
         if self._session is None or happened.kind in self._quiet:
             return
-        line = happened_line(happened, self._session.roles, self._clock, width=self._painter.width)
+        session = self._session
+        line = happened_line(happened, session.roles, self._clock, width=self._painter.width, names=session.names)
         self._out.write(self._painter.render(line) + "\n")
 
     def begin(self, session: Session, scope: Scope) -> None:
@@ -119,7 +120,7 @@ class JsonlOutput:
         """The head, and a line for every process that is there."""
         from tracer import __version__
 
-        self._writer = EventWriter(self._out, session.roles, WallClock().epoch_offset)
+        self._writer = EventWriter(self._out, session.roles, session.names, WallClock().epoch_offset)
         target = None if scope.everything else self._target
         self._writer.begin(ctrace=__version__, source=session.source.info.kind, target=target)
         for process in session.graph.live():
@@ -178,12 +179,14 @@ class ScreenOutput:
         """Take the terminal."""
         from rich.live import Live
 
+        from tracer.render.beside import Beside
         from tracer.render.live import Screen, Stream
 
         self._scope = scope
-        self._stream = Stream(session.roles, self._clock)
+        self._stream = Stream(session.roles, session.names, self._clock)
         self._stream.muted = False
-        self._screen = Screen(Painter(self._out, ascii_only=self._ascii), self._stream)
+        beside = Beside(session.names, session.roles)
+        self._screen = Screen(Painter(self._out, ascii_only=self._ascii), self._stream, beside)
         self._live = Live(self._screen, console=self._console, screen=True, auto_refresh=False, redirect_stdout=False)
         self._live.start()
         self._keys.start()
@@ -240,6 +243,7 @@ class ScreenOutput:
         """Give the terminal back, and leave the final tree and the numbers on it."""
         if self._live is None:
             return
+        from tracer.render.beside import Beside
         from tracer.render.live import live_view
         from tracer.render.tree import tree_lines
 
@@ -248,7 +252,8 @@ class ScreenOutput:
         finished = session.finished.count(session.graph.processes)
         context = self._scope.context if self._scope is not None else ()
         view = live_view(session.graph, session.roles, finished, context=context)
-        painter.paint(tree_lines(view, width=painter.width))
+        beside = Beside(session.names, session.roles)
+        painter.paint(tree_lines(view, width=painter.width, beside=beside))
         painter.paint([Line([]), Line([Span(summary_text(summary))])])
         if agreement is not None:
             painter.paint(agreement_lines(agreement))

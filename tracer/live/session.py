@@ -10,18 +10,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from tracer.event import Event
+from tracer.event import ContainerTold, Event, Exec, Snapshot
 from tracer.graph import RUNNING, Process, ProcessGraph, Reparenting
 from tracer.identity import Evidence
 from tracer.live.finished import FinishedCounts
 from tracer.live.journal import ADOPTED, Happened, Journal, Tell
 from tracer.reconstruct.engine import Engine
 from tracer.reconstruct.retire import release, retire
+from tracer.runtime.claims import is_runtime
+from tracer.runtime.containers import Names
 from tracer.runtime.roles import Roles
 from tracer.sources.base import SourceInfo, SourceStats
 from tracer.sources.proc import read_process, snapshot_events
+
+if TYPE_CHECKING:
+    from tracer.runtime.bundles import Files
 
 RETIRE_AFTER = 4096
 """So many processes more than live before the dead ones are looked through."""
@@ -29,8 +34,8 @@ ASK_AGAIN = 0.05
 """Seconds: the kernel moves orphans some time after the exit is reported (exit_notify())."""
 ASK_FOR = 2.0
 """Seconds after which an orphan whose /proc entry still shows the dead parent is left as it is."""
-DRAIN_FOR = 1.0
-"""Seconds: where events come without end, what is there after this must do."""
+DRAIN_FOR = 20.0
+"""Seconds: where events come faster than they can be read, what is there after this must do."""
 
 
 class LiveSource(Protocol):
@@ -55,6 +60,7 @@ class Session:
     tell       called for every change, in order, before the next one is applied; None when nobody wants to know
     tell_last  with a number: nobody needs more than so many changes of one batch, so a flood is not told in full
     recorder   gets every event that the engine gets
+    files      who is asked for names of containers, as long as they are there; the recorder gets what they say
     """
 
     def __init__(
@@ -64,20 +70,26 @@ class Session:
         tell: Tell | None = None,
         tell_last: int | None = None,
         recorder: Recorder | None = None,
+        files: Files | None = None,
     ) -> None:
         self.source = source
         self.engine = Engine()
         self.recorder = recorder
         self.roles = Roles(self.engine.graph)
         self.finished = FinishedCounts(self.roles)
+        self.names = Names(files)
         self.seen = 0
         """Processes so far, the forgotten ones included."""
         self.started = time.monotonic()
         self._journal = Journal(self.engine, tell) if tell is not None else None
         self._tell_last = tell_last
+        self._told: set[tuple[str, str]] = set()
+        """Containers whose details were recorded."""
         self._moves: list[tuple[Process, Reparenting]] = []
         self._doubtful: dict[Process, tuple[float, float]] = {}
         """Orphans to look up in /proc: (next look, last look), by time.monotonic()."""
+        self._latest = 0
+        """Time of the last event, ns since boot."""
         self._forgotten = 0
         self._retire_at = RETIRE_AFTER
 
@@ -98,9 +110,10 @@ class Session:
         return len(events)
 
     def drain(self) -> None:
-        """Apply everything that has happened so far; on a busy machine, most of it."""
+        """Apply everything that has happened before this call."""
+        now = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
         until = time.monotonic() + DRAIN_FOR
-        while self.step(0) and time.monotonic() < until:
+        while self.step(0) and self._latest < now and time.monotonic() < until:
             pass
 
     def feed(self, events: list[Event]) -> None:
@@ -116,6 +129,8 @@ class Session:
         if told and self._journal is not None:
             self._journal.feed(told, self._moves)
         self._note_doubtful()
+        self._note_names(events)
+        self._latest = events[-1].time or self._latest
         if len(state.processes) > self._retire_at:
             self.retire()
         self.seen = self._forgotten + len(state.processes)
@@ -142,8 +157,31 @@ class Session:
         gone = retire(state)
         self._forgotten += len(gone)
         self.finished.forget(gone)
+        self.names.forget(gone)
         release(gone)
         self._retire_at = 2 * len(state.processes) + RETIRE_AFTER
+
+    # --- names of containers: the runtime's files are there only as long as the container is ---
+
+    def _note_names(self, events: list[Event]) -> None:
+        """Ask when a runtime starts to work for a container, and for everything that is found in /proc."""
+        tasks = self.engine.state.tasks
+        asked = False
+        for event in events:
+            kind = type(event)
+            if (kind is Exec and is_runtime(event.filename)) or kind is Snapshot:  # type: ignore[union-attr]
+                task = tasks.get(event.tid)
+                asked |= task is not None and self.names.of(task.process) is not None
+        if asked and self.recorder is not None:
+            self._record_names(events[-1])
+
+    def _record_names(self, last: Event) -> None:
+        new = [(key, details) for key, details in self.names.known() if key not in self._told]
+        self._told.update(key for key, _ in new)
+        told = [ContainerTold(last.at, last.time, 0, *key, tuple(details)) for key, details in new]
+        if told and self.recorder is not None:
+            self.engine.feed(told)
+            self.recorder.write(told)
 
     # --- adoptions that are not surely known: the kernel is asked ---
 

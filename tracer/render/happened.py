@@ -14,6 +14,7 @@ from tracer.render.lines import Line, Span
 if TYPE_CHECKING:
     from tracer.graph import Process
     from tracer.live.journal import Happened
+    from tracer.runtime.containers import Names
     from tracer.runtime.roles import Roles
 
 _SECOND = 1_000_000_000
@@ -21,6 +22,9 @@ _DERIVED = Evidence.DERIVED.rank
 
 QUIET = frozenset({j.REAPED, j.THREAD_CREATED, j.THREAD_EXITED, j.PDEATHSIG, j.RENAMED})
 """Of interest to machines, and too many for people."""
+
+
+_NAMED = frozenset({j.EXEC, j.ADOPTED, j.EXITED})
 
 
 class WallClock:
@@ -42,7 +46,9 @@ class WallClock:
         return f"{self._text}.{rest // 1_000_000:03d}"
 
 
-def happened_line(happened: Happened, roles: Roles, clock: WallClock, *, width: int) -> Line:
+def happened_line(
+    happened: Happened, roles: Roles, clock: WallClock, *, width: int, names: Names | None = None
+) -> Line:
     """`06:50:12.123  pause (93)  adopted from runc create (80), which exited → nearest subreaper, shim (75)`."""
     left = [Span(clock.show(happened.time) + "  ", "dim")]
     process = happened.process
@@ -52,10 +58,16 @@ def happened_line(happened: Happened, roles: Roles, clock: WallClock, *, width: 
     left += [Span(roles.label(process), words.name_style(process, roles)), Span(f" ({process.tgid})  ", "pid")]
     text, style = _said(happened, process, roles)
     left.append(Span(text, style))
-    notes = []
+    notes = _container(happened, process, names) if names is not None else []
     if isinstance(happened.detail, Reparenting) and happened.detail.evidence.rank > _DERIVED:
         notes = words.evidence(happened.detail.evidence, happened.detail.reason)
     return Line(left, notes, max(width * 84 // 100, 52))
+
+
+def _container(happened: Happened, process: Process, names: Names) -> list[Span]:
+    """Of which container this is, where it is about to be someone."""
+    name = names.of(process) if happened.kind in _NAMED else None
+    return [Span(name.title, "container")] if name is not None and name.title else []
 
 
 def _said(happened: Happened, process: Process, roles: Roles) -> tuple[str, str]:

@@ -17,6 +17,7 @@ from tracer.live import journal as j
 if TYPE_CHECKING:
     from tracer.live.check import Agreement
     from tracer.live.journal import Happened
+    from tracer.runtime.containers import Names
     from tracer.runtime.roles import Roles
 
 SCHEMA = "ctrace.events/1"
@@ -28,9 +29,10 @@ _encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 class EventWriter:
     """Writes the lines. `epoch_offset`: ns to add to a time since boot to get one since the epoch."""
 
-    def __init__(self, out: TextIO, roles: Roles, epoch_offset: int) -> None:
+    def __init__(self, out: TextIO, roles: Roles, names: Names, epoch_offset: int) -> None:
         self._out = out
         self._roles = roles
+        self._names = names
         self._offset = epoch_offset
         self._second = -1
         self._text = ""
@@ -58,8 +60,13 @@ class EventWriter:
             line["comm"] = clean_surrogates(process.comm)
             line["role"] = self._roles.role(process)
             line["parent"] = None if parent is None else parent.tgid
+            line["container"] = self._container(process)
             line.update(_details(happened, process))
         self._write(line)
+
+    def _container(self, process: Process) -> dict[str, str] | None:
+        name = self._names.of(process)
+        return None if name is None else {key: clean_surrogates(text) for key, text in name._asdict().items()}
 
     def verified(self, agreement: Agreement) -> None:
         """The outcome of a comparison with /proc."""

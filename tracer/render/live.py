@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
 
     from tracer.live.journal import Happened
+    from tracer.render.beside import Beside
     from tracer.render.happened import WallClock
+    from tracer.runtime.containers import Names
 
 HELPER_AGE = 1_000_000_000
 """ns: a helper (runc, cni, `shim start`) that runs no longer than this is not drawn: it would only flicker."""
@@ -115,8 +117,9 @@ def _show_with_family(process: Process, hidden: set[Process]) -> None:
 class Stream:
     """The last things that happened, as lines; a teller for Session."""
 
-    def __init__(self, roles: Roles, clock: WallClock) -> None:
+    def __init__(self, roles: Roles, names: Names, clock: WallClock) -> None:
         self._roles = roles
+        self._names = names
         self._clock = clock
         self.lines: deque[Line] = deque(maxlen=STREAM_KEPT)
         self.width = 100
@@ -126,7 +129,7 @@ class Stream:
     def tell(self, happened: Happened) -> None:
         """Note it, unless it is of no interest to people."""
         if happened.kind not in QUIET and not self.muted:
-            self.lines.append(happened_line(happened, self._roles, self._clock, width=self.width))
+            self.lines.append(happened_line(happened, self._roles, self._clock, width=self.width, names=self._names))
 
     def say(self, text: str, style: str = "name") -> None:
         """A remark of the program's own."""
@@ -137,8 +140,9 @@ class Stream:
 class Screen:
     """One frame, as large as the terminal is when it is drawn."""
 
-    def __init__(self, painter: Painter, stream: Stream) -> None:
+    def __init__(self, painter: Painter, stream: Stream, beside: Beside) -> None:
         self._painter = painter
+        self._beside = beside
         self._stream = stream
         self.head: list[Line] = []
         self.view: View | None = None
@@ -177,7 +181,7 @@ class Screen:
         if self.view is None:
             return []
         self.page = room
-        lines = list(islice(tree_lines(self.view, width=width), self.offset + room + 1))
+        lines = list(islice(tree_lines(self.view, width=width, beside=self._beside), self.offset + room + 1))
         self.offset = max(min(self.offset, len(lines) - room), 0)
         shown = lines[self.offset : self.offset + room]
         if self.offset:

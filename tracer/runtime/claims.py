@@ -64,6 +64,12 @@ class CriName(NamedTuple):
     pod_uid: str
 
 
+def is_runtime(filename: str) -> bool:
+    """Whether a program of that name may claim to work for a container: quick, for every exec of a live trace."""
+    base = _base(filename)
+    return base in _RUNTIMES or base == "conmon" or base.startswith("containerd-shim")
+
+
 def split_cri_name(text: str) -> CriName | None:
     """The parts of `k8s_app_web_default_5f978e57-..._0`; None for any other name. `POD` is the sandbox."""
     match = _CRI_NAME.fullmatch(text)
