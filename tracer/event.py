@@ -216,7 +216,7 @@ class Lost(NamedTuple):
     at: int
     time: int | None
     tid: int
-    count: int
+    count: int  # type: ignore[assignment]
 
 
 class CgroupMove(NamedTuple):
