@@ -213,7 +213,7 @@ RAW_TRACEPOINT(on_newtask)
 	r->parent = READ(u32, parent, off_task_struct_pid());
 	r->parent_tgid = READ(u32, parent, off_task_struct_tgid());
 	r->exit_signal = READ(u32, child, off_task_struct_exit_signal());
-	r->flags = subreaper_flag(creator) | own_comm_flag(r->comm, child, creator);
+	r->flags = subreaper_flag(creator) | own_comm_flag(r->comm, child, creator) | (member ? CT_F_MEMBER : 0);
 	pid = READ_PTR(child, off_task_struct_thread_pid());
 	level = READ(u32, pid, off_pid_level());
 	r->level = level;
@@ -434,13 +434,17 @@ static __always_inline int write_state(void *task)
 /*
  * CT_WALK_MAX processes of the kernel's list, beginning with the caller; the cursor is in the counters. Programs run
  * inside an RCU read section, so a `next` pointer met during one call stays readable; between calls the cursor's task
- * may be released, which its start time and exit_state tell: then the walk begins again.
+ * may be released, which its start time and exit_state tell: then the walk begins again. To make that rare the cursor
+ * is the last task that has lived for a second, where there is one; who comes after it is told twice.
  */
+#define STEADY_AGE 1000000000ULL
+
 static __always_inline int walk(void)
 {
 	void *first = READ_PTR((void *)bpf_get_current_task(), off_task_struct_group_leader());
 	u64 *next = counter(CT_WALK_NEXT), *next_start = counter(CT_WALK_START);
-	void *task = first;
+	void *task = first, *steady = NULL;
+	u64 now = bpf_ktime_get_boot_ns();
 
 	if (!next || !next_start)
 		return 0;
@@ -458,7 +462,12 @@ static __always_inline int walk(void)
 			*next = 1;
 			return 0;
 		}
+		if (i > CT_WALK_MAX / 2 && !READ(u32, task, off_task_struct_exit_state()) &&
+		    now - READ(u64, task, off_task_struct_start_boottime()) > STEADY_AGE)
+			steady = task;
 	}
+	if (steady)
+		task = steady;
 	*next = (u64)task;
 	*next_start = READ(u64, task, off_task_struct_start_boottime());
 	return 0;

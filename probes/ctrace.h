@@ -43,6 +43,7 @@ enum ct_flags {
 	CT_F_TRACED = 8,	/* EXIT: a ptracer waits for this task besides its parent */
 	CT_F_FOLLOWED = 16,	/* EXEC: not tracked until now; this program's name made it so */
 	CT_F_ZOMBIE = 32,	/* STATE: exit_state is set */
+	CT_F_MEMBER = 128,	/* CLONE: the creator was in the map of tracked processes, and so the child is, too */
 	CT_F_OWN_COMM = 64,	/* CLONE: the child's name is not that of its creator's leader (a thread had another) */
 };
 

@@ -1,5 +1,6 @@
 // A tree that changes all the time until fd 0 reports a hang-up; then every process that lives stays as it is.
-// Children fork, orphan their children, start threads that fork, exec (themselves), and die.
+// Children fork, orphan their children, start threads that fork, exec (themselves), and die. Nobody lives for more
+// than half a minute, and births are few enough for some tens of processes at a time.
 #define _GNU_SOURCE
 #include <poll.h>
 #include <pthread.h>
@@ -9,6 +10,8 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#define MAX_DEPTH 3
 
 static char **self;
 static unsigned seed;
@@ -50,7 +53,7 @@ static void give_birth(int depth)
 static void *thread_life(void *depth)
 {
     nap();
-    if ((long)depth < 5)
+    if ((long)depth < MAX_DEPTH)
         give_birth((long)depth);
     nap();
     return NULL;
@@ -60,6 +63,7 @@ static void life(int depth)
 {
     char text[16], *args[] = {self[0], "again", text, NULL};
 
+    alarm(30);
     if (dice(6) == 0)
         prctl(PR_SET_CHILD_SUBREAPER, 1);
     for (unsigned steps = 1 + dice(4); steps; steps--) {
@@ -67,7 +71,7 @@ static void life(int depth)
         switch (dice(6)) {
         case 0:
         case 1:
-            if (depth < 5)
+            if (depth < MAX_DEPTH)
                 give_birth(depth);
             break;
         case 2: {
@@ -100,6 +104,7 @@ int main(int argc, char **argv)
     seed = getpid();
     if (argc > 2)
         life(atoi(argv[2]) + 1);
+    alarm(60);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     seed = 42;
     for (;;) {
@@ -109,7 +114,8 @@ int main(int argc, char **argv)
             seed = next * 7919;
             life(0);
         }
-        nap();
+        for (int i = 0; i < 5; i++)
+            nap();
         while (waitpid(-1, NULL, WNOHANG) > 0)
             ;
     }

@@ -44,6 +44,7 @@ CONSTANTS = {
     "CT_F_FOLLOWED": wire.F_FOLLOWED,
     "CT_F_ZOMBIE": wire.F_ZOMBIE,
     "CT_F_OWN_COMM": wire.F_OWN_COMM,
+    "CT_F_MEMBER": wire.F_MEMBER,
     "CT_MEMBER": wire.MEMBER,
     "CT_ANCESTOR": wire.ANCESTOR,
     "CT_LOST": wire.COUNTER_LOST,
@@ -53,6 +54,7 @@ CONSTANTS = {
     "CT_CALLER": wire.COUNTER_CALLER,
     "CT_FOLLOWING": wire.COUNTER_FOLLOWING,
     "CT_HIERARCHY": wire.COUNTER_HIERARCHY,
+    "CT_WALK_MAX": wire.WALK_MAX,
     "CT_WALK_PRCTL": wire.WALK_PRCTL,
 }
 

@@ -117,7 +117,7 @@ class Decoder:
     """Records in, events out; see the module above for what it keeps."""
 
     def __init__(self, new_member: Callable[[int, int], None]) -> None:
-        """`new_member(tgid, start)` is called for each process that a member creates."""
+        """`new_member(tgid, start)` is called for each child of a member that the kernel has not put into its map."""
         self.at = 0
         """Number of the last event."""
         self.lost = 0
@@ -221,7 +221,8 @@ class Decoder:
             self.tasks[child] = LiveTask(child_start, process)
         else:
             self.tasks[child] = LiveTask(child_start, LiveProcess(child, True, inner))
-            self._new_member(child, child_start)
+            if not own & wire.F_MEMBER:
+                self._new_member(child, child_start)
         self.at += 1
         self._out.append(
             Clone(self.at, time, tid, child, flags, exit_signal, 0, "", child_start, inner, cgroup, parent_tgid)

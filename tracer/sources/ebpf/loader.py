@@ -91,10 +91,6 @@ class BccProbes:
         with contextlib.suppress(KeyError):
             del self._tracked[ctypes.c_uint32(tgid)]
 
-    def is_tracked(self, tgid: int) -> bool:
-        """Is it in the kernel's map?"""
-        return ctypes.c_uint32(tgid) in self._tracked
-
     def tracked(self) -> dict[int, int]:
         """tgid -> mode, as the kernel has it now."""
         return {key.value: leaf.mode for key, leaf in self._tracked.items()}

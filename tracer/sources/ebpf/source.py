@@ -37,6 +37,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
 
+import psutil
+
 from tracer.errors import TargetError
 from tracer.event import Event, Gone, Lost
 from tracer.sources import proc
@@ -76,7 +78,6 @@ class Probes(Protocol):
     def attach(self) -> None: ...
     def track(self, tgid: int, start: int, mode: int) -> None: ...
     def untrack(self, tgid: int) -> None: ...
-    def is_tracked(self, tgid: int) -> bool: ...
     def tracked(self) -> dict[int, int]: ...
     def follow(self, comm: str) -> None: ...
     def counter(self, slot: int) -> int: ...
@@ -147,7 +148,8 @@ class EbpfSource:
         libc = ctypes.CDLL(None, use_errno=True)
         records: list[bytes] = []
         self._probes.set_counter(wire.COUNTER_WALK_NEXT, 0)
-        for _ in range(1 << 14):  # of CT_WALK_MAX processes each: more than the kernel can have
+        # Twice what all processes need: what remains unknown, if the walk must begin again all the time, is no harm.
+        for _ in range(4 + 4 * len(psutil.pids()) // wire.WALK_MAX):
             libc.prctl(wire.WALK_PRCTL, 0, 0, 0, 0)
             records += self._drain_all()
             if self._probes.counter(wire.COUNTER_WALK_NEXT) in (0, wire.WALK_ENDED):
@@ -195,8 +197,8 @@ class EbpfSource:
         self._added.append((tgid, start))
 
     def _new_member(self, tgid: int, start: int) -> None:
-        """A member created a process. The kernel has it in the map, unless it was born before its creator was there."""
-        if not (self._narrowed or self._all or self._probes.is_tracked(tgid)):
+        """A member's child, born before its creator was in the kernel's map."""
+        if not (self._narrowed or self._all):
             self._track(tgid, start, wire.MEMBER)
 
     def _narrow(self) -> list[Event]:

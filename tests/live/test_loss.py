@@ -1,0 +1,133 @@
+"""Nothing is lost in silence: none at full speed, and with a tiny ring buffer each lost record is counted."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections import Counter
+
+from tests.live.harness import Compiled, Live, agreed, kill_all, running
+from tracer.event import Clone, Event, Exit, Gone, Lost, Reap, Snapshot
+from tracer.sources.ebpf.source import EbpfSource, Selection
+
+FORKS = 100_000
+
+
+def done(process: subprocess.Popen[bytes]) -> bool:
+    """The program has written its byte."""
+    assert process.stdout is not None
+    os.set_blocking(process.stdout.fileno(), False)
+    return bool(process.stdout.read(1))
+
+
+def test_100_000_forks_at_full_speed(programs: Compiled) -> None:
+    """Every birth, death and reaping is seen, once."""
+    with EbpfSource() as source:
+        source.start(lambda _: Selection({os.getpid()}))
+        counts: Counter[type] = Counter()
+        with running([programs("forks"), str(FORKS)], stdout=subprocess.PIPE) as process:
+            finished, events = False, []
+            while not finished or events:
+                finished = finished or done(process)
+                events = [
+                    e for e in source.poll(0.2) if process.pid in (e.tid, getattr(e, "child", 0)) or type(e) is Exit
+                ]
+                counts.update(map(type, events))
+        assert source.stats.lost == 0
+        assert counts[Lost] == 0
+        assert (counts[Clone], counts[Exit], counts[Reap]) == (FORKS + 1, FORKS, FORKS)
+
+
+def poll_until_repaired(source: EbpfSource) -> list[Event]:
+    """All events up to the end of a repair: none for longer than a repair lets wait."""
+    events: list[Event] = []
+    while True:
+        more = source.poll(1.5)
+        if not more:
+            return events
+        events += more
+
+
+def test_losses_are_counted_exactly_and_the_tree_is_repaired(programs: Compiled) -> None:
+    """Two sources see the same: what the tiny one decoded and what it says it lost add up to what the big one has."""
+    children = 3000
+    with EbpfSource(ring_size=1 << 14) as tiny, EbpfSource(ring_size=1 << 24) as big:
+        live, full = Live(tiny), Live(big)
+        live.start()
+        full.start()
+        live.settle()
+        full.settle()
+        tiny_records, big_records = count_records(tiny), count_records(big)
+        with running([programs("forks"), str(children), "20"], stdout=subprocess.PIPE) as process:
+            try:
+                while not done(process):
+                    time.sleep(0.05)  # nobody reads meanwhile
+                time.sleep(0.5)
+                first = tiny.poll(0)
+                lost_before_repair = None
+                while True:
+                    live.feed(first)
+                    if any(type(e) is Snapshot for e in first):
+                        break
+                    first = tiny.poll(2.0)
+                    assert first, "no repair came"
+                lost_before_repair = tiny.stats.lost
+                full.settle()
+                assert big.stats.lost == 0
+                assert lost_before_repair > children
+                told = [e for e in live.events if type(e) is Lost]
+                assert sum(e.count for e in told) == tiny.stats.lost
+                assert big_records() == tiny_records() + tiny.stats.lost
+                live.feed(poll_until_repaired(tiny))
+                assert agreed(full, process.pid) == []
+                assert alive_as_in_proc(live, full, process.pid) == []
+            finally:
+                kill_all(full, process.pid)
+
+
+def test_a_process_that_ends_unseen_is_gone(programs: Compiled) -> None:
+    """Its exit record found no room; /proc tells."""
+    with EbpfSource(ring_size=1 << 14) as source:
+        live = Live(source)
+        live.start()
+        with running(["sleep", "1000"]) as sleeper:
+            live.settle()
+            with running([programs("forks"), "2000"], stdout=subprocess.PIPE) as flood:
+                while not done(flood):
+                    time.sleep(0.01)
+                sleeper.kill()
+                sleeper.wait()
+                flood.kill()
+                flood.wait()
+        live.feed(poll_until_repaired(source))
+        assert [e for e in live.events if type(e) is Exit and e.tid == sleeper.pid] == []
+        assert [e for e in live.events if type(e) is Gone and e.tid == sleeper.pid]
+        assert [p for p in live.engine.graph.find(sleeper.pid) if p.alive] == []
+
+
+def count_records(source: EbpfSource):  # type: ignore[no-untyped-def]
+    """A function that tells how many records of events have been read since now; those of the walk are none."""
+    drain = source._ring.drain
+    count = 0
+
+    def counting(limit: int) -> list[bytes]:
+        nonlocal count
+        records = drain(limit)
+        count += sum(1 for r in records if r[0] != 9)
+        return records
+
+    source._ring.drain = counting  # type: ignore[method-assign]
+    return lambda: count
+
+
+def alive_as_in_proc(live: Live, full: Live, root: int) -> list[str]:
+    """The repaired graph has the living processes of the full one, with their parents."""
+    ours = {p.tgid: p for p in live.engine.graph.live()}
+    wanted = [p for p in full.lineage(root) if p.alive]
+    found = [f"{p.tgid} is missing" for p in wanted if p.tgid not in ours]
+    for process in wanted:
+        mine = ours.get(process.tgid)
+        if mine is not None and (mine.parent and mine.parent.tgid) != (process.parent and process.parent.tgid):
+            found.append(f"{process.tgid}: parent {mine.parent}, should be {process.parent}")
+    return found
