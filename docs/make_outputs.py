@@ -13,8 +13,8 @@ The command runs in bash at the top of the repository, on a terminal of 100 colu
     quiet       leave out the line with the command
     head=N      only the first N lines, then `...`; tail=N: `...`, then the last N
     as=TEXT     show TEXT (with + for a blank) as the command
-    root        needs root and eBPF   } made only with --root, --slow; never checked by the tests
-    slow        takes long, or its output changes from run to run }
+    root        a command of the live scene, make_live.py  } made only with --root, --slow;
+    slow        changes from run to run, or takes long     } never checked by the tests
 
 Also made: img/replay.svg, examples/ps.txt, and with docs/make_cli.py reference/cli.md and ctrace.1. With --check
 nothing is written, and the exit code is 1 where something would change.
@@ -35,6 +35,7 @@ import subprocess
 import sys
 import termios
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -111,6 +112,11 @@ def _shown(command: str, output: str, words: dict[str, str]) -> str:
 
 def renewed(text: str, allowed: set[str]) -> str:
     """The document with every output made anew that needs nothing beyond `allowed`."""
+    live: Mapping[str, str] = {}
+    if "root" in allowed and "<!-- output root" in text:
+        from docs import make_live
+
+        live = make_live.play(run_on_terminal)
 
     def renew(match: re.Match[str]) -> str:
         words = {word.partition("=")[0]: word.partition("=")[2] for word in match["words"].split()}
@@ -121,7 +127,7 @@ def renewed(text: str, allowed: set[str]) -> str:
             programs = _PYTHON.findall(text, 0, match.start())
             output = _run([sys.executable, "-c", programs[-1]])
         else:
-            output = run_on_terminal(command.replace("sudo ", ""))
+            output = live[command] if "root" in words else run_on_terminal(command)
         return match["head"] + _shown(command, output, words) + match["end"]
 
     return _BLOCK.sub(renew, text)
