@@ -149,9 +149,10 @@ def _write(
         write_dot(out, chosen, roles)
     else:
         from tracer.render.json import document_head, write_json, write_jsonl
+        from tracer.runtime.containers import names_of
 
         write = write_json if form == "json" else write_jsonl
-        write(out, document_head(graph, source.info, source.stats), chosen, roles)
+        write(out, document_head(graph, source.info, source.stats), chosen, roles, names_of(graph))
 
 
 def _write_tree(
@@ -163,9 +164,11 @@ def _write_tree(
     roles: Roles,
     layout: _Layout,
 ) -> None:
+    from tracer.render.beside import Beside
     from tracer.render.header import header_line, nothing_alive
     from tracer.render.lines import Line
     from tracer.render.tree import tree_lines
+    from tracer.runtime.containers import names_of
     from tracer.view import build_view
 
     painter = _painter(out, layout)
@@ -175,7 +178,10 @@ def _write_tree(
         if view == "lineage" and graph.processes:
             painter.paint([nothing_alive(), Line([])])
     drawing = build_view(graph, view, keep=keep, roles=roles)
-    painter.paint(tree_lines(drawing, width=painter.width, threads=layout.threads, reasons=layout.reasons))
+    beside = Beside(names_of(graph), roles)
+    painter.paint(
+        tree_lines(drawing, width=painter.width, threads=layout.threads, reasons=layout.reasons, beside=beside)
+    )
 
 
 def _write_findings(out: TextIO, form: str, graph: ProcessGraph, filters: Filters, layout: _Layout) -> int:

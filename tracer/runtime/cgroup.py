@@ -14,6 +14,7 @@ runc by hand, systemd      runc-ID.scope
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 RUNTIME_OF_PREFIX = {
@@ -39,6 +40,7 @@ _POD = re.compile(
 )
 _LONG_HEX = re.compile(r"([0-9a-f]{12})[0-9a-f]{20,}", re.ASCII)
 _UID = re.compile(r"([0-9a-f]{8})(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12}", re.ASCII)
+_CACHED = 4096
 _UNIT_TYPES = (".service", ".scope", ".socket", ".mount", ".swap")
 
 
@@ -57,6 +59,9 @@ class CgroupFacts(NamedTuple):
     """The container around the innermost one, such as a whole node in a container; '' for none."""
     container_depth: int = 0
     """So many leading components make the container's own cgroup; what is deeper the container made itself."""
+
+
+_NOTHING = CgroupFacts()
 
 
 class Unit(NamedTuple):
@@ -78,9 +83,10 @@ def components(path: str) -> list[str]:
     return [part for part in path.split("/") if part not in {"", "..", "."}]
 
 
+@lru_cache(_CACHED)
 def facts(path: str) -> CgroupFacts:
     """Container and pod."""
-    found = CgroupFacts()
+    found = _NOTHING
     pod_uid = ""
     for depth, part in enumerate(components(path), 1):
         pod = _POD.fullmatch(part)
@@ -89,7 +95,7 @@ def facts(path: str) -> CgroupFacts:
         inner = _container(part, pod_uid)
         if inner is not None:
             found = inner._replace(container_depth=depth, outer_id=found.container_id)
-    return found if found.container_id else found._replace(pod_uid=pod_uid)
+    return found._replace(pod_uid=pod_uid) if pod_uid and not found.container_id else found
 
 
 def pod_uid_text(text: str) -> str:
@@ -107,6 +113,7 @@ def _container(part: str, pod_uid: str) -> CgroupFacts | None:
     return CgroupFacts(part, "", False, pod_uid) if _BARE_ID.fullmatch(part) else None
 
 
+@lru_cache(_CACHED)
 def unit(path: str) -> Unit:
     """The systemd unit (systemd's cg_path_get_unit and cg_path_get_user_unit, from the first slice or unit on)."""
     parts = [part.removeprefix("_") for part in components(path)]  # cg_escape: `_` before what could be a kernel file

@@ -178,7 +178,7 @@ class Names:
             return _by_claim(process, claim, where)
         if where.container_id:
             return _by_cgroup(process, where)
-        found = _by_shim_and_path(process)
+        found = _by_shim_and_path(process) if process.cgroup else None
         if found is None and self._files is not None and process.cgroup:
             found = self._by_state(process)
         return found
