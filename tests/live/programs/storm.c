@@ -32,7 +32,7 @@ static void rest_if_over(void)
 
 static void nap(void)
 {
-    struct timespec t = {0, 200000L + dice(3000) * 1000L};
+    struct timespec t = {0, 1000000L + dice(9000) * 1000L};
 
     nanosleep(&t, NULL);
     rest_if_over();
