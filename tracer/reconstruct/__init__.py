@@ -55,7 +55,7 @@ def _missing(source: Source, engine: Engine) -> Lacks:
     if source.info.kind != "strace":
         return NOTHING
     state = engine.state
-    waits = bool(state.clues.found_count) and not source.stats.calls & WAIT_CALLS
+    waits = state.clues.incomplete and not source.stats.calls & WAIT_CALLS
     return Lacks(waits=waits, ends=not state.exits_seen and bool(state.exit_begun))
 
 

@@ -18,9 +18,10 @@ def attach(state: State, at: int, time: int | None, tid: int) -> Task:
             host.process.threads[tid] = state.tasks[tid] = task
             state.stats.inferred += 1
             return task
-    if state.processes:
-        state.clues.found()
+    first = not state.processes
     process = state.new_process(tid, state.root_ns, at, time, 0, state.tasks.get(tid))
+    if not first:
+        state.clues.found(process)
     process.subreaper = None
     process.leader_known = tid == 1
     process.reason = "it was there before the trace, or its creation was not traced"

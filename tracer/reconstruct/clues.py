@@ -64,7 +64,7 @@ EXEC_GAP = 2
 class Clues:
     """What one pass noted. Nothing is written while no task of unknown origin lives."""
 
-    __slots__ = ("_attached", "_bursts", "_links", "_strays", "_unannounced", "found_count")
+    __slots__ = ("_attached", "_bursts", "_links", "_newest", "_strays", "_unannounced", "found_count", "incomplete")
 
     def __init__(self) -> None:
         self._links: list[Link] = []
@@ -73,10 +73,22 @@ class Clues:
         self._attached: list[tuple[Process, int]] = []
         self._unannounced: list[Process] = []
         self.found_count = 0
+        """Tasks out of nowhere that are riddles: nothing is noted while there is none."""
+        self.incomplete = False
+        """A task other than the first came out of nowhere: the trace lacks something."""
+        self._newest: Process | None = None
 
-    def found(self) -> None:
+    def found(self, process: Process) -> None:
         """A task out of nowhere, other than the first of the trace."""
         self.found_count += 1
+        self.incomplete = True
+        self._newest = process
+
+    def proven(self, process: Process) -> None:
+        """An exec showed that it leads a process: where that is the first that it does, it is no riddle at all."""
+        if process is self._newest:
+            self.found_count -= 1
+            self._newest = None
 
     def found_without_notice(self, process: Process) -> None:
         """A task that acted though neither a clone nor a notice had announced it."""

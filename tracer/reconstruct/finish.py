@@ -16,7 +16,7 @@ def finish(state: State, calls: set[str] | None) -> None:
         state.merged.clear()
     _end_members_of_dead_namespaces(processes, state)
     prctl_unseen = calls is not None and "prctl" not in calls
-    maybe_threads = state.clues.found_count or (processes and not processes[0].leader_known)
+    maybe_threads = state.clues.incomplete or (processes and not processes[0].leader_known)
     inferred = state.stats.inferred
     for process in processes:
         if maybe_threads:

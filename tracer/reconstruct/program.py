@@ -37,7 +37,9 @@ def on_exec(state: State, event: Exec) -> None:
         _threads_died_unseen(state, process, at)
     if tid != old_tid or len(process.threads) > 1:
         _take_over_group(state, process, task, tid)
-    process.leader_known = True
+    if not process.leader_known:
+        process.leader_known = True
+        state.clues.proven(process)
     if process.exec_at is not None:
         earlier = Execed(process.exec_at, process.exec_time, process.program, process.comm)
         if process.past is None:
