@@ -68,10 +68,12 @@ class Scene:
             self.outputs[shown] = re.sub(r"watching \d+:", "watching containerd:", said())
 
 
-# The machine is the node: its processes, its cgroups, its runtime's files, but this machine's Python.
+# The machine is the node: its processes, cgroups and /run, but this machine's Python. systemctl takes a root that is not
+# PID 1's for a chroot, hence the variable.
 _ON_THE_NODE = (
     "nsenter --target {pid} --pid --cgroup --uts unshare --mount bash -ec '"
-    "mount --bind /proc/{pid}/root/run /run; mount -t proc proc /proc; exec {command}'"
+    "mount -t proc proc /proc; mount -t tmpfs tmpfs /run; ln -s /proc/1/root/run/* /run; "
+    "export SYSTEMD_IGNORE_CHROOT=1; exec {command}'"
 )
 
 
@@ -83,8 +85,8 @@ def play(run: Run) -> Mapping[str, str]:
     scene = Scene(run)
     with SystemdNode.boot() as node:
 
-        def say(shown: str) -> None:
-            scene.say(shown, _ON_THE_NODE.format(pid=node.pid, command=f"{shown.removeprefix('sudo ')} --subtree 1"))
+        def say(shown: str, options: str = "--subtree 1") -> None:
+            scene.say(shown, _ON_THE_NODE.format(pid=node.pid, command=f"{shown.removeprefix('sudo ')} {options}"))
 
         containerd = node.host_pid(node.unit_pid("containerd.service"))
         scene.watch(
@@ -93,6 +95,7 @@ def play(run: Run) -> Mapping[str, str]:
             lambda: start_pod(node),
         )
         say("sudo ctrace tree")
+        say("sudo ctrace whatif stop containerd.service", "")
         node.stop_containerd()
         say("sudo ctrace tree --view both")
         node.start_containerd()
