@@ -11,17 +11,21 @@ import time
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from tracer.cli.keys import Keys
-from tracer.live.journal import FOUND, THREAD_CREATED, THREAD_EXITED, Happened
+from tracer.live.journal import EXITED, FOUND, THREAD_CREATED, THREAD_EXITED, Happened
+from tracer.render.findings import finding_lines
 from tracer.render.happened import QUIET, WallClock, happened_line
 from tracer.render.jsonl_events import EventWriter
 from tracer.render.lines import Line, Painter, Span
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.live import Live
 
     from tracer.live.check import Agreement
     from tracer.live.session import Session
     from tracer.live.start import Scope
+    from tracer.runtime.findings import Finding
 
 FRAME = 0.08
 """Seconds between two frames at least: more than ten a second while something happens."""
@@ -44,6 +48,7 @@ class Output(Protocol):
     def key(self) -> str | None: ...
     def suspend(self) -> None: ...
     def verified(self, agreement: Agreement) -> None: ...
+    def found(self, findings: Sequence[Finding]) -> None: ...
     def end(self, session: Session, summary: dict[str, Any], agreement: Agreement | None) -> None: ...
 
 
@@ -64,6 +69,7 @@ class LinesOutput:
         self._clock = WallClock()
         self._quiet = QUIET - {THREAD_CREATED, THREAD_EXITED} if threads else QUIET
         self._session: Session | None = None
+        self._scope: Scope | None = None
 
     def tell(self, happened: Happened) -> None:
         """Write the line; what is there at the start is only counted."""
@@ -72,9 +78,13 @@ class LinesOutput:
         session = self._session
         line = happened_line(happened, session.roles, self._clock, width=self._painter.width, names=session.names)
         self._out.write(self._painter.render(line) + "\n")
+        if happened.kind == EXITED and self._scope is not None and self._scope.is_root(happened.process):
+            self._out.flush()
+            print(f"ctrace: {self._painter.text(self._scope.farewell(happened.process))}", file=sys.stderr)
 
     def begin(self, session: Session, scope: Scope) -> None:
         """Say what is watched."""
+        self._scope = scope
         self._session = session
         print(f"ctrace: watching {self._painter.text(self._target)}: {living(session):,} processes", file=sys.stderr)
 
@@ -89,6 +99,10 @@ class LinesOutput:
         """The outcome and each difference."""
         self._painter.paint(agreement_lines(agreement))
         self._out.flush()
+
+    def found(self, findings: Sequence[Finding]) -> None:
+        """Each, with what to do about it."""
+        self._painter.paint(finding_lines(findings, width=self._painter.width))
 
     def end(self, session: Session, summary: dict[str, Any], agreement: Agreement | None) -> None:
         """The numbers."""
@@ -140,6 +154,12 @@ class JsonlOutput:
             self._writer.verified(agreement)
             self._out.flush()
 
+    def found(self, findings: Sequence[Finding]) -> None:
+        """A line each."""
+        if self._writer is not None:
+            for finding in findings:
+                self._writer.finding(finding)
+
     def end(self, session: Session, summary: dict[str, Any], agreement: Agreement | None) -> None:
         """The last line."""
         if self._writer is None:
@@ -167,13 +187,17 @@ class ScreenOutput:
         self._live: Live | None = None
         self._scope: Scope | None = None
         self._keys = Keys()
+        self._found: Sequence[Finding] | None = None
         self._drawn = 0.0
         self._changed = True
 
     def tell(self, happened: Happened) -> None:
         """A line of the stream, once the screen is there."""
-        if self._scope is not None:
-            self._stream.tell(happened)
+        if self._scope is None:
+            return
+        self._stream.tell(happened)
+        if happened.kind == EXITED and self._scope.is_root(happened.process):
+            self._stream.say(self._scope.farewell(happened.process))
 
     def begin(self, session: Session, scope: Scope) -> None:
         """Take the terminal."""
@@ -239,6 +263,10 @@ class ScreenOutput:
         self._stream.lines.extend(agreement_lines(agreement))
         self._changed = True
 
+    def found(self, findings: Sequence[Finding]) -> None:
+        """For the end."""
+        self._found = findings
+
     def end(self, session: Session, summary: dict[str, Any], agreement: Agreement | None) -> None:
         """Give the terminal back, and leave the final tree and the numbers on it."""
         if self._live is None:
@@ -257,6 +285,8 @@ class ScreenOutput:
         painter.paint([Line([]), Line([Span(summary_text(summary))])])
         if agreement is not None:
             painter.paint(agreement_lines(agreement))
+        if self._found is not None:
+            painter.paint([Line([]), *finding_lines(self._found, width=painter.width)])
 
     def close(self) -> None:
         """Give the terminal back, whatever went wrong."""

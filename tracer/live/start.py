@@ -14,8 +14,8 @@ class Scope:
     def __init__(self, select: Select | None) -> None:
         self._select = select
         self._above: set[int] = set()
-        self.roots: set[int] = set()
-        """tgids that the target named at the start."""
+        self._roots: set[int] = set()
+        self._follow: tuple[str, ...] = ()
         self.context: set[Process] = set()
         """Processes that are not traced themselves: their own ends and flags are, since they decide who adopts."""
 
@@ -29,10 +29,24 @@ class Scope:
         session.feed(source.start(None if self._select is None else self._choose))
         self.context = {p for p in session.graph.processes if p.tgid in self._above}
 
+    def is_root(self, process: Process | None) -> bool:
+        """It is one of those that the target named, or took the place of one."""
+        if process is None or self._select is None:
+            return False
+        return process.tgid in self._roots or process.comm in self._follow
+
+    def farewell(self, process: Process | None) -> str:
+        """What to say when such a one has ended. Raw."""
+        if process is None:
+            return ""
+        ended = f"{process.comm} ({process.tgid}) has ended; what it left is still watched"
+        return f"{ended}, and so is the next {process.comm}" if process.comm in self._follow else ended
+
     def _choose(self, table: Table) -> Selection:
         assert self._select is not None
         selection = self._select(table)
-        self.roots = set(selection.members)
+        self._roots = set(selection.members)
+        self._follow = selection.follow
         members = selection.members | descendants(table, {}, selection.members)
         self._above = ancestors(table, members) - members
         return selection

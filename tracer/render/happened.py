@@ -95,7 +95,7 @@ def _said_rarely(happened: Happened, process: Process, roles: Roles) -> str:
     parent = process.parent
     under = f" under {words.title(parent, roles)}" if parent is not None else ""
     if kind == j.FOUND:
-        return f"found in /proc{under}"
+        return f"is there{under}"
     if kind == j.REAPED:
         return f"reaped by {words.title(parent, roles)}" if parent is not None else "reaped"
     if kind == j.GONE:

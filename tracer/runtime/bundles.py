@@ -70,11 +70,10 @@ class Files:
         """(root folder, bundle's path in it), the likeliest first."""
         runtimes = list(_runtimes(process, member))
         for runtime, claim in runtimes:
-            root = self._root_of(runtime)
-            if claim.bundle and same_id(claim.id, member.id):
-                yield root, claim.bundle
-            if claim.kind == claims.SHIM:
-                tasks = self._tasks_of(runtime, claim)
+            tasks = self._tasks_of(runtime, claim) if claim.kind == claims.SHIM else ""
+            for root in self._roots_of(runtime):
+                if claim.bundle and same_id(claim.id, member.id):
+                    yield root, claim.bundle
                 if tasks:
                     yield root, f"{tasks}/{member.id}"
         for root in self._roots(process, member):
@@ -83,10 +82,18 @@ class Files:
 
     def _roots(self, process: Process, member: Member) -> list[str]:
         """The root folders of the runtimes that could have made it, and this machine's."""
-        roots = dict.fromkeys(self._root_of(runtime) for runtime, _ in _runtimes(process, member))
+        runtimes = [runtime for runtime, _ in _runtimes(process, member)]
+        roots = dict.fromkeys(root for runtime in runtimes for root in self._roots_of(runtime))
         if not member.outer_id:
             roots[self._root] = None
         return list(roots)
+
+    def _roots_of(self, process: Process) -> list[str]:
+        """Its root folder, and that of the first living one that it comes from: helpers are gone in no time."""
+        node: Process | None = process.creator
+        while node is not None and node.state is not RUNNING:
+            node = node.creator
+        return [self._root_of(process)] + ([self._root_of(node)] if node is not None else [])
 
     def _root_of(self, process: Process) -> str:
         return f"{self._proc}/{process.tgid}/root" if process.state is RUNNING else self._root

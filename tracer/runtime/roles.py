@@ -156,7 +156,8 @@ def _role_of_name(name: Name) -> str | None:
         if command in {"start", "delete"}:
             return f"shim-{command}"
         return SHIM if name.own else None
-    if base in _RUNTIMES or (program.exe.startswith("/proc/self/") and _base(_argv0(program)) in _RUNTIMES):
+    itself = program.exe.startswith(("/proc/self/", "/dev/fd/"))
+    if base in _RUNTIMES or (itself and _base(_argv0(program)) in _RUNTIMES):
         return _runc_role(program)
     return _BY_NAME.get(base) if name.own else None
 

@@ -48,11 +48,11 @@ def _by_pid(table: Table, pid: int) -> Selection:
 
 def _by_cgroup(table: Table, path: str) -> Selection:
     wanted = "/" + path.removeprefix("/sys/fs/cgroup").strip("/")
-    found = {p.tgid for p in table.values() if wanted == "/" or p.cgroup == wanted or p.cgroup.startswith(wanted + "/")}
-    if not found:
+    members = [p for p in table.values() if p.cgroup == wanted or (p.cgroup + "/").startswith(wanted.rstrip("/") + "/")]
+    if not members:
         near = _near(wanted, {p.cgroup for p in table.values()} - {"", "/"})
         raise TargetError(f"no process in the cgroup {wanted}", near or "systemd-cgls shows the cgroups.")
-    return Selection(found)
+    return _group(table, members)
 
 
 def _by_unit(table: Table, name: str) -> Selection:
@@ -60,6 +60,15 @@ def _by_unit(table: Table, name: str) -> Selection:
     if not members:
         near = _near(name, {cgroup.unit(p.cgroup).name for p in table.values()} - {""})
         raise TargetError(f"no process in the unit {name}", near or f"systemctl status {name}")
+    paths = sorted({p.cgroup.partition(f"/{name}")[0] + f"/{name}" for p in members})
+    if len(paths) > 1:
+        listed = "\n".join(f"  {path}" for path in paths[:_NEAR])
+        raise TargetError(f"{len(paths)} units are called {name}", f"Give the cgroup of one:\n{listed}")
+    return _group(table, members)
+
+
+def _group(table: Table, members: list[ProcProcess]) -> Selection:
+    """All of a cgroup; its main programs are followed, but not what they left behind."""
     inside = {p.tgid for p in members}
     tops = [p for p in members if p.stat.ppid not in inside and not _is_shim(p)]
     return Selection(inside | _shims_of(members, table), _followed(p.stat.comm for p in tops))
