@@ -28,7 +28,7 @@ FORMATS = (
 CODES = (0, 1)
 
 
-def _run(arguments: list[str]) -> tuple[int, bytes]:
+def run_ctrace(arguments: list[str]) -> tuple[int, bytes]:
     """In this process, as the shell would call it; standard error is part of what a terminal gets."""
     raw = io.BytesIO()
     out = io.TextIOWrapper(raw, encoding="utf-8")
@@ -45,7 +45,7 @@ def test_strange_logs_print_tame(options: list[str], raw: bytes) -> None:
     with tempfile.NamedTemporaryFile(prefix="ctrace-hostile-") as file:
         file.write(raw)
         file.flush()
-        code, output = _run(["replay", file.name, *options])
+        code, output = run_ctrace(["replay", file.name, *options])
     assert code in CODES
     check_tame(output)
     if code == 0 and options[-1] == "json":
@@ -69,7 +69,7 @@ def test_each_nasty_name_everywhere(options: list[str], tmp_path: Path) -> None:
         ]
     log = tmp_path / "log"
     log.write_bytes(b'5     execve("/bin/t", ["t"], 0x7ff /* 1 var */) = 0\n' + b"\n".join(lines) + b"\n")
-    code, output = _run(["replay", str(log), *options])
+    code, output = run_ctrace(["replay", str(log), *options])
     assert code == 0
     check_tame(output)
     assert b"\\" in output, "the names were shown, escaped"
@@ -80,10 +80,10 @@ def test_file_names_are_traced_text_too(name: str, tmp_path: Path) -> None:
     for content in (b"", b"hello\n", b'5     execve("/bin/t", ["t"], 0x7ff /* 1 var */) = 0\n'):
         path = tmp_path / ("x" + name)
         path.write_bytes(content)
-        code, output = _run(["replay", str(path)])
+        code, output = run_ctrace(["replay", str(path)])
         assert code in CODES
         check_tame(output)
-    code, output = _run(["replay", str(tmp_path / "gone") + name])
+    code, output = run_ctrace(["replay", str(tmp_path / "gone") + name])
     assert code == 1
     check_tame(output)
 
@@ -91,7 +91,7 @@ def test_file_names_are_traced_text_too(name: str, tmp_path: Path) -> None:
 def test_an_error_quotes_its_line_tamely(tmp_path: Path) -> None:
     path = tmp_path / "notes"
     path.write_bytes(b"\x1b]0;owned\x07 \xc2\x9b31m \xe2\x80\xae [bold] hello\n")
-    code, output = _run(["replay", str(path)])
+    code, output = run_ctrace(["replay", str(path)])
     assert code == 1
     check_tame(output)
     assert b"hello" in output

@@ -73,12 +73,12 @@ def test_long_lines_take_linear_time(shell: bytes) -> None:
     head = b'5     execve("/bin/t", ["t"], 0x7ff /* 1 var */) = 0\n'
     for piece in _PIECES:
         times = []
-        for size in (20_000, 200_000):
+        for size in (3_000, 30_000):
             raw = head + shell.replace(b"%s", piece * (size // len(piece))) + b"\n"
             start = time.perf_counter()
             _read(raw)
             times.append(time.perf_counter() - start)
-        assert times[1] < 40 * times[0] + 0.5, f"{piece!r}: {times}"
+        assert times[1] < 30 * times[0] + 0.3, f"{piece!r}: {times}"
 
 
 @pytest.mark.parametrize("text", NASTY)
