@@ -58,6 +58,7 @@ class Podman:
         self._command = (
             *("podman", "--root", folder / "root", "--runroot", folder / "run", "--tmpdir", folder / "tmp"),
             *("--cgroup-manager", "cgroupfs", "--events-backend", "file", "--runtime", runtime),
+            *("--runtime-flag", f"root={folder / 'runc'}"),
         )
 
     @classmethod

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from tests.node import containerd as private
@@ -20,6 +21,8 @@ from tests.tree.conftest import skip_or_fail
 from tests.tree.running import compiled, ctrace, findings, run
 
 pytestmark = pytest.mark.node
+
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 
 
 @pytest.fixture(autouse=True)
@@ -110,6 +113,7 @@ def test_a_process_that_left_its_containers_cgroup(containerd: Containerd) -> No
 def test_a_shim_under_another_shim(containerd: Containerd) -> None:
     """A containerd in a container without a pid namespace of its own: the outer shim is the nearest subreaper."""
     inner = containerd.folder / "inner"
+    deep = f"deep-{os.getpid()}"
     for name in ("root", "state", "scratch/opt", "scratch/cni/bin", "scratch/cni/net.d"):
         (inner / name).mkdir(parents=True)
     config = configuration(inner / "root", inner / "state", inner / "sock", inner / "scratch")
@@ -124,13 +128,15 @@ def test_a_shim_under_another_shim(containerd: Containerd) -> None:
         proc.wait_until((inner / "sock").exists, 20, "the inner containerd")
         containerd.ctr("images", "export", inner / "app.tar", images.APP)
         run(*ctr, "images", "import", inner / "app.tar")
-        run(*ctr, "run", "-d", "--net-host", images.APP, "deep", "/bin/sleep", "60")
+        run(*ctr, "run", "-d", "--net-host", images.APP, deep, "/bin/sleep", "60")
         (shim,) = [child.pid for child in proc.children(outer) if child.comm == "containerd-shim"]
         (found,) = findings("--pid", shim)
         assert (found["kind"], [other["pid"] for other in found["others"]]) == ("nested-shim", [outer])
         assert "runs in container agent" in found["message"]
     finally:
         proc.kill(proc.descendants(*containerd.shims()))
+        # `ctr run` takes no state folder from a configuration: that of the killed one is runc's usual.
+        subprocess.run(["runc", "--root", "/run/containerd/runc/default", "delete", "--force", deep], check=False)
         proc.wait_until(lambda: "STOPPED" in containerd.ctr("task", "ls"), 10, "the end of the agent")
         containerd.ctr("task", "rm", "agent")
         containerd.ctr("container", "rm", "agent")
@@ -176,3 +182,31 @@ def test_a_pdeath_signal_of_a_thread(pdeath_log: tuple[Path, list[int]]) -> None
     assert f"({staying}) gets SIGKILL when thread " in messages[staying]
     assert f"({ended}) was killed by SIGKILL, its pdeath_signal" in messages[ended]
     assert messages.keys() == {staying, ended}, f"not {of_main}, which the main thread created"
+
+
+def test_watch_tells_at_its_end(containerd: Containerd) -> None:
+    app = running_app(containerd)
+    os.kill(app, signal.SIGUSR2)
+    proc.wait_until(lambda: any(child.state == "Z" for child in proc.children(app)), 5, "a zombie")
+    ran = ctrace("watch", containerd.pid, "--findings", "--duration", "2s", "--format", "jsonl", code=None)
+    if ran.code == 1:
+        skip_or_fail(ran.err)
+    lines = [json.loads(line) for line in ran.out.splitlines()]
+    (found,) = [line for line in lines if line["event"] == "finding"]
+    assert (found["kind"], found["process"]["pid"], ran.code) == ("init-does-not-reap", app, 3)
+    assert lines[-1]["event"] == "end"
+    jsonschema.validate(found, json.loads((REFERENCE / "events.schema.json").read_text()))
+
+
+def test_the_document_is_as_its_schema_says(tmp_path: Path) -> None:
+    with subprocess.Popen([compiled("zombie_parent", tmp_path)]) as parent:
+        try:
+            proc.wait_until(lambda: [c.state for c in proc.children(parent.pid)] == ["Z"], 5, "the zombie")
+            ran = ctrace("tree", "--findings", "--format", "json", "--pid", parent.pid, code=3)
+            text = ctrace("tree", "--findings", "--pid", parent.pid, code=3).out
+        finally:
+            parent.kill()
+    document = json.loads(ran.out)
+    jsonschema.validate(document, json.loads((REFERENCE / "findings.schema.json").read_text()))
+    assert text.startswith("zombies\n")
+    assert "  → See what zombie_parent" in text

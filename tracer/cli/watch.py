@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tracer.live.session import Session
     from tracer.live.signals import Signals
     from tracer.live.start import Scope
+    from tracer.runtime.findings import Finding
     from tracer.sources.ebpf.source import Select
 
 LOOK = 0.08
@@ -37,7 +38,7 @@ final tree. SIGUSR1 compares with /proc, too.
 
 \b
 Exit codes: 0 fine; 1 this machine or user lacks something, or the target was not found; 2 wrong usage;
-3 --verify found a difference.
+3 --verify found a difference, or --findings something wrong.
 """
 
 
@@ -52,6 +53,7 @@ Exit codes: 0 fine; 1 this machine or user lacks something, or the target was no
 )
 @click.option("--duration", callback=parse_duration, metavar="TIME", help="End after so long: 30s, 5m, 1h.")
 @click.option("--verify", is_flag=True, help="Compare with /proc at the end; exit code 3 where they differ.")
+@click.option("--findings", is_flag=True, help="At the end, say what is wrong, and what to do about it.")
 @click.option("--threads", is_flag=True, help="Tell of threads, too (lines, jsonl).")
 @click.option("--width", type=click.IntRange(20), metavar="N", help="Columns to cut lines to.")
 @click.option("--ascii", "ascii_only", is_flag=True, help="No line drawing characters.")
@@ -61,6 +63,7 @@ def watch(
     form: str | None,
     duration: float | None,
     verify: bool,
+    findings: bool,
     threads: bool,
     width: int | None,
     ascii_only: bool,
@@ -81,18 +84,18 @@ def watch(
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
     if form == "jsonl":
-        return _watch(JsonlOutput(name, sys.stdout, threads=threads), everything, name, duration, verify)
+        return _watch(JsonlOutput(name, sys.stdout, threads=threads), everything, name, duration, verify, findings)
     if form == "lines":
         lines = LinesOutput(name, sys.stdout, width=width, ascii_only=ascii_only, threads=threads)
-        return _watch(lines, everything, name, duration, verify)
+        return _watch(lines, everything, name, duration, verify, findings)
     screen = ScreenOutput(name, sys.stdout, ascii_only=ascii_only)
     try:
-        return _watch(screen, everything, name, duration, verify)
+        return _watch(screen, everything, name, duration, verify, findings)
     finally:
         screen.close()
 
 
-def _watch(output: Output, everything: bool, target: str, duration: float | None, verify: bool) -> int:
+def _watch(output: Output, everything: bool, target: str, duration: float | None, verify: bool, findings: bool) -> int:
     from tracer.live.session import Session
     from tracer.live.signals import Signals
     from tracer.live.start import Scope
@@ -108,10 +111,13 @@ def _watch(output: Output, everything: bool, target: str, duration: float | None
         until = None if duration is None else session.started + duration
         _loop(session, scope, output, signals, until)
         agreement = _compare(session, scope) if verify else None
+        wrong = _find(session) if findings else None
+        if wrong is not None:
+            output.found(wrong)
         output.end(session, _summary(session), agreement)
     from tracer.cli import EXIT_DIFFERENT
 
-    return EXIT_DIFFERENT if agreement is not None and agreement.differs else 0
+    return EXIT_DIFFERENT if wrong or (agreement is not None and agreement.differs) else 0
 
 
 def _select(target: str) -> Select:
@@ -146,6 +152,13 @@ def _compare(session: Session, scope: Scope) -> Agreement:
     from tracer.live.check import check
 
     return check(session.graph, session.drain, everything=scope.everything)
+
+
+def _find(session: Session) -> list[Finding]:
+    from tracer.runtime.findings import find_in_trace
+
+    now = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    return find_in_trace(session.graph, session.roles, session.names, now=now)
 
 
 def _summary(session: Session) -> dict[str, Any]:

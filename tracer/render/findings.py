@@ -42,13 +42,14 @@ def write_findings(out: TextIO, findings: Sequence[Finding], roles: Roles, *, li
     """One JSON document; or, with `lines`, one object a line."""
     if lines:
         for finding in findings:
-            out.write(json.dumps(_object(finding, roles)) + "\n")
+            out.write(json.dumps(finding_object(finding, roles)) + "\n")
         return
-    document = {"schema": SCHEMA, "findings": [_object(finding, roles) for finding in findings]}
+    document = {"schema": SCHEMA, "findings": [finding_object(finding, roles) for finding in findings]}
     out.write(json.dumps(document, indent=1) + "\n")
 
 
-def _object(finding: Finding, roles: Roles) -> dict[str, Any]:
+def finding_object(finding: Finding, roles: Roles) -> dict[str, Any]:
+    """One element of `findings`."""
     return {
         "kind": finding.kind,
         "process": _process(finding.process, roles),

@@ -13,11 +13,13 @@ from tracer.clean import clean_surrogates
 from tracer.graph import Process, Program, Reparenting
 from tracer.identity import signal_name
 from tracer.live import journal as j
+from tracer.render.findings import finding_object
 
 if TYPE_CHECKING:
     from tracer.live.check import Agreement
     from tracer.live.journal import Happened
     from tracer.runtime.containers import Names
+    from tracer.runtime.findings import Finding
     from tracer.runtime.roles import Roles
 
 SCHEMA = "ctrace.events/1"
@@ -87,6 +89,10 @@ class EventWriter:
                 ],
             }
         )
+
+    def finding(self, finding: Finding) -> None:
+        """Something that is wrong at the end."""
+        self._write({"event": "finding", **finding_object(finding, self._roles)})
 
     def end(self, **facts: Any) -> None:
         """The last line."""

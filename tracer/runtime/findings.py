@@ -84,11 +84,15 @@ def find(
 
 
 def find_in_trace(
-    graph: ProcessGraph, roles: Roles, names: Names, *, among: Iterable[Process] | None = None
+    graph: ProcessGraph, roles: Roles, names: Names, *, among: Iterable[Process] | None = None, now: int | None = None
 ) -> list[Finding]:
-    """The same at the end of a trace (or now, in a live one): what has been so for a second, if the trace has times."""
-    moments = [t for p in graph.processes for t in (p.born_time, p.exec_time, p.exited_time) if t is not None]
-    now = max(moments, default=None)
+    """The same at the end of a trace: what has been so for a second, if the trace has times.
+
+    now  of a live one, in ns by the source's clock; None: the last moment of which the graph knows
+    """
+    if now is None:
+        moments = [t for p in graph.processes for t in (p.born_time, p.exec_time, p.exited_time) if t is not None]
+        now = max(moments, default=None)
 
     def settled(process: Process) -> bool:
         since = process.exited_time if process.state is ZOMBIE else process.exec_time or process.born_time
