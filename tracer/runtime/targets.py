@@ -161,9 +161,9 @@ def _shims_of(chosen: Iterable[ProcProcess], table: Table) -> set[int]:
 
 
 def _could_own(daemon: ProcProcess, shim: ProcProcess, table: Table) -> bool:
-    """Adopted by an ancestor of containerd, or still below it; in the same pid namespaces."""
+    """Adopted by an ancestor of containerd, or still below it; in the same pid namespace."""
     above = {daemon.tgid, *(p.tgid for p in _above(daemon, table))}
-    return shim.stat.ppid in above and len(shim.ns_pids) == len(daemon.ns_pids)
+    return shim.stat.ppid in above and shim.pid_ns == daemon.pid_ns
 
 
 def _owner(shim: ProcProcess, candidates: list[ProcProcess]) -> ProcProcess | None:
