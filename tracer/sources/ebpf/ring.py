@@ -3,21 +3,22 @@
 Layout (kernel/bpf/ringbuf.c): a page with the consumer's position, a page with the producer's, then the data, mapped
 twice in a row, so that a record that wraps around is contiguous. Each record has a header of 8 bytes: its length with
 two flag bits, and a page offset; records begin at multiples of 8.
+
+The kernel reads and writes the positions at the same time, so each access must be one load or store of 8 bytes. An
+item of a memoryview is; struct is not: it copies byte by byte, and pack_into() even clears the place first, upon
+which the kernel now and then takes the ring for full.
 """
 
 from __future__ import annotations
 
 import mmap
 import select
-import struct
 
 from tracer.errors import CapabilityError
 
 _BUSY = 1 << 31
 _DISCARD = 1 << 30
 _LENGTH = _DISCARD - 1
-_U32 = struct.Struct("=I")
-_U64 = struct.Struct("=Q")
 
 
 class RingBuffer:
@@ -31,7 +32,11 @@ class RingBuffer:
             self._producer = mmap.mmap(fd, page + 2 * size, mmap.MAP_SHARED, mmap.PROT_READ, offset=page)
         except OSError as error:
             raise CapabilityError(f"the ring buffer cannot be mapped: {error.strerror}") from None
-        self._position: int = _U64.unpack_from(self._consumer, 0)[0]
+        self._consumed = memoryview(self._consumer).cast("Q")
+        self._produced = memoryview(self._producer)[:8].cast("Q")
+        self._data = memoryview(self._producer)[page:]
+        self._lengths = self._data.cast("I")
+        self._position = self._consumed[0]
         self._epoll = select.epoll()
         self._epoll.register(fd, select.EPOLLIN)
 
@@ -46,30 +51,32 @@ class RingBuffer:
 
     def head(self) -> int:
         """Where writing goes on."""
-        return int(_U64.unpack_from(self._producer, 0)[0])
+        return self._produced[0]
 
     def drain(self, limit: int) -> list[bytes]:
         """The records that are complete, oldest first, at most about `limit` bytes of them; frees their room."""
         records: list[bytes] = []
-        data, base, mask, length_at = self._producer, mmap.PAGESIZE, self.size - 1, _U32.unpack_from
+        data, lengths, mask = self._data, self._lengths, self.size - 1
         position = self._position
-        end = min(_U64.unpack_from(data, 0)[0], position + limit)
+        end = min(self._produced[0], position + limit)
         while position < end:
-            at = base + (position & mask)
-            length = length_at(data, at)[0]
+            at = position & mask
+            length = lengths[at >> 2]
             if length & _BUSY:
                 break
             size = length & _LENGTH
             if not length & _DISCARD:
-                records.append(data[at + 8 : at + 8 + size])
+                records.append(bytes(data[at + 8 : at + 8 + size]))
             position += size + 15 & ~7
         if position != self._position:
             self._position = position
-            _U64.pack_into(self._consumer, 0, position)
+            self._consumed[0] = position
         return records
 
     def close(self) -> None:
         """Unmap."""
         self._epoll.close()
+        for view in (self._consumed, self._produced, self._lengths, self._data):
+            view.release()
         self._consumer.close()
         self._producer.close()
