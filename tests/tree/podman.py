@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from tests.node import images, processes
+from tests.node.cgroups import Cgroup
+from tests.node.guard import guarding
 from tests.tree.running import run
 
 if TYPE_CHECKING:
@@ -67,14 +69,14 @@ class Podman:
         """With the application's image."""
         folder = Path(tempfile.mkdtemp(prefix="ctrace-podman-"))
         podman = cls(folder)
-        try:
-            archives = images.build(folder)
-            podman("load", "--input", archives[images.APP])
-            yield podman
-        finally:
-            command = [*podman._command, "rm", "--all", "--force", "--time", "1"]
-            subprocess.run(command, check=False, capture_output=True, timeout=60)
-            shutil.rmtree(folder, ignore_errors=True)
+        with guarding(Cgroup(folder.name), folder):
+            try:
+                archives = images.build(folder)
+                podman("load", "--input", archives[images.APP])
+                yield podman
+            finally:
+                command = [*podman._command, "rm", "--all", "--force", "--time", "1"]
+                subprocess.run(command, check=False, capture_output=True, timeout=60)
 
     def __call__(self, *words: str | Path) -> str:
         """Run podman; what it prints. Raises AssertionError with all that it said."""
@@ -82,7 +84,17 @@ class Podman:
 
     def run_app(self, name: str) -> tuple[str, int]:
         """Start the application; (container id, pid of its first process)."""
-        container = self("run", "--detach", "--name", name, "--network", "host", images.APP)
+        container = self(
+            "run",
+            "--detach",
+            "--name",
+            name,
+            "--network",
+            "host",
+            "--cgroup-parent",
+            f"/{self.folder.name}",
+            images.APP,
+        )
         pid = int(self("inspect", "--format", "{{.State.Pid}}", container))
         processes.wait_for_workers(pid)
         return container, pid
