@@ -25,6 +25,7 @@ COMMANDS = {
     "replay": "Show the processes of an strace log or a recording.",
     "tree": "Show this machine's processes now, with pods, containers and units.",
     "explain": "Tell how a process got where it is, step by step.",
+    "whatif": "Foretell who dies, who lives and who adopts whom if something ended.",
     "watch": "Watch processes come, go and change parents, live (eBPF).",
     "record": "Record processes live (eBPF), for `ctrace replay`.",
 }
@@ -44,7 +45,7 @@ Exit codes: 0 fine; 1 the input could not be used; 2 wrong usage; 3 --verify fou
 
 \b
 The strace command that leaves nothing out:
-  strace -f -tt -e trace=process,prctl -o strace.log COMMAND
+  strace -f -tt -e trace=process,prctl,unshare,setns -o strace.log COMMAND
 """
 
 

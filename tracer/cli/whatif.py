@@ -1,0 +1,364 @@
+"""`ctrace whatif`: who dies, who lives and who adopts whom if something ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tracer.cli.scene import Scene
+    from tracer.graph import Process
+    from tracer.render.fate import Foretold
+    from tracer.render.lines import Line
+    from tracer.render.prose import Prose
+    from tracer.runtime.reactions import Reactions
+    from tracer.runtime.stopping import Scope
+    from tracer.whatif import Death, Fate
+
+_EPILOG = """\b
+Examples:
+  ctrace whatif stop containerd.service                 does a restart of containerd cost me my containers?
+  ctrace whatif stop containerd.service strace.log --kill-mode process
+  ctrace whatif exit 1224703                            what if this shim dies?
+  ctrace whatif kill shop/web                           a pod; or one container, by name or id
+  ctrace whatif exit 1224703 node.ctrace --at 05:17:36  as it was then
+
+\b
+Nothing is touched: the rules of the kernel, of systemd's KillMode and of the container runtimes are applied to a copy
+of what /proc (or FILE) shows. What a manager does later (Restart=, kubelet) is not foretold.
+
+\b
+Exit codes: 0 fine; 1 the input could not be used, or no such process, unit or container; 2 wrong usage.
+"""
+
+
+@dataclass(slots=True)
+class _Answer:
+    """Everything that is to be shown."""
+
+    question: dict[str, str]
+    title: str
+    fate: Fate
+    scopes: list[Scope] = field(default_factory=list)
+    otherwise: dict[str, Fate] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("event", type=click.Choice(["exit", "stop", "kill"]))
+@click.argument("target", metavar="PID|UNIT|CONTAINER")
+@click.argument("file", metavar="[FILE]", required=False)
+@click.option(
+    "--kill-mode",
+    type=click.Choice(["control-group", "mixed", "process", "none"]),
+    help="Suppose this KillMode, instead of what systemd says (or, from a FILE, of the default).",
+)
+@click.option("--at", metavar="LINE|TIME", help="With FILE: as it was after this line or at this time.")
+@click.option("-o", "--output", metavar="FILE", help="Write there instead of stdout.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="json is ctrace.fate/1.",
+)
+@click.option("--width", type=click.IntRange(20), metavar="N", help="Columns to lay out in.")
+@click.option("--ascii", "ascii_only", is_flag=True, help="No drawing characters.")
+def whatif(
+    event: str,
+    target: str,
+    file: str | None,
+    kill_mode: str | None,
+    at: str | None,
+    output: str | None,
+    form: str,
+    width: int | None,
+    ascii_only: bool,
+) -> int:
+    """Foretell what happens if a process exits, a unit is stopped, or a container is killed.
+
+    Who dies with it, who survives, who adopts whom by which rule, and which zombies wait for whom. From /proc, or from
+    the end of FILE, which is anything that `ctrace replay` reads.
+    """
+    from tracer.cli import scene as scenes
+    from tracer.cli.output import open_output
+    from tracer.errors import UsageError
+    from tracer.render.lines import Painter
+    from tracer.render.prose import Prose
+    from tracer.runtime.reactions import Reactions
+
+    if at is not None and file is None:
+        raise UsageError("--at needs a FILE", "/proc shows the present only.")
+    scene = scenes.look() if file is None else scenes.read(file, at=at)
+    reactions = Reactions(scene.graph, scene.roles, scene.names, namespaces_known=scene.source.info.kind != "strace")
+    ask = {"exit": _exit, "stop": _stop, "kill": _kill}[event]
+    answer = ask(scene, reactions, target, kill_mode)
+    _note_limits(answer, scene)
+    with open_output(output) as out:
+        if form == "json":
+            from tracer.render.fate_json import write_fate
+
+            write_fate(
+                out,
+                scene.source.info,
+                answer.question,
+                answer.fate,
+                scene.roles,
+                scopes=answer.scopes,
+                otherwise=answer.otherwise,
+                notes=answer.notes,
+            )
+            return 0
+        painter = Painter(out, width=width, ascii_only=ascii_only or None)
+        painter.paint(_lines(answer, scene, Prose(painter.width, painter.text)))
+    return 0
+
+
+def _foresee(scene: Scene, reactions: Reactions, deaths: list[Death]) -> Fate:
+    from tracer.mirror import Mirror
+    from tracer.whatif import foresee
+
+    mirror = Mirror(scene.graph)
+    mirror.suppose_subreapers(reactions.suppositions())
+    return foresee(scene.graph, deaths, mirror, reactions, reactions.waits)
+
+
+def _exit(scene: Scene, reactions: Reactions, target: str, kill_mode: str | None) -> _Answer:
+    from tracer.identity import Evidence
+    from tracer.render import words
+    from tracer.runtime import stopping
+    from tracer.whatif import ASKED, Death
+
+    process = _one(scene, target)
+    deaths = [Death(process, ASKED, "", Evidence.DERIVED)]
+    scopes = []
+    scope = _unit_of_main(scene, process, kill_mode)
+    if scope is not None:
+        scopes.append(scope)
+        deaths += stopping.main_ended(scope)
+    title = f"If {words.title(process, scene.roles)} exits"
+    return _Answer({"event": "exit", "target": target}, title, _foresee(scene, reactions, deaths), scopes)
+
+
+def _one(scene: Scene, who: str) -> Process:
+    """The one living process that is meant."""
+    from tracer.errors import TargetError
+    from tracer.graph import RUNNING
+    from tracer.render import words
+
+    meant = scene.whom(who)
+    living = [p for p in meant if p.state is RUNNING]
+    if living and living[0].outside:
+        raise TargetError(f"{words.title(living[0], scene.roles)} is not in the trace", "nothing lives without PID 1")
+    if len(living) == 1:
+        return living[0]
+    if not living:
+        raise TargetError(f"{words.title(meant[-1], scene.roles)} has ended already", "--at LINE goes back to before")
+    some = ", ".join(words.title(p, scene.roles) for p in living[:10])
+    raise TargetError(f"{who} is the name of {len(living)} processes", f"give the number of one: {some}")
+
+
+def _unit_of_main(scene: Scene, process: Process, kill_mode: str | None) -> Scope | None:
+    """The service whose main process it is, as this machine's systemd tells."""
+    from tracer.errors import CtraceError
+    from tracer.runtime import cgroup, stopping
+    from tracer.sources.systemd import read_unit
+
+    name = cgroup.unit(process.cgroup).name
+    if scene.source.info.kind != "proc" or not name.endswith(".service"):
+        return None
+    try:
+        unit = read_unit(name)
+    except CtraceError:
+        return None
+    return stopping.of_unit(scene.graph, unit, kill_mode) if unit.main_pid == process.tgid else None
+
+
+def _stop(scene: Scene, reactions: Reactions, target: str, kill_mode: str | None) -> _Answer:
+    from tracer.runtime import stopping
+
+    scopes = _scopes(scene, target, kill_mode)
+    first = scopes[0]
+    deaths = [death for scope in scopes for death in stopping.deaths(scope)]
+    reactions.together = {p for scope in scopes for p in stopping.at_once(scope)}
+    answer = _Answer(
+        {"event": "stop", "target": target},
+        f"If systemd stops {first.name}",
+        _foresee(scene, reactions, deaths),
+        scopes,
+    )
+    for mode in (stopping.CONTROL_GROUP, stopping.PROCESS):
+        reactions.together = set(stopping.at_once(first, mode))
+        rest = [death for scope in scopes[1:] for death in stopping.deaths(scope)]
+        if mode != first.kill_mode and first.main is not None:
+            answer.otherwise[mode] = _foresee(scene, reactions, [*stopping.deaths(first, mode), *rest])
+    if not first.kill_mode_known:
+        answer.notes.append(f"its KillMode is not in the trace: systemd's default, {first.kill_mode}, is assumed")
+    if first.guess:
+        answer.notes.append(first.guess)
+    return answer
+
+
+def _scopes(scene: Scene, target: str, kill_mode: str | None) -> list[Scope]:
+    """The unit, and those that are stopped with it."""
+    from tracer.errors import TargetError
+    from tracer.runtime import stopping
+    from tracer.sources.systemd import read_unit
+
+    if scene.source.info.kind != "proc":
+        scope = stopping.of_trace(scene.graph, target, kill_mode, scene.roles)
+        if scope is None:
+            raise TargetError(
+                f"the trace shows no process of {target}", "`ctrace whatif exit PID FILE` asks about a process"
+            )
+        return [scope]
+    first = read_unit(target)
+    found = {first.name: stopping.of_unit(scene.graph, first, kill_mode)}
+    todo = list(first.stopped_with_it)
+    while todo and len(found) < _UNITS_MAX:
+        name = todo.pop(0)
+        if name in found:
+            continue
+        unit = read_unit(name)
+        if unit.active:
+            found[unit.name] = stopping.of_unit(scene.graph, unit, None)
+            todo += unit.stopped_with_it
+    return list(found.values())
+
+
+_UNITS_MAX = 50
+
+
+def _kill(scene: Scene, reactions: Reactions, target: str, kill_mode: str | None) -> _Answer:
+    from tracer import filters, whom
+    from tracer.errors import TargetError
+    from tracer.graph import RUNNING
+    from tracer.identity import Evidence
+    from tracer.runtime.roles import SHIM
+    from tracer.whatif import ASKED, Death
+
+    found = [
+        p
+        for p in whom.container(scene.graph, target, scene.roles, scene.names)
+        if p.state is RUNNING and scene.roles.role(p) != SHIM
+    ]
+    if not found:
+        raise TargetError(f"there is no running container or pod {target}", "`ctrace tree` shows who is there")
+    ids = {name.id for p in found if (name := scene.names.of(p)) is not None}
+    in_pod = filters.by_pod((target,), scene.names)
+    if len(ids) > 1 and not all(in_pod(p) for p in found):
+        raise TargetError(f"{len(ids)} containers are called {target}", f"give an id: {', '.join(sorted(ids)[:10])}")
+    title = f"If {target} is killed (SIGKILL to the main process of {'each' if len(found) > 1 else 'the'} container)"
+    deaths = [Death(p, ASKED, "", Evidence.DERIVED) for p in found]
+    return _Answer({"event": "kill", "target": target}, title, _foresee(scene, reactions, deaths))
+
+
+def _note_limits(answer: _Answer, scene: Scene) -> None:
+    """What the source could not tell, as far as it matters."""
+    if scene.source.info.kind == "proc":
+        answer.notes.append(
+            "/proc does not show PR_SET_PDEATHSIG: who asked for a signal at the death of its parent dies, too; "
+            "a trace of its start would show it"
+        )
+
+
+def _lines(answer: _Answer, scene: Scene, prose: Prose) -> Iterator[Line]:
+    from tracer.render.fate import Foretold, verdict
+    from tracer.render.lines import Line, Span
+
+    foretold = Foretold(answer.fate, scene.roles, scene.names, prose)
+    yield from prose.lines([Span(answer.title, "name")], hang=2)
+    for scope in answer.scopes:
+        yield from _scope_lines(scope, foretold, prose)
+    because = _because(answer)
+    yield from prose.lines([Span(verdict(answer.fate, scene.roles, because))], first="  ", hang=2)
+    yield Line([])
+    yield from foretold.lines()
+    yield from foretold.lives_on(list(_survivors(answer, foretold)))
+    for mode, other in answer.otherwise.items():
+        yield Line([])
+        yield from _otherwise_lines(mode, other, answer, scene, prose)
+    if answer.notes:
+        yield Line([])
+    for note in answer.notes:
+        yield from prose.lines([Span(note, "dim")], hang=2)
+
+
+def _because(answer: _Answer) -> str:
+    """Why a stop ends nobody else."""
+    mode = answer.scopes[0].kill_mode if answer.scopes and answer.question["event"] == "stop" else ""
+    if mode == "process":
+        return "KillMode=process ends the main process only"
+    return "KillMode=none ends nobody" if mode == "none" else ""
+
+
+def _scope_lines(scope: Scope, foretold: Foretold, prose: Prose) -> Iterator[Line]:
+    from tracer.render.lines import Span
+
+    known = "" if scope.kill_mode_known else " (assumed)"
+    said = [f"{scope.name}: KillMode={scope.kill_mode}{known}"]
+    said += ["SendSIGKILL=no"] if not scope.send_sigkill else []
+    said += ["Delegate=yes"] if scope.delegate else []
+    said.append(f"main process {foretold.title(scope.main)}" if scope.main is not None else "no main process")
+    said.append(f"{len(scope.members):,} in its cgroup")
+    yield from prose.lines([Span(", ".join(said), "dim")], first="  ", hang=4)
+
+
+def _survivors(answer: _Answer, foretold: Foretold) -> Iterator[str]:
+    """Who is in the unit's cgroup and lives on, each with what is below it."""
+    dead = answer.fate.dead
+    for scope in answer.scopes:
+        for process in scope.members:
+            if process in dead:
+                continue
+            below = sum(1 for p in _below(process) if p.state == "running")
+            more = f", and {below:,} below it" if below else ""
+            parent = f"; its parent is {foretold.title(process.parent)}" if process.parent is not None else ""
+            yield f"{foretold.who(process)}{more}: in the cgroup of {scope.name}{parent}"
+
+
+def _below(process: Process) -> Iterator[Process]:
+    for child in process.children():
+        yield child
+        yield from _below(child)
+
+
+def _otherwise_lines(mode: str, other: Fate, answer: _Answer, scene: Scene, prose: Prose) -> Iterator[Line]:
+    from tracer.render import words
+    from tracer.render.lines import Span
+    from tracer.runtime.stopping import DEFAULT
+
+    now, then = answer.fate.dead, other.dead
+    default = ", systemd's default" if mode == DEFAULT else ""
+    said = f"With KillMode={mode}{default}: "
+    more = [p for p in then if p not in now]
+    fewer = [p for p in now if p not in then]
+    if more:
+        said += f"{_people(more, scene)} would die, too."
+    elif fewer:
+        said += f"{_people(fewer, scene)} would live on."
+    else:
+        said += "the same would die."
+    moved = [p for p, _ in other.adoptions]
+    if moved:
+        adopters = list(dict.fromkeys(step.new for _, step in other.adoptions if step.new is not None))
+        by = " and ".join(words.title(p, scene.roles) for p in adopters[:3])
+        doubtful = {doubt.process for doubt in other.doubts} & set(moved)
+        unless = ", unless containerd deletes them before it ends itself" if doubtful else ""
+        said += f" {_people(moved, scene)} would be adopted by {by}{unless}."
+    yield from prose.lines([Span(said)], hang=2)
+
+
+def _people(processes: list[Process], scene: Scene) -> str:
+    from tracer.render import words
+
+    shown = sorted(processes, key=lambda p: p.tgid)[:8]
+    names = [words.title(p, scene.roles) for p in shown]
+    if len(processes) > len(shown):
+        names.append(f"{len(processes) - len(shown):,} others")
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,248 @@
+"""What would happen if some processes ended: the kernel's rules, applied to a copy of the graph.
+
+The reconstructor itself goes on from the present state with the ends that have not happened, so a prediction follows
+the same code as a replay. What userspace does about an end (a shim, containerd, systemd) comes from
+tracer.runtime.reactions; the future beyond that (restarts, kubelet) is not guessed.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from tracer.event import Exit
+from tracer.expectation import ancestors
+from tracer.graph import DEAD, RUNNING, ZOMBIE, PidNs, Process, ProcessGraph, Reparenting
+from tracer.identity import Evidence, signal_name
+from tracer.mirror import Mirror
+from tracer.reconstruct.engine import Engine
+
+ASKED = "asked"
+"""It is what the question supposes."""
+PID_NAMESPACE = "pid_namespace"
+"""zap_pid_ns_processes(): the init of its pid namespace is gone."""
+PDEATH_SIGNAL = "pdeath_signal"
+UNIT = "unit"
+"""systemd ends what is in a unit's cgroup."""
+RUNTIME = "runtime"
+"""A container runtime cleans up."""
+
+_SIGKILL = 9
+_NOT_DEADLY = frozenset({17, 18, 19, 20, 21, 22, 23, 28})
+"""Signals whose default action is not to end the process: CHLD, CONT, STOP, TSTP, TTIN, TTOU, URG, WINCH."""
+
+
+class Death(NamedTuple):
+    """A process that ends, and why."""
+
+    process: Process
+    kind: str
+    """One of the constants above."""
+    why: str
+    """For people; '' for ASKED."""
+    evidence: Evidence
+    by: Process | None = None
+    """Whose end, or whose doing, it is."""
+
+
+class Doubt(NamedTuple):
+    """A process of which it is not known whether it ends."""
+
+    process: Process
+    why: str
+
+
+class Zombie(NamedTuple):
+    """A process that has ended, and stays until its parent waits."""
+
+    process: Process
+    debtor: Process | None
+    """Who must wait; None: not known."""
+    waits: bool | None
+    """Whether it does: True where its role says so or the trace shows it; None: not known."""
+    before: bool
+    """It was a zombie before."""
+
+
+@dataclass(slots=True)
+class Fate:
+    """The answer. All processes are those of the graph that was asked about."""
+
+    deaths: list[Death] = field(default_factory=list)
+    """In the order in which they follow from each other."""
+    adoptions: list[tuple[Process, Reparenting]] = field(default_factory=list)
+    """Survivors that get another parent: `old` is their parent now, the rest is of the last step."""
+    zombies: list[Zombie] = field(default_factory=list)
+    doubts: list[Doubt] = field(default_factory=list)
+
+    @property
+    def dead(self) -> set[Process]:
+        """Everybody who dies."""
+        return {death.process for death in self.deaths}
+
+
+class World(Protocol):
+    """Who is how far on the way."""
+
+    def lives(self, process: Process) -> bool:
+        """It runs, and nothing that is known so far will end it."""
+
+    def ended(self, process: Process) -> bool:
+        """It does not run any more."""
+
+
+Reaction = Callable[[Process, World], "Iterable[Death | Doubt]"]
+"""What somebody does about the end of a process."""
+Waits = Callable[[Process], "bool | None"]
+
+
+class _Simulation:
+    def __init__(self, graph: ProcessGraph, mirror: Mirror, react: Reaction) -> None:
+        self._graph = graph
+        self._mirror = mirror
+        self._react = react
+        self._engine = Engine()
+        self._engine.state = mirror.state
+        self._last_step: dict[Process, Reparenting] = {}
+        self.fate = Fate()
+        self._doomed: set[Process] = set()
+        self._members: dict[PidNs, list[Process]] = {}
+        for process in graph.live():
+            ns: PidNs | None = process.ns
+            while ns is not None and ns.level > 0:
+                self._members.setdefault(ns, []).append(process)
+                ns = ns.parent
+
+    def run(self, deaths: Iterable[Death]) -> None:
+        queue = deque(self._new(deaths))
+        while queue:
+            death = queue.popleft()
+            self.fate.deaths.append(death)
+            children = self._children(death.process)
+            self._end(death.process)
+            kernel = self._namespace(death.process)
+            if kernel is None:
+                kernel = self._signals(death.process, children)
+            for follows in reversed(self._new(kernel)):
+                queue.appendleft(follows)
+            queue.extend(self._new(self._reactions(death.process)))
+
+    def _new(self, deaths: Iterable[Death]) -> list[Death]:
+        """Those of processes that are not to die anyway."""
+        found = []
+        for death in deaths:
+            if self.lives(death.process):
+                self._doomed.add(death.process)
+                found.append(death)
+        return found
+
+    def _reactions(self, process: Process) -> Iterable[Death]:
+        for follows in self._react(process, self):
+            if isinstance(follows, Death):
+                yield follows
+            else:
+                self.fate.doubts.append(follows)
+
+    def lives(self, process: Process) -> bool:
+        """As in World."""
+        return process.state is RUNNING and process not in self._doomed
+
+    def ended(self, process: Process) -> bool:
+        """As in World."""
+        twin = self._mirror.copies.get(process)
+        return twin is None or twin.state is not RUNNING
+
+    def _children(self, process: Process) -> list[Process]:
+        return [self._mirror.originals[child] for child in self._mirror.copies[process].children()]
+
+    def _end(self, process: Process) -> None:
+        state = self._mirror.state
+        moves: list[tuple[Process, Reparenting]] = []
+        state.moves = moves
+        twin = self._mirror.copies[process]
+        at = process.born_at
+        if process.outside:
+            return
+        for tid in [*(t for t in twin.threads if t != twin.tgid), twin.tgid]:
+            if twin.state is RUNNING:
+                self._engine.feed([Exit(at, None, tid, _SIGKILL)])
+        for child, step in moves:
+            self._last_step[child] = step
+
+    def _namespace(self, process: Process) -> list[Death] | None:
+        """None where it is no pid namespace's init."""
+        if process is self._graph.init:
+            why = "nothing lives without PID 1: a machine panics, and everything in a container is killed"
+            everyone = [p for p in self._graph.live() if process in ancestors(p)]  # kernel threads are not below it
+            return [Death(p, PID_NAMESPACE, why, Evidence.DERIVED, process) for p in everyone]
+        if process.ns.init is not process or not process.ns.level:
+            return None
+        why = "it is in the pid namespace whose init that is"
+        evidence = Evidence.INFERRED if process.ns.guess else Evidence.DERIVED
+        members = self._members.get(process.ns, ())
+        return [Death(p, PID_NAMESPACE, why, evidence, process) for p in members if p is not process]
+
+    def _signals(self, father: Process, children: list[Process]) -> list[Death]:
+        """reparent_leader() sends every child the pdeath_signal that one of its threads has asked for."""
+        deaths = []
+        for child in children:
+            for signal in sorted({task.pdeath_signal for task in child.threads.values()} - _NOT_DEADLY - {0}):
+                name = signal_name(signal)
+                if signal == _SIGKILL:
+                    deaths.append(Death(child, PDEATH_SIGNAL, f"its pdeath_signal is {name}", Evidence.DERIVED, father))
+                elif child.ns.init is child and child.ns.level:
+                    # sig_task_ignored(): SIGNAL_UNKILLABLE.
+                    self.fate.doubts.append(Doubt(child, f"it gets {name}, which an init without a handler ignores"))
+                else:
+                    why = f"its pdeath_signal is {name}, which ends it unless it handles it"
+                    deaths.append(Death(child, PDEATH_SIGNAL, why, Evidence.INFERRED, father))
+        return deaths
+
+    def conclude(self, waits: Waits) -> Fate:
+        """Who is where when all is over."""
+        originals = self._mirror.originals
+        self.fate.doubts = [doubt for doubt in self.fate.doubts if self.lives(doubt.process)]
+        for process, twin in self._mirror.copies.items():
+            if twin.state is ZOMBIE or (process.state is ZOMBIE and twin.state is DEAD):
+                self._zombie(process, twin, waits)
+            step = self._last_step.get(twin)
+            if step is None or twin.state is not RUNNING:
+                continue
+            old = process.parent
+            new = None if step.new is None else originals[step.new]
+            if new is not old:
+                father = old if old is not None else originals[step.old]
+                self.fate.adoptions.append((process, step._replace(old=father, new=new)))
+        return self.fate
+
+    def _zombie(self, process: Process, twin: Process, waits: Waits) -> None:
+        parent = twin.parent
+        if parent is not None and _dying(parent.ns):
+            return  # zap_pid_ns_processes() waits for all of them
+        debtor = None if parent is None else self._mirror.originals[parent]
+        before = process.state is ZOMBIE
+        if before and debtor is process.parent:
+            return
+        self.fate.zombies.append(Zombie(process, debtor, None if debtor is None else waits(debtor), before))
+
+
+def _dying(ns: PidNs | None) -> bool:
+    while ns is not None:
+        if ns.init is not None and ns.init.state is not RUNNING:
+            return True
+        ns = ns.parent
+    return False
+
+
+def foresee(graph: ProcessGraph, deaths: Iterable[Death], mirror: Mirror, react: Reaction, waits: Waits) -> Fate:
+    """What follows when these processes end, all at about the same time.
+
+    mirror  a fresh Mirror of the graph; it is used up
+    react   what userspace does about each end
+    waits   whether a process waits for its children
+    """
+    simulation = _Simulation(graph, mirror, react)
+    simulation.run(deaths)
+    return simulation.conclude(waits)
