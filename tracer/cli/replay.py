@@ -165,7 +165,7 @@ def _write_tree(
     layout: _Layout,
 ) -> None:
     from tracer.render.beside import Beside
-    from tracer.render.header import header_line, nothing_alive
+    from tracer.render.header import header_line, nothing_alive, nothing_chosen
     from tracer.render.lines import Line
     from tracer.render.tree import tree_lines
     from tracer.runtime.containers import names_of
@@ -173,10 +173,14 @@ def _write_tree(
 
     painter = _painter(out, layout)
     painter.paint([header_line(source.info, source.stats, graph.stats), Line([])])
+    if keep is not None and not keep:
+        painter.paint([nothing_chosen()])
+        return
     if view is None:
-        view = "now" if next(graph.live(), None) is not None else "lineage"
+        # What is asked for by name is not to be folded away.
+        view = "now" if any(p.alive for p in (graph.processes if keep is None else keep)) else "lineage"
         if view == "lineage" and graph.processes:
-            painter.paint([nothing_alive(), Line([])])
+            painter.paint([nothing_alive(everything=keep is None), Line([])])
     drawing = build_view(graph, view, keep=keep, roles=roles)
     beside = Beside(names_of(graph), roles)
     painter.paint(

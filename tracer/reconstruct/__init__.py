@@ -33,10 +33,11 @@ def reconstruct(
     """
     hints: Hints = {}
     lacks = NOTHING
-    engine = Engine(hints, lacks)
+    engine = Engine(hints, lacks, ptraced=source.info.kind == "strace")
     for passes_left in reversed(range(MAX_PASSES)):
-        for batch in source.batches(progress):
-            feed(engine, batch if at is None else _until(batch, at))
+        batches = source.batches(progress)
+        for batch in batches if at is None else _until(batches, at):
+            feed(engine, batch)
         found = engine.state.clues.solve() if engine.state.clues.found_count else {}
         missing = _missing(source, engine) if lacks is NOTHING else lacks
         if not passes_left or (not found.keys() - hints.keys() and missing == lacks):
@@ -44,7 +45,7 @@ def reconstruct(
         hints, lacks = {**found, **hints}, missing
         # Processes and their tasks name each other: without this, the memory of a pass would outlive it where the
         # command line has switched the collector off.
-        engine = Engine(hints, lacks)
+        engine = Engine(hints, lacks, ptraced=source.info.kind == "strace")
         gc.collect()
     calls = source.stats.calls if source.info.kind == "strace" else None
     return engine.finish(calls)
@@ -59,8 +60,16 @@ def _missing(source: Source, engine: Engine) -> Lacks:
     return Lacks(waits=waits, ends=not state.exits_seen and bool(state.exit_begun))
 
 
-def _until(batch: list[Event], at: Moment) -> Iterator[Event]:
-    """The events of a batch up to a moment, which is included."""
-    if at.line is not None:
-        return (e for e in batch if e.at <= at.line)
-    return (e for e in batch if e.time is not None and at.time is not None and e.time <= at.time)
+def _until(batches: Iterable[list[Event]], at: Moment) -> Iterator[list[Event]]:
+    """The events up to a moment, which is included. One without a time is as old as the last one before it that has."""
+    over = False
+    for batch in batches:
+        kept = []
+        for event in batch:
+            if at.line is not None:
+                over = event.at > at.line
+            elif event.time is not None and at.time is not None:
+                over = event.time > at.time
+            if not over:
+                kept.append(event)
+        yield kept

@@ -29,9 +29,15 @@ def header_line(info: SourceInfo, source: SourceStats, graph: GraphStats) -> Lin
     return Line(left)
 
 
-def nothing_alive() -> Line:
-    """Said where `now` would be empty and `lineage` is shown instead."""
-    return Line([Span("Everything had ended; this is who created whom.", "dim")])
+def nothing_alive(*, everything: bool) -> Line:
+    """Said where `now` would be empty and `lineage` is shown instead. Not `everything`: all that the filters left."""
+    said = "Everything had ended" if everything else "All that match had ended"
+    return Line([Span(f"{said}; this is who created whom.", "dim")])
+
+
+def nothing_chosen() -> Line:
+    """Said where the filters left nothing."""
+    return Line([Span("No process matches these filters.", "dim")])
 
 
 def unreadable_lines(stats: SourceStats) -> Iterator[Line]:

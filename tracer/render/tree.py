@@ -61,7 +61,7 @@ def _loose_text(tasks: list[Process]) -> str:
     named = ", ".join(str(task.tgid) for task in tasks[:_TASKS_SHOWN])
     rest = f" and {len(tasks) - _TASKS_SHOWN:,} more" if len(tasks) > _TASKS_SHOWN else ""
     noun = "task" if len(tasks) == 1 else "tasks"
-    return f"{len(tasks):,} {noun} of which the trace does not say to what process they belong: {named}{rest}"
+    return f"{len(tasks):,} {noun} of a process that the trace does not name: {named}{rest}"
 
 
 def finished_text(finished: Finished) -> str:

@@ -10,7 +10,7 @@ from tracer.sources.open import Input
 
 READABLE = (
     "readable are: a log of `strace -f` (any options; also a -ff folder, gzip or zstd), and a recording of "
-    "`ctrace record`. A complete log: strace -f -tt -e trace=process,prctl -o FILE COMMAND"
+    "`ctrace record`. A complete log: strace -f -tt -e trace=process,prctl,unshare,setns -o FILE COMMAND"
 )
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 

@@ -78,6 +78,26 @@ def test_at_a_line(log: Path) -> None:
     assert "      └─ daemon (103)" in shown
 
 
+def test_at_a_time_is_as_at_its_line() -> None:
+    """Lines without a time (`Process N attached`, what resumes) count as of the last time before them."""
+    log = "fixtures/logs/containerd-pod/strace.log"
+    trees = [ctrace("replay", log, "--at", moment).stdout for moment in ("80", "07:02:18.80")]
+    assert b"containerd (57)" in trees[0]
+    assert trees[0] == trees[1]
+
+
+def test_filters_that_leave_nothing(log: Path) -> None:
+    done = ctrace("replay", log, "--pid", "77777")
+    assert done.returncode == 0
+    assert done.stdout.decode().splitlines()[2:] == ["No process matches these filters."]
+
+
+def test_what_is_asked_for_is_not_folded(log: Path) -> None:
+    shown = ctrace("replay", log, "--pid", "102").stdout.decode()
+    assert "All that match had ended" in shown
+    assert "daemonize (102)" in shown
+
+
 def test_filters_compose(log: Path) -> None:
     done = ctrace("replay", log, "--comm", "sh", "--pid", "101", "--format", "json")
     assert [p["pid"] for p in json.loads(done.stdout)["processes"]] == [101]
