@@ -81,7 +81,7 @@ def test_at_a_line(log: Path) -> None:
 def test_at_a_time_is_as_at_its_line() -> None:
     """Lines without a time (`Process N attached`, what resumes) count as of the last time before them."""
     log = "fixtures/logs/containerd-pod/strace.log"
-    trees = [ctrace("replay", log, "--at", moment).stdout for moment in ("80", "07:02:18.80")]
+    trees = [ctrace("replay", log, "--at", moment).stdout for moment in ("82", "07:02:18.80")]
     assert b"containerd (57)" in trees[0]
     assert trees[0] == trees[1]
 
