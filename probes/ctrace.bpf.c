@@ -413,11 +413,15 @@ RAW_TRACEPOINT(on_rename)
 
 /* ---- a walk over all processes, for what /proc does not show ---- */
 
+/* Not 0 where there is no room: nothing is lost then, the walk goes on here when the reader has made some. */
 static __always_inline int write_state(void *task)
 {
+	struct ct_state *r = ring_reserve(sizeof(*r));
 	void *parent, *pid;
 
-	RESERVE(r, ct_state, CT_STATE, task);
+	if (!r)
+		return 1;
+	fill_header(&r->h, CT_STATE, sizeof(*r), task);
 	parent = READ_PTR(task, off_task_struct_real_parent());
 	r->parent_start = READ(u64, parent, off_task_struct_start_boottime());
 	r->parent = READ(u32, parent, off_task_struct_pid());
@@ -455,8 +459,8 @@ static __always_inline int walk(void)
 			task = first;
 	}
 	for (int i = 0; i < CT_WALK_MAX; i++) {
-		if (READ(u32, task, off_task_struct_pid()))
-			write_state(task);
+		if (READ(u32, task, off_task_struct_pid()) && write_state(task))
+			break;
 		task = READ_PTR(task, off_task_struct_tasks()) - off_task_struct_tasks();
 		if (task == first) {
 			*next = 1;
@@ -466,7 +470,7 @@ static __always_inline int walk(void)
 		    now - READ(u64, task, off_task_struct_start_boottime()) > STEADY_AGE)
 			steady = task;
 	}
-	if (steady)
+	if (steady && READ(u32, steady, off_task_struct_exit_state()) == 0)
 		task = steady;
 	*next = (u64)task;
 	*next_start = READ(u64, task, off_task_struct_start_boottime());

@@ -149,7 +149,7 @@ class EbpfSource:
         records: list[bytes] = []
         self._probes.set_counter(wire.COUNTER_WALK_NEXT, 0)
         # Twice what all processes need: what remains unknown, if the walk must begin again all the time, is no harm.
-        for _ in range(4 + 4 * len(psutil.pids()) // wire.WALK_MAX):
+        for _ in range(4 + 4 * len(psutil.pids()) // min(wire.WALK_MAX, self._ring.size // 128)):
             libc.prctl(wire.WALK_PRCTL, 0, 0, 0, 0)
             records += self._drain_all()
             if self._probes.counter(wire.COUNTER_WALK_NEXT) in (0, wire.WALK_ENDED):
