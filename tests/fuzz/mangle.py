@@ -13,8 +13,6 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tracer.graph import ProcessGraph
-
 from . import harness, optionsets, trial
 from .judge import STRONG, Verdict
 from .run import Tally, table
@@ -100,12 +98,8 @@ def record(options: optionsets.OptionSet, seed: int, programs: Path, folder: Pat
         copy.write_bytes(path.read_bytes())
         found.append((copy, true))
 
-    trial.run(options, seed, programs, folder, _never, look=keep)
+    trial.run(options, seed, programs, folder, trial.never, look=keep)
     return found
-
-
-def _never(path: str) -> ProcessGraph:
-    raise AssertionError(path)
 
 
 def mangled(

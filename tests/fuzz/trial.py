@@ -88,6 +88,11 @@ def run(
     return trial
 
 
+def never(path: str) -> ProcessGraph:
+    """A replay for runs that only record."""
+    raise AssertionError(path)
+
+
 def log_of(options: OptionSet, folder: Path) -> Path:
     """Where the trace of a run is: a file, or a folder for -ff."""
     return folder / {"file": "log", "stderr": "stderr", "folder": "ff"}[options.form]
