@@ -158,24 +158,3 @@ def short_ids(text: str) -> str:
 
 def _is_unit(part: str) -> bool:
     return part.endswith(_UNIT_TYPES) and not part.startswith(".")
-
-
-def choose_path(text: str) -> str:
-    """The one path that says most, out of a whole /proc/PID/cgroup; '' for none.
-
-    With several hierarchies (v1, hybrid) a runtime need not have put the container into each of them: one that names
-    the container comes first, then systemd's own, then v2's, then the deepest.
-    """
-    best, best_rank = "", (-1, -1, -1)
-    for line in text.splitlines():
-        number, _, rest = line.partition(":")
-        controllers, _, path = rest.partition(":")
-        if not path.startswith("/"):
-            continue
-        path = path.removesuffix(" (deleted)")
-        depth = len(components(path))
-        named = 2 if controllers == "name=systemd" else 1 if number == "0" else 0
-        rank = (bool(facts(path).container_id), named if depth else 0, depth)
-        if rank > best_rank:
-            best, best_rank = path, rank
-    return best

@@ -6,6 +6,7 @@ different moments. What a reader needs to merge it with live events is when each
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ TICK = 10_000_000
 
 _PF_KTHREAD = 0x00200000  # include/linux/sched.h
 _ARGS_MAX = 1 << 20
+_CONTAINER = re.compile("[0-9a-f]{64}")
 
 
 class Stat(NamedTuple):
@@ -76,15 +78,20 @@ def parse_stat(raw: bytes) -> Stat:
 
 
 def unified_cgroup(raw: str) -> str:
-    """The path that says most in /proc/PID/cgroup: version 2's, unless it is the root and version 1 says more."""
+    """The path that says most in /proc/PID/cgroup: version 2's, unless it is the root and version 1 says more.
+
+    With both (hybrid), runc before 1.0 leaves the container in its daemon's unit in version 2: a path with a
+    container's 64 digits comes before all.
+    """
     by_hierarchy: dict[str, str] = {}
     for line in raw.splitlines():
         _, controllers, path = [*line.split(":", 2), "", ""][:3]
         by_hierarchy[controllers] = path
+    telling = [name for name, path in by_hierarchy.items() if _CONTAINER.search(path)] or list(by_hierarchy)
     for wanted in ("", "name=systemd", "pids", "memory", "cpu,cpuacct", "devices"):
-        if by_hierarchy.get(wanted, "/") != "/":
+        if wanted in telling and by_hierarchy[wanted] != "/":
             return by_hierarchy[wanted]
-    return next(iter(by_hierarchy.values()), "")
+    return by_hierarchy[telling[0]] if telling else ""
 
 
 def hierarchy_to_follow(raw: str) -> int:

@@ -105,31 +105,11 @@ def test_group_and_its_short_name(path: str, group: str, short: str) -> None:
     assert cgroup.short_name(group) == short
 
 
-def test_of_several_hierarchies_the_one_that_names_the_container_is_chosen() -> None:
-    # runc with cgroup v1 leaves the unified hierarchy alone: there the container is still in the daemon's unit.
-    text = (
-        f"9:name=systemd:/kubepods/pod{UID}/{ID}\n1:cpu:/kubepods/pod{UID}/{ID}\n0::/system.slice/containerd.service\n"
-    )
-    assert cgroup.choose_path(text) == f"/kubepods/pod{UID}/{ID}"
-    only_cpu = f"9:name=systemd:/\n1:cpu:/docker/{ID}\n0::/\n"
-    assert cgroup.choose_path(only_cpu) == f"/docker/{ID}"
-
-
-def test_without_a_container_systemds_hierarchy_comes_before_the_others() -> None:
-    text = "9:name=systemd:/system.slice/a.service\n4:memory:/some/where/else\n0::/system.slice/b.service\n"
-    assert cgroup.choose_path(text) == "/system.slice/a.service"
-    assert cgroup.choose_path("9:name=systemd:/\n4:memory:/some/where\n0::/\n") == "/some/where"
-    assert cgroup.choose_path("0::/user.slice/x.scope (deleted)\n") == "/user.slice/x.scope"
-    assert cgroup.choose_path("0::/a:b/c:d\n") == "/a:b/c:d"
-    assert cgroup.choose_path("") == ""
-
-
 @given(st.text())
 def test_any_text_is_read(text: str) -> None:
-    path = cgroup.choose_path(text)
-    cgroup.facts(path)
-    cgroup.unit(path)
-    assert cgroup.choose_path(f"0::{path}") in {path, path.removesuffix(" (deleted)"), ""}
+    facts = cgroup.facts(text)
+    assert 0 <= facts.container_depth <= len(cgroup.components(text))
+    assert cgroup.unit(text).slice in ("", *(part.removeprefix("_") for part in cgroup.components(text)))
 
 
 @given(st.lists(st.sampled_from(["a.slice", "b.service", "c.scope", f"docker-{ID}.scope", "d", "..", ""]), max_size=8))
