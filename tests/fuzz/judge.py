@@ -89,6 +89,8 @@ def judge(
         live[process.tgid] = process
     for true in truth.processes.values():
         process = live.pop(true.pid, None)
+        if process is None and true.ppid in truth.tracers:
+            process = live.pop(0, None)  # strace writes no number while it traces one task alone
         verdict.threads += len(true.threads)
         if true.exiting and (process is None or process.state == ZOMBIE):
             verdict.other["exiting"] += 1
@@ -99,7 +101,7 @@ def judge(
         if process is None:
             _note(verdict, Problem("missing", true.pid, f"child of {true.ppid}", None, fatal=complete))
             continue
-        _parent(verdict, process, true, truth, complete, named)
+        _parent(verdict, process, true, truth, complete)
         _rest(verdict, process, true, complete)
     for ghost in live.values():
         _ghost(verdict, ghost, truth, complete)
@@ -118,19 +120,18 @@ def _note(verdict: Verdict, problem: Problem) -> None:
     verdict.problems.append(problem)
 
 
-def _parent(
-    verdict: Verdict, process: Process, true: TrueProcess, truth: Truth, complete: bool, named: Container[int] | None
-) -> None:
+def _parent(verdict: Verdict, process: Process, true: TrueProcess, truth: Truth, complete: bool) -> None:
     """The traced root's parent is the tracer, which the trace does not name: None is right for its children.
     The outermost reaper is PID 1 for a reader who cannot see more."""
     evidence = str(process.evidence)
     parent = process.parent
     got = None if parent is None else parent.tgid
     outside = true.ppid == 0 or true.ppid in truth.tracers
-    nameless = named is not None and got == 0 and true.ppid not in named
+    root = truth.processes.get(true.ppid)
+    nameless = got == 0 and root is not None and root.ppid in truth.tracers
     if outside:
         right = got is None or got == true.ppid
-    elif nameless:  # strace writes no number while it traces one task alone
+    elif nameless:
         right = True
     elif true.ppid == truth.keeper:
         right = got == truth.keeper or (got == 1 and parent is not None and parent.outside)
@@ -166,7 +167,7 @@ def _rest(verdict: Verdict, process: Process, true: TrueProcess, complete: bool)
             verdict, Problem("state", true.pid, "zombie" if true.zombie else "running", process.state, fatal=complete)
         )
     # The leader is listed as long as the process lives, also when it has ended before its threads.
-    threads, expected = {*process.threads, true.pid}, {*true.threads, true.pid}
+    threads, expected = {*process.threads} - {process.tgid}, {*true.threads} - {true.pid}
     if not zombie and not true.zombie and threads != expected:
         _note(verdict, Problem("threads", true.pid, sorted(expected), sorted(threads), fatal=complete))
     if process.ns_pids and process.ns_pids != true.ns_pids:

@@ -34,6 +34,8 @@ def _f(calls: str, *more: str) -> tuple[str, ...]:
 
 
 _NO_PIDNS = all_but("setns", "pidns")
+_NO_REUSE = all_but("setns", "pidns", "reuse")
+"""-ff writes over the file of a task whose number is used again."""
 _NO_WAITS = "fork,vfork,clone,clone3,execve,execveat,exit,exit_group,prctl,unshare,setns"
 _NO_CLONE3 = "fork,vfork,clone,execve,execveat,exit,exit_group,wait4,waitid,kill,tkill,tgkill,prctl,unshare,setns"
 
@@ -54,7 +56,7 @@ SETS = (
     OptionSet(
         "ff-nano", ("-ff", "--absolute-timestamps=format:unix,precision:ns", "-e", f"trace={CALLS}"), form="folder"
     ),
-    OptionSet("ff-tt", ("-ff", "-tt", "-e", f"trace={CALLS}"), form="folder"),
+    OptionSet("ff-tt", ("-ff", "-tt", "-e", f"trace={CALLS}"), form="folder", kinds=_NO_REUSE),
     OptionSet("tt", _f(CALLS, "-tt")),
     OptionSet("Y", _f(CALLS, "-Y")),
     OptionSet("stderr-Y", _f(CALLS, "-Y"), form="stderr"),
@@ -82,6 +84,7 @@ SETS = (
     OptionSet("nested", _f(CALLS), complete=False, kinds=all_but("setns")),
     OptionSet("nested-stderr", _f(CALLS), complete=False, kinds=all_but("setns"), form="stderr"),
     OptionSet("nested-ff", ("-ff", "-ttt", "-e", f"trace={CALLS}"), False, "folder", all_but("setns")),
+    OptionSet("reuse-ff", ("-ff", "-ttt", "-e", f"trace={CALLS}"), False, "folder", _NO_PIDNS),
     OptionSet("setns", _f(CALLS), complete=False, kinds=all_but()),
     OptionSet("no-unshare", _f("process,prctl"), complete=False, kinds=all_but()),
     OptionSet("invisible", _f(CALLS), complete=False, kinds=(*_NO_PIDNS, "autoreap", "untraced")),

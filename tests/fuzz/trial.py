@@ -122,7 +122,7 @@ def _run_in(folder: Path, trial: Trial, programs: Path, look: Look, rounds: int,
         host_view=bool(options.live),
         max_tasks=tasks or shape.max_tasks,
         max_depth=shape.max_depth,
-        pid_max=shape.pid_max,
+        pid_max=shape.pid_max if "reuse" in options.kinds else 0,
         stderr=tree_errors,
     ) as box:
         round_now = 0
