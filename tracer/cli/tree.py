@@ -13,11 +13,9 @@ from tracer.cli.options import Filters, filter_options, output_options
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tracer.graph import Process, ProcessGraph
-    from tracer.render.lines import Painter
-    from tracer.runtime.containers import Names
-    from tracer.runtime.roles import Roles
-    from tracer.sources.proc import ProcSource
+    from tracer.cli.scene import Scene
+    from tracer.graph import Process
+    from tracer.runtime.findings import Finding, Settled
 
 PATIENCE = 1.0
 """Seconds between two looks: what is found must be there in both."""
@@ -51,17 +49,18 @@ class _Layout:
 
 
 @dataclass(slots=True)
-class _Scene:
-    """Everything that is known."""
+class _Shown:
+    """What the filters left of this machine."""
 
-    source: ProcSource
-    graph: ProcessGraph
-    roles: Roles
-    names: Names
+    scene: Scene
     keep: list[Process] | None
-    """The processes that the filters left; None: all."""
+    """None: all."""
     kernel_threads: int
     """So many were left out."""
+
+    @property
+    def processes(self) -> list[Process]:
+        return self.scene.graph.processes if self.keep is None else self.keep
 
 
 @click.command(epilog=_EPILOG)
@@ -99,45 +98,32 @@ def tree(
     """Show this machine's processes now: who is whose child, in which pod, container and unit."""
     from tracer.cli.output import open_output
 
-    def look() -> _Scene:
+    def look() -> _Shown:
         return _look(Filters(**filters), kernel_threads=kernel_threads)
 
-    scene = look()
     layout = _Layout(width, ascii_only, threads, reasons)
     with open_output(output) as out:
         if findings:
-            return _write_findings(out, form, scene, layout, look)
+            return _write_findings(out, form, look, layout)
         if form == "tree":
-            _write_tree(out, view, scene, layout)
+            _write_tree(out, view, look(), layout)
         else:
-            _write_data(out, form, scene)
+            _write_data(out, form, look())
     return 0
 
 
-def _look(filters: Filters, *, kernel_threads: bool) -> _Scene:
+def _look(filters: Filters, *, kernel_threads: bool) -> _Shown:
+    from tracer.cli.scene import look
     from tracer.filters import select
-    from tracer.reconstruct.engine import Engine
-    from tracer.runtime.bundles import Files
-    from tracer.runtime.containers import Names
-    from tracer.runtime.roles import Roles
-    from tracer.sources.proc import ProcSource
 
-    source = ProcSource()
-    engine = Engine()
-    for batch in source.batches():
-        engine.feed(batch)
-    graph = engine.finish()
-    roles = Roles(graph)
-    names = Names(Files())
-    keep = select(graph, filters.predicates(graph, roles, "now", names))
-    left_out = 0
-    if not kernel_threads:
-        chosen = graph.processes if keep is None else keep
-        keep = [process for process in chosen if not _kernel_thread(process)]
-        left_out = len(chosen) - len(keep)
-        if not left_out and len(keep) == len(graph.processes):
-            keep = None
-    return _Scene(source, graph, roles, names, keep, left_out)
+    scene = look()
+    graph = scene.graph
+    keep = select(graph, filters.predicates(graph, scene.roles, "now", scene.names))
+    chosen = graph.processes if keep is None else keep
+    hidden = set() if kernel_threads else {process for process in chosen if _kernel_thread(process)}
+    if hidden:
+        keep = [process for process in chosen if process not in hidden]
+    return _Shown(scene, keep, len(hidden))
 
 
 def _kernel_thread(process: Process) -> bool:
@@ -150,69 +136,68 @@ def _kernel_thread(process: Process) -> bool:
     return False
 
 
-def _write_tree(out: TextIO, view: str, scene: _Scene, layout: _Layout) -> None:
+def _write_tree(out: TextIO, view: str, shown: _Shown, layout: _Layout) -> None:
     from tracer.render.beside import Beside
     from tracer.render.cgroup_tree import cgroup_lines
-    from tracer.render.lines import Line
+    from tracer.render.lines import Line, Painter
     from tracer.render.machine import machine_line
     from tracer.render.tree import tree_lines
     from tracer.runtime.units import Units
 
-    painter = _painter(out, layout)
-    shown = scene.graph.processes if scene.keep is None else scene.keep
-    painter.paint([machine_line(shown, scene.names, scene.kernel_threads), Line([])])
-    units = Units(scene.graph, scene.roles)
+    graph, roles, names = shown.scene.graph, shown.scene.roles, shown.scene.names
+    painter = Painter(out, width=layout.width, ascii_only=layout.ascii_only or None)
+    painter.paint([machine_line(shown.processes, names, shown.kernel_threads), Line([])])
+    units = Units(graph, roles)
     if view == "cgroup":
         from tracer.cgroup_view import build
 
-        folders = build(scene.graph, scene.keep)
-        lines = cgroup_lines(folders, roles=scene.roles, names=scene.names, units=units, width=painter.width)
-        painter.paint(lines)
+        painter.paint(
+            cgroup_lines(build(graph, shown.keep), roles=roles, names=names, units=units, width=painter.width)
+        )
         return
     from tracer.view import build_view
 
-    beside = Beside(scene.names, scene.roles, units if view == "both" else None)
-    drawing = build_view(scene.graph, "now", keep=scene.keep, roles=scene.roles)
+    beside = Beside(names, roles, units if view == "both" else None)
+    drawing = build_view(graph, "now", keep=shown.keep, roles=roles)
     painter.paint(
         tree_lines(drawing, width=painter.width, threads=layout.threads, reasons=layout.reasons, beside=beside)
     )
 
 
-def _write_data(out: TextIO, form: str, scene: _Scene) -> None:
-    chosen = scene.graph.processes if scene.keep is None else scene.keep
+def _write_data(out: TextIO, form: str, shown: _Shown) -> None:
+    scene = shown.scene
     if form == "dot":
         from tracer.render.dot import write_dot
 
-        write_dot(out, chosen, scene.roles)
+        write_dot(out, shown.processes, scene.roles)
         return
     from tracer.render.json import document_head, write_json, write_jsonl
 
     write = write_json if form == "json" else write_jsonl
     head = document_head(scene.graph, scene.source.info, scene.source.stats)
-    write(out, head, chosen, scene.roles, scene.names)
+    write(out, head, shown.processes, scene.roles, scene.names)
 
 
-def _write_findings(out: TextIO, form: str, scene: _Scene, layout: _Layout, look: Callable[[], _Scene]) -> int:
+def _write_findings(out: TextIO, form: str, look: Callable[[], _Shown], layout: _Layout) -> int:
     """What is found now and still there after PATIENCE; the exit code."""
     from tracer.cli.findings import write
-    from tracer.runtime.findings import find
 
-    found = find(scene.graph, scene.roles, scene.names, among=scene.keep)
+    shown = look()
+    found = _find(shown)
     if found:
         seen = {_identity(process) for finding in found for process in (finding.process, *finding.others)}
         time.sleep(PATIENCE)
-        scene = look()
-        found = find(
-            scene.graph, scene.roles, scene.names, among=scene.keep, settled=lambda process: _identity(process) in seen
-        )
-    return write(out, form, found, scene.roles, width=layout.width, ascii_only=layout.ascii_only)
+        shown = look()
+        found = _find(shown, settled=lambda process: _identity(process) in seen)
+    return write(out, form, found, shown.scene.roles, width=layout.width, ascii_only=layout.ascii_only)
+
+
+def _find(shown: _Shown, settled: Settled = lambda _: True) -> list[Finding]:
+    from tracer.runtime.findings import find
+
+    scene = shown.scene
+    return find(scene.graph, scene.roles, scene.names, among=shown.keep, settled=settled)
 
 
 def _identity(process: Process) -> tuple[int, int]:
     return process.tgid, process.start_time
-
-
-def _painter(out: TextIO, layout: _Layout) -> Painter:
-    from tracer.render.lines import Painter
-
-    return Painter(out, width=layout.width, ascii_only=layout.ascii_only or None)
