@@ -23,13 +23,17 @@ def cgroup_lines(roots: list[Folder], *, roles: Roles, names: Names, units: Unit
     levels = max((width - 46) // 3, 4)
     column = max(width * 64 // 100, 40)
     bars: list[str] = []
+    titled: set[str] = set()
     for row in walk(roots):
         del bars[max(row.depth - 1, 0) :]
         before = _prefix(bars, row.depth, levels, last=row.last)
         if row.depth:
             bars.append("   " if row.last else "│  ")
         if isinstance(row.item, Folder):
-            named = [Span(_title(row.item, names), "container")] if facts(row.item.path).container_id else []
+            container = facts(row.item.path).container_id
+            # Cgroups below are the container's own affair (systemd in it, crun's `container`).
+            named = [Span(_title(row.item, names), "container")] if container and container not in titled else []
+            titled.add(container)
             yield Line([Span(before, "guide"), Span(short_ids(row.item.name), "name")], named, column)
         else:
             yield _process(row.item, before, roles, units, column)
@@ -46,7 +50,10 @@ def _prefix(bars: list[str], depth: int, levels: int, *, last: bool) -> str:
 
 def _title(folder: Folder, names: Names) -> str:
     """Of the container whose cgroup it is, by one of its processes."""
-    name = names.of(folder.processes[0]) if folder.processes else None
+    inside = folder
+    while not inside.processes:
+        inside = next(iter(inside.folders.values()))
+    name = names.of(inside.processes[0])
     return "" if name is None or not (name.name or name.pod) else name.title
 
 
