@@ -314,3 +314,17 @@ def test_chains_of_any_length_are_followed() -> None:
     deepest = Names().of(graph.processes[-1])
     assert deepest is not None
     assert deepest.id == APP
+
+
+def test_what_anybody_could_have_written_on_a_command_line_is_not_remembered() -> None:
+    """A conmon's -n counts for what is below it, and for nobody else."""
+    story = Story()
+    story.there(20, 1, "/tmp/conmon", f"-c {APP} -b /nowhere -n evil", cgroup="/user.slice/user-1000.slice")
+    story.there(21, 1, "/app", cgroup=f"/docker/{APP}")
+    names = Names()
+    found = names_of(story, names)
+    assert found[20] is not None
+    assert found[20].name == "evil"
+    assert found[21] is not None
+    assert found[21].name == ""
+    assert list(names.known()) == []
