@@ -48,6 +48,8 @@ class Verdict:
     """Differences that are no parents, by kind."""
     threads: int = 0
     """Living threads that were compared."""
+    unclear: int = 0
+    """Processes of quiet points whose log says too little though its options are complete."""
     problems: list[Problem] = field(default_factory=list)
 
     @property
@@ -67,6 +69,7 @@ class Verdict:
         self.unknown += other.unknown
         self.other += other.other
         self.threads += other.threads
+        self.unclear += other.unclear
 
 
 def judge(

@@ -54,7 +54,10 @@ SETS = (
     OptionSet("stderr", _f(CALLS), form="stderr", kinds=(*_NO_PIDNS, "print")),
     OptionSet("stderr-tt-T", _f(CALLS, "-tt", "-T"), form="stderr"),
     OptionSet(
-        "ff-nano", ("-ff", "--absolute-timestamps=format:unix,precision:ns", "-e", f"trace={CALLS}"), form="folder"
+        "ff-nano",
+        ("-ff", "--absolute-timestamps=format:unix,precision:ns", "-e", f"trace={CALLS}"),
+        form="folder",
+        kinds=_NO_REUSE,
     ),
     OptionSet("ff-tt", ("-ff", "-tt", "-e", f"trace={CALLS}"), form="folder", kinds=_NO_REUSE),
     OptionSet("tt", _f(CALLS, "-tt")),

@@ -36,6 +36,8 @@ class Tally:
         share = f"{100 * v.right.total() / total:.2f}%" if total else "-"
         strong = sum(v.wrong[e] for e in STRONG)
         weak = v.wrong.total() - strong
+        if v.unclear:
+            v.other["in-unclear-logs"] = v.unclear
         other = " ".join(f"{k}:{n}" for k, n in sorted(v.other.items()))
         columns = (self.runs, self.points, total, v.threads, v.right.total(), share, strong, weak, v.unknown)
         return [name, *map(str, columns), other]

@@ -199,14 +199,35 @@ def judge_log(log: Path, found: Truth, complete: bool, replay: Replay) -> Verdic
         verdict = Verdict()
         verdict.problems.append(Problem("crash", 0, "no exception", "".join(where), fatal=True))
         return verdict
-    return judge(graph, found, complete, _numbers_in(log))
+    verdict = judge(graph, found, complete and not _says_too_little(log), _numbers_in(log))
+    if complete and _says_too_little(log):
+        verdict.unclear = verdict.processes
+    return verdict
+
+
+_KILLED_INSIDE = re.compile(
+    rb"(?:(?:clone3?|v?fork|wait4|waitid|prctl)(?:\(.*| resumed>.*)\)? += \?(?: <[\d.]+>)?$)", re.M
+)
+
+
+def _says_too_little(log: Path) -> bool:
+    """A caller was killed inside a call that matters (`= ?`): whether it created, reaped or changed something is not
+    in the log, only what follows may tell. A wrong edge with strong evidence is a bug all the same."""
+    files = [log] if log.is_file() else list(log.iterdir())
+    return any(_KILLED_INSIDE.search(f.read_bytes()) for f in files)
+
+
+_NAMED = re.compile(
+    rb"(?m)^(\d+)[ <]|\[pid +(\d+)|\) += (\d+)|Process (\d+)|pid (?:changed to )?(\d+)|si_pid=(\d+)"
+    rb"|/\* (\d+) in strace's"
+)
 
 
 def _numbers_in(log: Path) -> set[int]:
-    """Every number that a log shows, in its lines or its files' names."""
+    """Every number that a log gives to a task, in its lines or its files' names."""
     files = [log] if log.is_file() else list(log.iterdir())
-    texts = [f.read_bytes() for f in files] + [b" " + f.name.encode() for f in files]
-    return {int(n) for text in texts for n in re.findall(rb"\b\d{1,9}\b", text)}
+    found = {n for f in files for match in _NAMED.findall(f.read_bytes()) for n in match if n}
+    return {int(n) for n in found} | {int(f.suffix[1:]) for f in files if f.suffix[1:].isdigit()}
 
 
 def _cut(log: Path, target: Path, seed: int) -> Path:

@@ -167,19 +167,20 @@ def _helper(task: _Task) -> bool:
     return task.comm in HELPERS
 
 
-def _moving(tasks: list[_Task]) -> list[_Task]:
+def _moving(tasks: list[_Task], keeper: int) -> list[_Task]:
     """The tasks whose state will change by itself."""
     sizes: dict[int, int] = {}
     for task in tasks:
         sizes[task.tgid] = sizes.get(task.tgid, 0) + 1
-    return [t for t in tasks if _moves(t, alone=sizes[t.tgid] == 1)]
+    reaping = {keeper, *(t.tgid for t in tasks if _helper(t))}
+    return [t for t in tasks if _moves(t, sizes[t.tgid] == 1, reaping)]
 
 
-def _moves(task: _Task, alone: bool) -> bool:
+def _moves(task: _Task, alone: bool, reaping: set[int]) -> bool:
     if _helper(task):
         return task.state != "S"
     if task.state == "Z":  # a tracer cannot reap a leader that has threads left (delay_group_leader)
-        return (bool(task.tracer) and alone) or task.tid != task.tgid
+        return (alone and (bool(task.tracer) or task.ppid in reaping)) or task.tid != task.tgid
     return not task.blocked
 
 
@@ -191,7 +192,7 @@ def look(proc: Path, keeper: int, round_now: int, deadline: float) -> Truth | No
     before = None
     while time.monotonic() < deadline:
         tasks = _scan(proc, keeper, round_now)
-        if tasks is not None and not _moving(tasks):
+        if tasks is not None and not _moving(tasks, keeper):
             prints = sorted(t.fingerprint() for t in tasks)
             if prints == before:
                 truth = _truth(proc, keeper, round_now, tasks)
@@ -209,7 +210,7 @@ def why_not_quiet(proc: Path, keeper: int, round_now: int) -> str:
     """For the report of a run that never came to rest."""
     tasks = _scan(proc, keeper, round_now) or []
     return "; ".join(
-        f"{t.tid}/{t.tgid} {t.state} flags {t.flags:x} tracer {t.tracer} {t.comm!r}" for t in _moving(tasks)
+        f"{t.tid}/{t.tgid} {t.state} flags {t.flags:x} tracer {t.tracer} {t.comm!r}" for t in _moving(tasks, keeper)
     )
 
 
