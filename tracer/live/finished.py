@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tracer.graph import DEAD, Process
-from tracer.runtime.roles import CNI, Roles, display_name, is_helper, name_at
+from tracer.runtime.claims import is_runtime
+from tracer.runtime.roles import CNI, Roles
 from tracer.view import Finished
+
+KINDS_KEPT = 10_000
+_ITSELF = ("/proc/self/", "/dev/fd/")
+"""How runc and others exec themselves."""
 
 
 class FinishedCounts:
@@ -19,6 +24,8 @@ class FinishedCounts:
         self._roles = roles
         self._counted: set[Process] = set()
         """Of the dead processes that are still in the graph."""
+        self._kinds: dict[tuple[str, str], str] = {}
+        """By comm and program."""
         self._by: dict[Process | None, Finished] = {}
 
     def count(self, processes: Iterable[Process]) -> dict[Process | None, Finished]:
@@ -54,11 +61,19 @@ class FinishedCounts:
         self._by.setdefault(_nearest_alive(dead), Finished()).below += passed.count
 
     def _kind(self, process: Process) -> str:
-        role = self._roles.role(process)
-        if role is not None and is_helper(role):
+        """What view.build_view() calls it: for all but runtimes, name and program alone decide."""
+        program = process.program
+        key = process.comm, "" if program is None else program.exe
+        kind = self._kinds.get(key)
+        if kind is None:
+            role = self._roles.role(process)
             label = self._roles.label(process)
-            return f"cni {label}" if role == CNI else label
-        return display_name(name_at(process)) or role or "?"
+            kind = f"cni {label}" if role == CNI else label
+            if len(self._kinds) >= KINDS_KEPT:
+                self._kinds.clear()
+            if not (is_runtime(key[1]) or key[0].startswith("runc:[") or key[1].startswith(_ITSELF)):
+                self._kinds[key] = kind
+        return kind
 
 
 def _nearest_alive(process: Process) -> Process | None:
