@@ -1,4 +1,4 @@
-"""Recordings: what `ctrace record` writes and `ctrace replay` reads (docs/reference/recording.md).
+"""Recordings: what `ctrace record` writes and `ctrace replay` reads (docs/reference/events.md).
 
 A recording is zstd data; expanded, it is text: a header line, then one event a line, as JSON. Lines are short and
 bounded, so a reader needs little memory whatever the file holds, and nothing in it is ever executed.

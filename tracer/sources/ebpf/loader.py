@@ -15,6 +15,7 @@ import os
 import platform
 import sys
 import tempfile
+import warnings
 from importlib.machinery import PathFinder
 from importlib.util import module_from_spec
 from pathlib import Path
@@ -183,7 +184,9 @@ def import_bcc() -> Any:
         module = module_from_spec(spec)
         sys.modules["bcc"] = module
         try:
-            spec.loader.exec_module(module)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # bcc 0.26 has escapes that Python 3.12 warns of
+                spec.loader.exec_module(module)
         except (ImportError, OSError, SyntaxError) as error:
             sys.modules.pop("bcc", None)
             raise CapabilityError(

@@ -34,8 +34,7 @@ class RingBuffer:
             raise CapabilityError(f"the ring buffer cannot be mapped: {error.strerror}") from None
         self._consumed = memoryview(self._consumer).cast("Q")
         self._produced = memoryview(self._producer)[:8].cast("Q")
-        self._data = memoryview(self._producer)[page:]
-        self._lengths = self._data.cast("I")
+        self._lengths = memoryview(self._producer)[page:].cast("I")
         self._position = self._consumed[0]
         self._epoll = select.epoll()
         self._epoll.register(fd, select.EPOLLIN)
@@ -56,7 +55,7 @@ class RingBuffer:
     def drain(self, limit: int) -> list[bytes]:
         """The records that are complete, oldest first, at most about `limit` bytes of them; frees their room."""
         records: list[bytes] = []
-        data, lengths, mask = self._data, self._lengths, self.size - 1
+        mapping, lengths, mask, base = self._producer, self._lengths, self.size - 1, mmap.PAGESIZE + 8
         position = self._position
         end = min(self._produced[0], position + limit)
         while position < end:
@@ -66,7 +65,7 @@ class RingBuffer:
                 break
             size = length & _LENGTH
             if not length & _DISCARD:
-                records.append(bytes(data[at + 8 : at + 8 + size]))
+                records.append(mapping[base + at : base + at + size])
             position += size + 15 & ~7
         if position != self._position:
             self._position = position
@@ -76,7 +75,7 @@ class RingBuffer:
     def close(self) -> None:
         """Unmap."""
         self._epoll.close()
-        for view in (self._consumed, self._produced, self._lengths, self._data):
+        for view in (self._consumed, self._produced, self._lengths):
             view.release()
         self._consumer.close()
         self._producer.close()
