@@ -151,6 +151,7 @@ def campaign(arguments: argparse.Namespace) -> dict[str, Tally]:
     harness.build(programs)
     tallies: dict[str, Tally] = {}
     live: LiveTracer | None = None
+    agreed, disagreed = 0, Counter[str]()
     for options, seed in _work(arguments):
         if options.live and live is None:
             live = LiveTracer()
@@ -173,6 +174,10 @@ def campaign(arguments: argparse.Namespace) -> dict[str, Tally]:
             beside.runs += 1
             beside.points += done.points
             beside.verdict.add(done.live_verdict)
+        agreed += done.agreed
+        disagreed += done.disagreed
+        if done.disagreements:
+            print(f"the tracers differ: --sets {options.name} --seed {seed}: " + "; ".join(done.disagreements[:5]))
         if done.never_quiet:
             print(f"never quiet: --sets {options.name} --seed {seed}: {done.never_quiet}", file=sys.stderr, flush=True)
         if done.kept:
@@ -183,6 +188,8 @@ def campaign(arguments: argparse.Namespace) -> dict[str, Tally]:
     if live is not None:
         print(f"live: {live.lost} events lost, {live.waited} points waited for late news")
         live.close()
+    if agreed:
+        print(f"stories compared between the tracers: {agreed}, differing facts: {dict(disagreed)}")
     return tallies
 
 

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 from tracer.graph import ProcessGraph
 
 from . import harness, truth
+from .agree import differences
 from .judge import Problem, Verdict, judge
 from .live import LiveTracer
 from .optionsets import OptionSet
@@ -52,6 +54,10 @@ class Trial:
     """What the probes' graph gave, where both watched."""
     points: int = 0
     """Quiet points judged."""
+    agreed: int = 0
+    """Processes whose stories were compared between the two tracers."""
+    disagreed: Counter[str] = field(default_factory=Counter)
+    disagreements: list[str] = field(default_factory=list)
     kept: list[Path] = field(default_factory=list)
     """Folders with log, truth and problems of the points that failed."""
     never_quiet: str = ""
@@ -77,6 +83,8 @@ def run(
                 judge_live(trial, found, keep, live)
             if options.live != "ebpf":
                 judge_point(trial, log, found, keep, replay)
+            if live is not None and options.live == "both" and not _says_too_little(log):
+                trial.agreed, trial.disagreed, trial.disagreements = differences(replay(str(log)), live.graph(), found)
 
     folder = Path(tempfile.mkdtemp(prefix="ctrace-fuzz-"))
     try:
@@ -206,7 +214,7 @@ def judge_log(log: Path, found: Truth, complete: bool, replay: Replay) -> Verdic
 
 
 _KILLED_INSIDE = re.compile(
-    rb"(?:(?:clone3?|v?fork|wait4|waitid|prctl)(?:\(.*| resumed>.*)\)? += \?(?: <[\d.]+>)?$)", re.M
+    rb"(?:(?:clone3?|v?fork|wait4|waitid|prctl)(?:\(.*| resumed>.*)\)? += \?(?: <unavailable>)?(?: <[\d.]+>)?$)", re.M
 )
 
 
