@@ -23,8 +23,8 @@ test: $(VENV)/.test
 	@$(BIN)/pytest
 
 check: $(VENV)/.test
-	@$(BIN)/ruff check tracer tests benchmarks fixtures scripts
-	@$(BIN)/ruff format --check tracer tests benchmarks fixtures scripts
+	@$(BIN)/ruff check tracer tests benchmarks fixtures scripts docs
+	@$(BIN)/ruff format --check tracer tests benchmarks fixtures scripts docs
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
