@@ -51,7 +51,7 @@ def _of_run(process: Process, truth: Truth) -> bool:
     above = process.creator
     while above is not None:
         if above.tgid in truth.tracers:
-            return (process.program is not None and "tree_gen" in process.program.exe) or above is not process.creator
+            return process.exec_at is not None or above is not process.creator
         above = above.creator
     return False
 
