@@ -19,6 +19,7 @@ _COMM = rb"<[^\n]{0,70}?>"  # TASK_COMM_LEN is 16 with the NUL; strace escapes b
 _FAST_HEAD = rb"(\w+\(|<[^>\n]+>|[-+?]+[ (])"
 _USUAL_CLOCK = rb"\d\d:\d\d:\d\d\.\d{6}"
 _CLOCK = rb"\d\d:\d\d:\d\d(?:\.\d+)?|\d{9,11}(?:\.\d+)?"
+_MICROSECONDS = re.compile(rb"[:\d]+\.\d{6}")
 _DELTA = rb" *\d+\.\d+"
 _NUMBER = rb"\[ *\d+\] "
 _POINTER = rb"\[[0-9a-f?]{8,16}\] "
@@ -43,6 +44,11 @@ class Style(NamedTuple):
 
     rows: re.Pattern[bytes]
     """findall gives one row for each line of a block."""
+    row: re.Pattern[bytes]
+    """The same for one line without its newline; matches always."""
+    clock_width: int | None
+    """Characters of the time, if all lines are alike: `TID TIME REST`, with one space behind a time of always this
+    width (0: no times), whose last six are digits. None: they are not so."""
     relative_time: bool
     """Times are those of `-r` alone: each counts from the line before."""
     clock: str | None
@@ -83,6 +89,7 @@ def find_style(sample: bytes) -> Style:
     bare = bracketed = comm = clock = delta = both = numbers = pointers = known = 0
     unix = False
     usual = True
+    widths: set[int] = set()
     for line in lines:
         found = _ANY.match(line)
         if found is None:
@@ -98,11 +105,13 @@ def find_style(sample: bytes) -> Style:
         both += b"(+" in front
         numbers += re.search(_NUMBER, front) is not None
         pointers += re.search(_POINTER, front) is not None
+        if time is not None:
+            widths.add(len(time) if _MICROSECONDS.fullmatch(time) is not None else -1)
         usual = usual and (time is None or re.fullmatch(_USUAL_CLOCK, time) is not None)
         unix = unix or (time is not None and b":" not in time)
     name = (rb"(?:" + _COMM + rb")?") if comm else b""
     if bare > bracketed:
-        front = rb"(\d+)" + name + rb" +"
+        front = rb"(\d{1,7})" + name + rb" +"
     else:
         front = rb"(?:\[pid +(\d+)" + name + rb"\] )?"
     if clock:
@@ -115,8 +124,12 @@ def find_style(sample: bytes) -> Style:
     front += _NUMBER if numbers else b""
     front += _POINTER if pointers else b""
     name_of_clock = ("epoch" if unix else "day") if clock else ("start" if delta else None)
+    width = 0 if not widths else widths.pop() if len(widths) == 1 else -1
+    is_plain = bare == known and not (comm or delta or numbers or pointers)
     return Style(
         re.compile(front + _FAST_HEAD + rb"(.*)\n|(.*)\n"),
+        re.compile(front + _FAST_HEAD + rb"(.*)|(.*)"),
+        width if is_plain and width >= 0 and clock in (0, known) else None,
         bool(delta and not clock),
         name_of_clock,
         bare > bracketed,

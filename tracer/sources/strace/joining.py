@@ -51,7 +51,9 @@ MAX_PIECES = 40
 """A line that was wrapped, or that others wrote into, is put together from at most so many."""
 
 Handler = Callable[[int, bytes, int, bytes], None]
-Pending = tuple[str, bytes, int, int | None]
+Pending = tuple[str, bytes, int, int | None, tuple[int, int] | None]
+"""A call that waits for its end: name, arguments so far, line and time of the beginning, and of a clone call its flags
+and exit signal if they are known already."""
 
 _UNFINISHED = b"<unfinished ...>"
 _PID_CHANGED = re.compile(rb"<pid changed to (\d+) \.\.\.>$")
@@ -90,23 +92,23 @@ class Joiner:
         self.unreadable: list[tuple[int, bytes]] = []
         self._clock = make_clock(style)
         self._every_time = style.relative_time
-        self._time = _as_number if self._every_time else self._clock
+        self.time_of = _as_number if self._every_time else self._clock
         self._prefixed = style.prefixed and only is None
-        self._opened: dict[int, int] = {}
+        self.opened: dict[int, int] = {}
         """Task -> place in `records` of the OPEN record of the call that it is in."""
         self._wait_results: dict[bytes, tuple[bool, int | None]] = {}
         self._naming = Naming(self.records, only)
         self._alone = only is not None
         self._flags: dict[bytes, tuple[int, int]] = {}
-        self._pending: dict[int, Pending] = {}
+        self.pending: dict[int, Pending] = {}
         """Calls that wait for their end, by task: name, arguments so far, line and time of the beginning."""
-        self._exec_by: dict[int, int] = {}
+        self.exec_by: dict[int, int] = {}
         """Leader -> the thread whose execve goes on under the leader's number."""
-        self._leaders: dict[int, int] = {}
+        self.leaders: dict[int, int] = {}
         """Thread -> leader, from clone calls: for an execve where no line names the leader."""
-        self._seen: set[int] = set()
+        self.seen: set[int] = set()
         self._held: _Held | None = None
-        self._tids: dict[bytes, int] = {}
+        self.tids: dict[bytes, int] = {}
         self._handlers = self._make_handlers()
         self._table: dict[bytes, Handler | None] = {}
         """The same for the heads that the log has had so far, others included, so that a look-up never fails."""
@@ -128,17 +130,14 @@ class Joiner:
 
     def feed(self, lines: Iterable[int], rows: list[Row]) -> None:
         """Read rows; `lines` are their line numbers, at least as many."""
+        self.make_room()
         handlers = self._table
-        if len(handlers) > 10_000:  # no log has so many calls: made to fill memory
-            handlers.clear()
         for head in {row[2] for row in rows}.difference(handlers):
             self._first_use(head)
         if not self._prefixed or self._every_time:
             self._feed_slowly(lines, rows)
             return
-        tids = self._tids
-        if len(tids) > 200_000:
-            tids.clear()
+        tids = self.tids
         for at, (text, time, head, rest, odd) in zip(lines, rows, strict=False):
             handler = handlers[head]
             if handler is not None:
@@ -156,9 +155,36 @@ class Joiner:
             elif rest[-9:] == b" attached":
                 self._line(at, text, time, head, rest)
 
+    def feed_one(self, at: int, row: Row) -> None:
+        """The same for one line of a log in which every line names its task."""
+        head, rest = row[2], row[3]
+        if not head:
+            self._odd(at, row[4])
+            return
+        if head not in self._table:
+            self._first_use(head)
+        if row[0] not in self.tids:
+            if self._table[head] is None:
+                self._newcomer(at, row[0], row[1])
+            else:
+                self.tids[row[0]] = int(row[0])
+        self._line(at, row[0], row[1], head, rest)
+
+    def make_room(self) -> None:
+        """Forget what a log made to fill memory has filled it with."""
+        if len(self._table) > 10_000:  # no log has so many calls
+            self._table.clear()
+        if len(self.tids) > 200_000:
+            self.tids.clear()
+
+    @property
+    def is_holding(self) -> bool:
+        """The last line was broken off: the next ones may be pieces of it."""
+        return self._held is not None
+
     def _newcomer(self, at: int, text: bytes, time: bytes) -> None:
         """A task shows itself by a call that does not matter."""
-        tid = self._tids[text] = int(text)
+        tid = self.tids[text] = int(text)
         self._seen_at(at, time, tid)
 
     def _first_use(self, head: bytes) -> None:
@@ -193,16 +219,16 @@ class Joiner:
         naming = self._naming
         if text:
             tid = int(text)
-            if not self._prefixed and naming.with_prefix(tid, head) and NAMELESS in self._pending:
-                self._pending[tid] = self._pending.pop(NAMELESS)
-                if NAMELESS in self._opened:
-                    self._opened[tid] = self._opened.pop(NAMELESS)
+            if not self._prefixed and naming.with_prefix(tid, head) and NAMELESS in self.pending:
+                self.pending[tid] = self.pending.pop(NAMELESS)
+                if NAMELESS in self.opened:
+                    self.opened[tid] = self.opened.pop(NAMELESS)
         elif self._prefixed:
             self.unreadable.append((at, head + rest))
             return
         else:
             tid = naming.without_prefix(head)
-            if head[:5] == b"<... " and head[5:9] == b"exec" and tid not in self._exec_by:
+            if head[:5] == b"<... " and head[5:9] == b"exec" and tid not in self.exec_by:
                 tid = self._take_over(tid, rest)
         spliced = SPLICED_NOTICE.search(rest) if rest[-9:] == b" attached" else None
         if spliced is not None:
@@ -216,7 +242,7 @@ class Joiner:
 
     def _take_over(self, tid: int, rest: bytes) -> int:
         """An execve that returns without prefix: a thread's goes on as its leader, with nothing to say so (-qqq)."""
-        leader = self._leaders.get(tid)
+        leader = self.leaders.get(tid)
         if leader is None or not rest.lstrip(b") ").startswith(b"= 0"):
             return tid
         self._naming.became(tid, leader)
@@ -338,9 +364,9 @@ class Joiner:
     def _clone_start(self, name: str) -> Handler:
         records = self.records
         append = records.append
-        pending = self._pending
-        opened = self._opened
-        clock = self._time
+        pending = self.pending
+        opened = self.opened
+        clock = self.time_of
         created = self._created
         head = name.encode() + b"("
 
@@ -350,7 +376,7 @@ class Joiner:
                 created(name, args, at, clock(time), tid, int(ret), 0)
             elif rest[-16:] == _UNFINISHED:
                 now = clock(time)
-                pending[tid] = (name, rest[:-16], at, now)
+                pending[tid] = (name, rest[:-16], at, now, None)
                 opened[tid] = len(records)
                 append((OPEN, at, now, tid))
             else:
@@ -378,11 +404,11 @@ class Joiner:
             values = (CLONE_THREAD, 0) if b"tls=" in args else (0, SIGCHLD)
         flags, exit_signal = values
         if flags & CLONE_THREAD:
-            self._leaders[real or child] = self._leaders.get(tid, tid)
+            self.leaders[real or child] = self.leaders.get(tid, tid)
         if not self._prefixed:
             self._naming.created(real or child)
         record = (CLONED, at, now, tid, child, flags, exit_signal, real, matched, b"set_tid=[" in args)
-        place = self._opened.pop(tid, None) if self._opened else None
+        place = self.opened.pop(tid, None) if self.opened else None
         if place is not None:
             self.records[place] = record
         else:
@@ -413,15 +439,15 @@ class Joiner:
 
     def _clone_resumed(self, name: str) -> Handler:
         records = self.records
-        pending = self._pending
-        opened = self._opened
+        pending = self.pending
+        opened = self.opened
         created = self._created
         head = b"<... " + name.encode() + b" resumed>"
 
         def handle(at: int, time: bytes, tid: int, rest: bytes) -> None:
             start = pending.pop(tid, None)
             if start is None or start[0] != name:
-                start = (name, b"", at, self._time(time))
+                start = (name, b"", at, self.time_of(time), None)
             args, _, ret = rest.rpartition(b" = ")
             if ret.isdigit():
                 created(name, start[1] + args, start[2], start[3], tid, int(ret), 0)
@@ -440,7 +466,7 @@ class Joiner:
                 if place is not None:
                     records[place] = (SEEN, *records[place][1:])
                 else:
-                    records.append((NOT_CLONED, at, self._time(time), tid))
+                    records.append((NOT_CLONED, at, self.time_of(time), tid))
 
         return handle
 
@@ -448,7 +474,7 @@ class Joiner:
 
     def _wait_start(self, name: str) -> Handler:
         head = name.encode() + b"("
-        seen = self._seen
+        seen = self.seen
         waited = self._waited
 
         def handle(at: int, time: bytes, tid: int, rest: bytes) -> None:
@@ -484,7 +510,7 @@ class Joiner:
         if name == "waitid":
             info = calls.child_info(found.args) if found.value == 0 and not calls.leaves_zombie(found.args) else None
             if info is not None:
-                self.records.append((REAP, at, self._time(time), tid, info[0], info[2], info[1]))
+                self.records.append((REAP, at, self.time_of(time), tid, info[0], info[2], info[1]))
         elif found.value is not None and found.value > 0:
             self._reaped(found.args + b")", at, time, tid, found.value, found.real)
 
@@ -496,13 +522,13 @@ class Joiner:
                 self._wait_results.clear()
             self._wait_results[args] = known
         if known[0]:
-            self.records.append((REAP, at, self._time(time), tid, child, known[1], real))
+            self.records.append((REAP, at, self.time_of(time), tid, child, known[1], real))
 
     # -- exit ---------------------------------------------------------------------------------------------------
 
     def _exit_start(self, name: str) -> Handler:
         append = self.records.append
-        clock = self._time
+        clock = self.time_of
         group = name == "exit_group"
         codes: dict[bytes, int] = {}
 
@@ -525,10 +551,10 @@ class Joiner:
 
     def _ended(self) -> Handler:
         append = self.records.append
-        clock = self._time
+        clock = self.time_of
         status_of = {b"exited with %d +++" % code: code << 8 for code in range(256)}.get
-        pending, leaders, seen = self._pending, self._leaders, self._seen
-        tids = self._tids
+        pending, leaders, seen = self.pending, self.leaders, self.seen
+        tids = self.tids
         other, alone = self._other_end, self._prefixed
 
         def handle(at: int, time: bytes, tid: int, rest: bytes) -> None:
@@ -553,32 +579,32 @@ class Joiner:
                 return
             value = calls.signal_value(killed[1])
             status = None if value is None else value | (0x80 if killed[2] else 0)
-        call = self._pending.pop(tid, None)
+        call = self.pending.pop(tid, None)
         if call is not None and call[0] == "prctl":
             self._killed_inside_prctl(at, time, tid, call[1])
-        self._leaders.pop(tid, None)
-        self._seen.discard(tid)
+        self.leaders.pop(tid, None)
+        self.seen.discard(tid)
         if not self._prefixed:
             self._naming.ended(tid)
-        self.records.append((EXIT, at, self._time(time), tid, status))
+        self.records.append((EXIT, at, self.time_of(time), tid, status))
 
     def _superseded(self, thread: int, leader: int) -> None:
         if thread == leader:  # without prefix, the thread was still taken for the one that lives
-            leader = self._leaders.get(thread, leader)
+            leader = self.leaders.get(thread, leader)
         self._naming.became(thread, leader)
         self._move_exec(thread, leader)
 
     def _move_exec(self, thread: int, leader: int) -> None:
-        call = self._pending.pop(thread, None)
+        call = self.pending.pop(thread, None)
         if call is not None:
-            self._pending[leader] = call
-        self._exec_by[leader] = thread
+            self.pending[leader] = call
+        self.exec_by[leader] = thread
 
     # -- signals ------------------------------------------------------------------------------------------------
 
     def _signalled(self) -> Handler:
         append = self.records.append
-        clock = self._time
+        clock = self.time_of
         skip = len(_FAST_SIGCHLD)
 
         def handle(at: int, time: bytes, tid: int, rest: bytes) -> None:
@@ -596,7 +622,7 @@ class Joiner:
     # -- execve, prctl, unshare, setns, tgkill ------------------------------------------------------------------
 
     def _call_start(self, name: str) -> Handler:
-        pending = self._pending
+        pending = self.pending
         finish = self._finisher(name)
         head = name.encode() + b"("
 
@@ -604,12 +630,12 @@ class Joiner:
             if rest[-4:] == b" = 0":
                 finish(at, time, tid, rest[:-4])
             elif rest[-16:] == _UNFINISHED:
-                pending[tid] = (name, rest[:-16], at, None)
+                pending[tid] = (name, rest[:-16], at, None, None)
                 self._seen_at(at, time, tid)
             elif rest[-5:] == b" ...>":
                 changed = _PID_CHANGED.search(rest)
                 if changed is not None:
-                    pending[tid] = (name, rest[: changed.start()], at, None)
+                    pending[tid] = (name, rest[: changed.start()], at, None, None)
                     self._changed(at, time, tid, int(changed[1]))
             else:
                 found = result(rest)
@@ -623,13 +649,13 @@ class Joiner:
         return handle
 
     def _call_resumed(self, name: str) -> Handler:
-        pending = self._pending
+        pending = self.pending
         finish = self._finisher(name)
         head = b"<... " + name.encode() + b" resumed>"
         is_exec = name.startswith("exec")
 
         def handle(at: int, time: bytes, tid: int, rest: bytes) -> None:
-            if is_exec and tid not in pending and tid not in self._exec_by:
+            if is_exec and tid not in pending and tid not in self.exec_by:
                 self._find_thread(tid)
             start = pending.pop(tid, None)
             args = start[1] if start is not None and start[0] == name else b""
@@ -646,23 +672,23 @@ class Joiner:
                 finish(at, time, tid, args + found.args)
             elif found.open and start is not None:
                 pending[tid] = start
-            elif is_exec and tid in self._exec_by:
+            elif is_exec and tid in self.exec_by:
                 # It failed after the thread had become the leader: the thread's number is gone, the program is not.
-                self.records.append((EXIT, at, self._time(time), self._exec_by.pop(tid), None))
+                self.records.append((EXIT, at, self.time_of(time), self.exec_by.pop(tid), None))
 
         return handle
 
     def _changed(self, at: int, time: bytes, thread: int, leader: int) -> None:
         """The thread's number ends here; its execve goes on as the leader's."""
         if self._alone:
-            args = self._pending.pop(thread)[1]
-            self.records.append((HANDOVER, at, self._time(time), thread, leader, self.programs.reference(args)))
+            args = self.pending.pop(thread)[1]
+            self.records.append((HANDOVER, at, self.time_of(time), thread, leader, self.programs.reference(args)))
         else:
             self._superseded(thread, leader)
 
     def _find_thread(self, leader: int) -> None:
         """An execve returns to a task that began none: -qqq hid that it took over from one of its threads."""
-        threads = [t for t, call in self._pending.items() if call[0][:4] == "exec" and self._leaders.get(t) == leader]
+        threads = [t for t, call in self.pending.items() if call[0][:4] == "exec" and self.leaders.get(t) == leader]
         if len(threads) == 1:
             self._move_exec(threads[0], leader)
 
@@ -681,8 +707,8 @@ class Joiner:
         if reference == 0 and args.strip(b" )"):
             self.unreadable.append((at, b"execve(" + args))
             return
-        old = self._exec_by.pop(tid, tid) if self._exec_by else tid
-        self.records.append((EXEC, at, self._time(time), tid, old, reference))
+        old = self.exec_by.pop(tid, tid) if self.exec_by else tid
+        self.records.append((EXEC, at, self.time_of(time), tid, old, reference))
 
     def _prctled(self, at: int, time: bytes, tid: int, args: bytes) -> None:
         found = calls.prctl(args)
@@ -693,52 +719,52 @@ class Joiner:
         if option == calls.PR_SET_NAME:
             comm = calls.quoted(rest)
             if comm is not None:
-                self.records.append((RENAME, at, self._time(time), tid, comm.encode()[:15].decode("utf-8", "ignore")))
+                self.records.append((RENAME, at, self.time_of(time), tid, comm.encode()[:15].decode("utf-8", "ignore")))
             return
         value = calls.signal_value(calls.first_value(rest))
         if value is None:
             return
         if option == calls.PR_SET_CHILD_SUBREAPER:
-            self.records.append((SUBREAPER, at, self._time(time), tid, value != 0, True))
+            self.records.append((SUBREAPER, at, self.time_of(time), tid, value != 0, True))
         else:
-            self.records.append((PDEATHSIG, at, self._time(time), tid, value))
+            self.records.append((PDEATHSIG, at, self.time_of(time), tid, value))
 
     def _killed_inside_prctl(self, at: int, time: bytes, tid: int, args: bytes) -> None:
         found = calls.prctl(args)
         if found is not None and found[0] == calls.PR_SET_CHILD_SUBREAPER:
             value = calls.signal_value(calls.first_value(found[1]))
-            self.records.append((SUBREAPER, at, self._time(time), tid, value != 0, False))
+            self.records.append((SUBREAPER, at, self.time_of(time), tid, value != 0, False))
 
     def _unshared(self, at: int, time: bytes, tid: int, args: bytes) -> None:
         if calls.has_newpid(args):
-            self.records.append((NEW_PID_NS, at, self._time(time), tid))
+            self.records.append((NEW_PID_NS, at, self.time_of(time), tid))
         else:
             self._seen_at(at, time, tid)
 
     def _joined_ns(self, at: int, time: bytes, tid: int, args: bytes) -> None:
         inode = calls.joins_pid_ns(args)
         if inode is not None:
-            self.records.append((JOIN_PID_NS, at, self._time(time), tid, inode))
+            self.records.append((JOIN_PID_NS, at, self.time_of(time), tid, inode))
         else:
             self._seen_at(at, time, tid)
 
     def _tgkilled(self, at: int, time: bytes, tid: int, args: bytes) -> None:
         found = _TWO_NUMBERS.match(args)
         if found is not None and found[1] != found[2]:
-            self.records.append((SAME_GROUP, at, self._time(time), tid, int(found[1]), int(found[2])))
+            self.records.append((SAME_GROUP, at, self.time_of(time), tid, int(found[1]), int(found[2])))
 
     # -- small things -------------------------------------------------------------------------------------------
 
     def _seen_at(self, at: int, time: bytes, tid: int) -> None:
-        if tid not in self._seen:
-            self._seen.add(tid)
-            self.records.append((SEEN, at, self._time(time), tid))
+        if tid not in self.seen:
+            self.seen.add(tid)
+            self.records.append((SEEN, at, self.time_of(time), tid))
 
     def take(self) -> tuple[list[Record], list[tuple[int, Program]], set[str], list[tuple[int, bytes]]]:
         """What came of the rows so far; the next call returns only what is new."""
         taken = (self.records[:], self.programs.new[:], self.calls.copy(), self.unreadable[:])
         self.records.clear()
-        self._opened.clear()
+        self.opened.clear()
         if not self._alone:
             self.programs.new.clear()
         self.calls.clear()

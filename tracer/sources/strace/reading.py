@@ -12,6 +12,7 @@ from tracer.sources.strace.lines import pieces, whole_lines
 from tracer.sources.strace.prefilter import Prefilter
 from tracer.sources.strace.programs import Programs
 from tracer.sources.strace.records import Program, Record
+from tracer.sources.strace.shortcuts import Shortcuts
 
 Batch = tuple[list[Record], list[tuple[int, Program]], set[str], list[tuple[int, bytes]], int]
 """Records, new programs, names of calls, unreadable lines, number of lines."""
@@ -45,6 +46,7 @@ def read_blocks(
     are skipped where that is faster.
     """
     joiner = Joiner(style, only, programs)
+    shortcuts = Shortcuts(joiner, style) if style.clock_width is not None and only is None else None
     prefilter = Prefilter() if filter_from is not None else None
     done = 0
     at = 1
@@ -57,7 +59,15 @@ def read_blocks(
             at = after
         else:
             for piece in pieces(block):
-                rows = style.rows.findall(clean(piece, style.junk))
+                piece = clean(piece, style.junk)
+                if shortcuts is not None and not cut:
+                    lines = piece.split(b"\n")
+                    lines.pop()
+                    shortcuts.feed(range(at, at + len(lines)), lines)
+                    at += len(lines)
+                    yield (*joiner.take(), len(lines))
+                    continue
+                rows = style.rows.findall(piece)
                 if cut:
                     joiner.feed(range(at, at + len(rows) - 1), rows[:-1])
                     joiner.cut(at + len(rows) - 1, rows[-1])

@@ -11,6 +11,7 @@ from tracer.sources.open import Input
 from tracer.sources.strace import worker
 from tracer.sources.strace.grammar import find_style
 from tracer.sources.strace.ordering import Orderer
+from tracer.sources.strace.programs import forget_old
 from tracer.sources.strace.reading import Batch, read
 
 _SHOWN = 200
@@ -54,6 +55,7 @@ def replay(batches: Iterator[Batch], orderer: Orderer, stats: SourceStats) -> It
             count_unreadable(stats, unreadable)
         if programs:
             orderer.programs.update(programs)
+            forget_old(orderer.programs)
         orderer.feed(records)
         events = orderer.take()
         if events:
