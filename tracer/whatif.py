@@ -108,11 +108,13 @@ class _Simulation:
         self._last_step: dict[Process, Reparenting] = {}
         self.fate = Fate()
         self._doomed: set[Process] = set()
-        self._members: dict[PidNs, list[Process]] = {}
+        self._members: dict[Process, list[tuple[Process, str]]] = {}
+        """Of the namespace of each init; and why they are thought to be, or ''."""
         for process in graph.live():
             ns: PidNs | None = process.ns
             while ns is not None and ns.level > 0:
-                self._members.setdefault(ns, []).append(process)
+                if ns.init is not None and ns.init is not process:
+                    self._members.setdefault(ns.init, []).append((process, ns.guess))
                 ns = ns.parent
 
     def run(self, deaths: Iterable[Death]) -> None:
@@ -180,9 +182,10 @@ class _Simulation:
         if process.ns.init is not process or not process.ns.level:
             return None
         why = "it is in the pid namespace whose init that is"
-        evidence = Evidence.INFERRED if process.ns.guess else Evidence.DERIVED
-        members = self._members.get(process.ns, ())
-        return [Death(p, PID_NAMESPACE, why, evidence, process) for p in members if p is not process]
+        return [
+            Death(member, PID_NAMESPACE, why, Evidence.INFERRED if guess else Evidence.DERIVED, process)
+            for member, guess in self._members.get(process, ())
+        ]
 
     def _signals(self, father: Process, children: list[Process]) -> list[Death]:
         """reparent_leader() sends every child the pdeath_signal that one of its threads has asked for."""
@@ -225,7 +228,19 @@ class _Simulation:
         before = process.state is ZOMBIE
         if before and debtor is process.parent:
             return
-        self.fate.zombies.append(Zombie(process, debtor, None if debtor is None else waits(debtor), before))
+        zombie = Zombie(process, debtor, None if debtor is None else waits(debtor), before)
+        self.fate.zombies.append(zombie)
+        init = twin.ns.init
+        if (
+            init is not None
+            and init is not twin
+            and init.state is not RUNNING
+            and not zombie.waits
+            and debtor is not None
+        ):
+            # It was put into the namespace from outside (setns): the init does not wait for it, but for its being gone.
+            why = f"it hangs in its exit until {debtor.tgid} has waited for {process.tgid} (zap_pid_ns_processes)"
+            self.fate.doubts.append(Doubt(self._mirror.originals[init], why))
 
 
 def _dying(ns: PidNs | None) -> bool:

@@ -218,14 +218,19 @@ def _scopes(scene: Scene, target: str, kill_mode: str | None) -> list[Scope]:
             )
         return [scope]
     first = read_unit(target)
+    if not first.kill_mode:
+        raise TargetError(f"{first.name} has no processes of its own", "Ask about a service or a scope.")
     found = {first.name: stopping.of_unit(scene.graph, first, kill_mode)}
     todo = list(first.stopped_with_it)
     while todo and len(found) < _UNITS_MAX:
         name = todo.pop(0)
         if name in found:
             continue
-        unit = read_unit(name)
-        if unit.active:
+        try:
+            unit = read_unit(name)
+        except TargetError:
+            continue  # it is wanted by name, and not there
+        if unit.active and unit.kill_mode:
             found[unit.name] = stopping.of_unit(scene.graph, unit, None)
             todo += unit.stopped_with_it
     return list(found.values())
@@ -260,10 +265,10 @@ def _kill(scene: Scene, reactions: Reactions, target: str, kill_mode: str | None
 
 def _note_limits(answer: _Answer, scene: Scene) -> None:
     """What the source could not tell, as far as it matters."""
-    if scene.source.info.kind == "proc":
+    if scene.source.info.kind == "proc" and answer.fate.adoptions:
         answer.notes.append(
-            "/proc does not show PR_SET_PDEATHSIG: who asked for a signal at the death of its parent dies, too; "
-            "a trace of its start would show it"
+            "/proc does not show PR_SET_PDEATHSIG: an adopted process that asked for a signal at the death of its "
+            "parent dies instead; a trace of its start would show it"
         )
 
 
@@ -290,8 +295,8 @@ def _lines(answer: _Answer, scene: Scene, prose: Prose) -> Iterator[Line]:
 
 
 def _because(answer: _Answer) -> str:
-    """Why a stop ends nobody else."""
-    mode = answer.scopes[0].kill_mode if answer.scopes and answer.question["event"] == "stop" else ""
+    """Why systemd ends nobody else."""
+    mode = answer.scopes[0].kill_mode if answer.scopes else ""
     if mode == "process":
         return "KillMode=process ends the main process only"
     return "KillMode=none ends nobody" if mode == "none" else ""

@@ -111,7 +111,7 @@ class Reactions:
             (
                 p
                 for p in self._graph.processes
-                if p.state is RUNNING and p.ns is shim.ns and self._roles.role(p) == CONTAINERD
+                if p.state is RUNNING and p.ns.init is shim.ns.init and self._roles.role(p) == CONTAINERD
             ),
             None,
         )

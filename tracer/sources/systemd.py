@@ -75,7 +75,7 @@ def read_unit(name: str) -> Unit:
         delegate=found.get("Delegate", "no") == "yes",
         timeout=found.get("TimeoutStopUSec", ""),
         restart=found.get("Restart", ""),
-        stopped_with_it=tuple(dict.fromkeys(unit for unit in together.split() if not unit.endswith(".target"))),
+        stopped_with_it=tuple(dict.fromkeys(map(_unquoted, together.split()))),
     )
 
 
@@ -113,6 +113,11 @@ def _environment() -> dict[str, str]:
     """Nothing of the caller's but what says where systemd is."""
     kept = {"SYSTEMD_IGNORE_CHROOT", *(() if os.geteuid() == 0 else ("DBUS_SYSTEM_BUS_ADDRESS",))}
     return {"PATH": _PATH, "LC_ALL": "C", **{key: os.environ[key] for key in kept & os.environ.keys()}}
+
+
+def _unquoted(name: str) -> str:
+    """Names with a backslash come quoted."""
+    return name[1:-1].replace("\\\\", "\\") if name.startswith('"') else name
 
 
 def _number(text: str) -> int:
