@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from tracer.cli.options import Filters, filter_options, output_options
+from tracer.errors import UsageError
 
 if TYPE_CHECKING:
     from tracer.graph import Process, ProcessGraph
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 _EPILOG = """\b
 Examples:
   ctrace replay strace.log
+  ctrace replay node-a.ctrace node-b.ctrace        recordings of `ctrace record`, one after the other
   ctrace replay strace-output/                     a folder of `strace -ff -o` files
   ctrace replay strace.log --at 120                the tree right after line 120
   ctrace replay strace.log --subtree 1224703       one process and all below it
@@ -84,25 +86,33 @@ def replay(
     """Read a trace and show who is whose child, how it got there, and how that is known.
 
     FILE is an strace log (any options; a `-ff` folder, glob or one of its files), a recording, or '-' for stdin;
-    gzip and zstd are unpacked. The kind is found out, never asked for.
+    gzip and zstd are unpacked. The kind is found out, never asked for. Several recordings are shown one by one.
     """
     from tracer.cli.output import open_output
+    from tracer.sources.detect import apart
 
     # Nothing here makes garbage in cycles, and collecting over a million processes costs more than reading them.
     gc.disable()
     expected = _read_expected(verify) if verify is not None else None
-    graph, source = _reconstruct(list(files), at)
+    traces = apart(list(files))
+    if len(traces) > 1 and (form in {"json", "dot"} or expected is not None):
+        raise UsageError(f"--{'verify' if expected else f'format {form}'} is for one trace", "Give one file at a time.")
     layout = _Layout(width, ascii_only, threads, reasons)
+    code = 0
     with open_output(output) as out:
-        if unreadable:
-            _write_unreadable(out, source, layout)
-        elif expected is not None:
-            return _write_comparison(out, graph, expected, source, layout)
-        elif findings:
-            return _write_findings(out, form, graph, Filters(**filters), layout)
-        else:
-            _write(out, form, view, graph, source, Filters(**filters), layout)
-    return 0
+        for number, trace in enumerate(traces):
+            graph, source = _reconstruct(trace, at)
+            if number and form in {"tree", "timeline"}:
+                out.write("\n")
+            if unreadable:
+                _write_unreadable(out, source, layout)
+            elif expected is not None:
+                return _write_comparison(out, graph, expected, source, layout)
+            elif findings:
+                code = max(code, _write_findings(out, form, graph, Filters(**filters), layout))
+            else:
+                _write(out, form, view, graph, source, Filters(**filters), layout)
+    return code
 
 
 def _reconstruct(files: list[str], at: str | None) -> tuple[ProcessGraph, Source]:
@@ -165,14 +175,18 @@ def _write_tree(
     layout: _Layout,
 ) -> None:
     from tracer.render.beside import Beside
-    from tracer.render.header import header_line, nothing_alive, nothing_chosen
+    from tracer.render.header import header_line, nothing_alive, nothing_chosen, recording_line
     from tracer.render.lines import Line
     from tracer.render.tree import tree_lines
     from tracer.runtime.containers import names_of
+    from tracer.sources.recording import RecordingSource
     from tracer.view import build_view
 
     painter = _painter(out, layout)
-    painter.paint([header_line(source.info, source.stats, graph.stats), Line([])])
+    painter.paint([header_line(source.info, source.stats, graph.stats)])
+    if isinstance(source, RecordingSource):
+        painter.paint([recording_line(source.header, graph.processes[0].born_time if graph.processes else None)])
+    painter.paint([Line([])])
     if keep is not None and not keep:
         painter.paint([nothing_chosen()])
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from tracer.render.lines import Line, Span
@@ -11,6 +12,10 @@ if TYPE_CHECKING:
 
     from tracer.graph import GraphStats
     from tracer.sources.base import SourceInfo, SourceStats
+    from tracer.sources.recording import Header
+
+_YEAR_2200 = 7_258_118_400
+"""A damaged header can say anything."""
 
 
 def header_line(info: SourceInfo, source: SourceStats, graph: GraphStats) -> Line:
@@ -27,6 +32,15 @@ def header_line(info: SourceInfo, source: SourceStats, graph: GraphStats) -> Lin
     for i, count in enumerate(counts):
         left += [Span(" · ", "dim"), count] if i else [count]
     return Line(left)
+
+
+def recording_line(header: Header, begun: int | None) -> Line:
+    """`recorded on node-a (Linux 6.18.5) at 2026-11-23 07:54:07 UTC: containerd`; `begun` in ns since boot."""
+    said = f"recorded on {header.host} (Linux {header.kernel})"
+    epoch = None if begun is None else (header.boot_epoch + begun) // 1_000_000_000
+    if epoch is not None and 0 < epoch < _YEAR_2200:
+        said += time.strftime(" at %Y-%m-%d %H:%M:%S UTC", time.gmtime(epoch))
+    return Line([Span(f"{said}: {header.target}", "dim")])
 
 
 def nothing_alive(*, everything: bool) -> Line:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from tracer.errors import EmptyInput, NotATrace
 from tracer.sources.base import Source
@@ -37,6 +38,19 @@ def open_source(paths: list[str]) -> Source:
     if not looks_like_strace(sample):
         raise NotATrace(f"{source.path} is no trace; it begins with: {first_line(sample)}", READABLE)
     return StraceSource(source)
+
+
+def apart(paths: list[str]) -> list[list[str]]:
+    """Paths that are a trace each: several recordings. All others belong together, for open_source() to tell."""
+    if len(paths) > 1 and "-" not in paths and all(_is_recording(path) for path in paths):
+        return [[path] for path in paths]
+    return [paths]
+
+
+def _is_recording(path: str) -> bool:
+    from tracer.sources.recording import MAGIC
+
+    return Path(path).is_file() and Input(path).sample().startswith(MAGIC)
 
 
 def _recording(source: Input, sample: bytes) -> Source | None:
