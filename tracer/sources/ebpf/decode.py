@@ -128,6 +128,8 @@ class Decoder:
         self.strays = 0
         """Records of tasks that are not known."""
         self.tasks: dict[int, LiveTask] = {}
+        self._inner_zombies: dict[int, dict[int, LiveProcess]] = {}
+        """Dead processes of nested pid namespaces by the tgid of their parent, then by their own."""
         self.into_cgroup: list[int] = []
         """Processes born into a cgroup other than their creator's: whoever does I/O may look its path up."""
         self._new_member = new_member
@@ -253,10 +255,11 @@ class Decoder:
         self.at += 1
         if process.dead and process.tgid == tid:
             self._out.append(Reap(self.at, time, 0, tid, process.status))
+            self._forget(process)
         else:
             self._out.append(Gone(self.at, time, tid))
             process.live -= 1
-        del self.tasks[tid]
+            del self.tasks[tid]
 
     def _exec(self, record: bytes) -> None:
         (
@@ -318,6 +321,8 @@ class Decoder:
         process.status = status
         process.parent = parent_tgid
         process.traced = bool(flags & wire.F_TRACED)
+        if process.ns_pids:
+            self._inner_zombies.setdefault(parent_tgid, {})[process.tgid] = process
         if flags & wire.F_AUTOREAP:
             self._reap(process, time, parent_tgid)
 
@@ -325,7 +330,14 @@ class Decoder:
         """The zombie is gone; `by` is a task of its parent, 0 if not known."""
         self.at += 1
         self._out.append(_new(Reap, (self.at, time, by, process.tgid, process.status)))
+        self._forget(process)
+
+    def _forget(self, process: LiveProcess) -> None:
+        """The process is gone; none of its threads is known any more."""
         self.tasks.pop(process.tgid, None)
+        zombies = self._inner_zombies.get(process.parent)
+        if zombies is not None and zombies.pop(process.tgid, None) is not None and not zombies:
+            del self._inner_zombies[process.parent]
 
     def _free(self, record: bytes) -> None:
         _, _, _, time, start, tid, _, parent_start, parent, _ = wire.FREE.unpack(record)
@@ -355,9 +367,8 @@ class Decoder:
         if level == 0:
             task = self.tasks.get(number)
             return task.process if task is not None and task.process.dead else None
-        for task in self.tasks.values():
-            process = task.process
-            if process.dead and process.parent == parent and process.ns_pids[level - 1 : level] == (number,):
+        for process in self._inner_zombies.get(parent, {}).values():
+            if process.ns_pids[level - 1 : level] == (number,):
                 return process
         return None
 
@@ -407,6 +418,14 @@ class Decoder:
             return
         path = wire.text(record[wire.CGROUP.size : wire.CGROUP.size + path_len])
         self._out.append(self.moved(tid, time, path))
+
+    def gone(self, tid: int) -> Event:
+        """The next event: a known task is not in /proc."""
+        task = self.tasks.pop(tid)
+        if task.process.dead:
+            self._forget(task.process)
+        self.at += 1
+        return Gone(self.at, None, tid)
 
     def moved(self, tid: int, time: int | None, path: str) -> Event:
         """The next event: a move between cgroups."""

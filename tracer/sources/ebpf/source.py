@@ -40,7 +40,7 @@ from typing import NamedTuple, Protocol
 import psutil
 
 from tracer.errors import TargetError
-from tracer.event import Event, Gone, Lost
+from tracer.event import Event, Lost
 from tracer.sources import proc
 from tracer.sources.base import Progress, SourceInfo, SourceStats
 from tracer.sources.ebpf import wire
@@ -172,6 +172,7 @@ class EbpfSource:
         members = selected | descendants(table, told.states, selected)
         chosen = (members | ancestors(table, members)) & table.keys()
         later = born_later(told, [table[tgid] for tgid in members & table.keys()])
+        tracked = self._probes.tracked()
         events: list[Event] = []
         for process in proc.parents_first(table[tgid] for tgid in chosen):
             tgid, ticks = process.tgid, process.stat.start_ticks * proc.TICK
@@ -184,8 +185,9 @@ class EbpfSource:
             subreaper = state.subreaper if state is not None else None
             member = tgid in members
             self._decoder.adopt(process, start, subreaper, member, told.exits)
-            if not self._all:
-                self._track(tgid, start, wire.MEMBER if member else wire.ANCESTOR)
+            mode = wire.MEMBER if member else wire.ANCESTOR
+            if not self._all and tracked.get(tgid) != mode:
+                self._track(tgid, start, mode)
             zombie = process.zombie and not same_start(told.exits.get(tgid, -1), ticks)
             at = self._decoder.at + 1
             events += proc.snapshot_events(process, at, start_time=start, subreaper=subreaper, zombie=zombie)
@@ -300,9 +302,7 @@ class EbpfSource:
         self._added.clear()
         there = {tid: stat.start_ticks * proc.TICK for p in table.values() for tid, stat in p.threads.items()}
         for tid, task in before.items():
-            if tid in there or same_start(told.exits.get(tid, -1), task.start):
+            if tid in there or tid not in self._decoder.tasks or same_start(told.exits.get(tid, -1), task.start):
                 continue
-            self._decoder.tasks.pop(tid, None)
-            self._decoder.at += 1
-            events.append(Gone(self._decoder.at, None, tid))
+            events.append(self._decoder.gone(tid))
         return events + self._decode(records)
