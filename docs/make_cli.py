@@ -24,7 +24,7 @@ _EXIT_CODES = [
     ("0", "fine; also where the reader of the output went away (`| head`)"),
     ("1", "the input could not be used, or the machine or user lacks something"),
     ("2", "wrong options or arguments"),
-    ("3", "`--verify` found a difference, `--findings` found something"),
+    ("3", "`--verify` or `diff` found a difference, `--findings` found something"),
     ("130", "interrupted"),
 ]
 _ENVIRONMENT = [

@@ -68,8 +68,8 @@ class Scene:
             self.outputs[shown] = re.sub(r"watching \d+:", "watching containerd:", said())
 
 
-# The machine is the node: its processes, cgroups and /run, but this machine's Python. systemctl takes a root that is not
-# PID 1's for a chroot, hence the variable.
+# The machine is the node: its processes, cgroups and /run, but this machine's Python. systemctl takes a root that is
+# not PID 1's for a chroot, hence the variable.
 _ON_THE_NODE = (
     "nsenter --target {pid} --pid --cgroup --uts unshare --mount bash -ec '"
     "mount -t proc proc /proc; mount -t tmpfs tmpfs /run; ln -s /proc/1/root/run/* /run; "
