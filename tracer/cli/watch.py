@@ -151,7 +151,7 @@ def _loop(session: Session, scope: Scope, output: Output, signals: Signals, unti
 def _compare(session: Session, scope: Scope) -> Agreement:
     from tracer.live.check import check
 
-    return check(session.graph, session.drain, everything=scope.everything)
+    return check(session.graph, session.drain, everything=scope.everything, context=scope.context)
 
 
 def _find(session: Session) -> list[Finding]:

@@ -7,7 +7,7 @@ difference that stays is one.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -47,10 +47,18 @@ class Agreement:
         return bool(self.differences)
 
 
-def check(graph: ProcessGraph, drain: Callable[[], object], *, everything: bool) -> Agreement:
-    """Compare now. `drain` applies all events that have happened; `everything`: every process is meant to be traced.
+def check(
+    graph: ProcessGraph,
+    drain: Callable[[], object],
+    *,
+    everything: bool,
+    context: Collection[Process] | None = None,
+) -> Agreement:
+    """Compare now. `drain` applies all events that have happened.
 
-    Kernel threads are processes too, and compared where the graph has them.
+    everything  every process is meant to be traced, so the graph must have all of /proc
+    context     of the others, those whose children are not traced; the children of all others must be there
+                (None: not asked)
     """
     drain()
     suspects: set[int] | None = None
@@ -62,7 +70,7 @@ def check(graph: ProcessGraph, drain: Callable[[], object], *, everything: bool)
         drain()
         ours = {p.tgid: p for p in graph.processes if p.state is not DEAD}
         result = Agreement(len(ours), sum([len(p.threads) for p in ours.values()]))
-        pids = ours.keys() | _expected(table, ours, everything) if suspects is None else suspects
+        pids = ours.keys() | _expected(table, ours, everything, context) if suspects is None else suspects
         for pid in sorted(pids):
             result.differences += _compare(ours.get(pid), table.get(pid), pid)
         if not result.differences:
@@ -75,11 +83,16 @@ def _read(pids: Iterable[int]) -> dict[int, ProcProcess]:
     return {pid: found for pid in pids if (found := read_process(pid)) is not None}
 
 
-def _expected(table: dict[int, ProcProcess], ours: dict[int, Process], everything: bool) -> set[int]:
-    """Processes that the graph should have: all, or the descendants of those that are traced in full."""
+def _expected(
+    table: dict[int, ProcProcess], ours: dict[int, Process], everything: bool, context: Collection[Process] | None
+) -> set[int]:
+    """Processes that the graph should have."""
     if everything:
         return set(table)
-    return set()
+    if context is None:
+        return set()
+    in_full = {pid for pid, process in ours.items() if process not in context}
+    return {pid for pid, found in table.items() if found.stat.ppid in in_full}
 
 
 def _compare(ours: Process | None, kernel: ProcProcess | None, pid: int) -> list[Difference]:
