@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tracer.errors import CtraceError
 from tracer.graph import ProcessGraph
 
 from . import harness, truth
@@ -200,6 +201,11 @@ def judge_log(log: Path, found: Truth, complete: bool, replay: Replay) -> Verdic
     """Replay a log and judge it. An exception of the replay is a fatal problem of its own."""
     try:
         graph = replay(str(log))
+    except CtraceError as error:
+        verdict = Verdict()
+        verdict.other["refused"] = 1
+        verdict.problems.append(Problem("refused", 0, "a trace", error.message, fatal=complete))
+        return verdict
     except Exception as error:
         import traceback
 
