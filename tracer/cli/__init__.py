@@ -6,7 +6,7 @@ This is the one place where an error becomes a message and an exit code (docs/re
 0    fine; also when the reader of the output went away (`| head`)
 1    the input could not be used, or the machine lacks something
 2    wrong options or arguments
-3    --verify found a difference
+3    --verify or diff found a difference
 130  interrupted
 """
 
@@ -26,6 +26,7 @@ COMMANDS = {
     "tree": "Show this machine's processes now, with pods, containers and units.",
     "explain": "Tell how a process got where it is, step by step.",
     "whatif": "Foretell who dies, who lives and who adopts whom if something ended.",
+    "diff": "Compare two traces, snapshots or moments: who came, went, moved or changed.",
     "watch": "Watch processes come, go and change parents, live (eBPF).",
     "record": "Record processes live (eBPF), for `ctrace replay`.",
 }

@@ -101,6 +101,7 @@ def process_object(process: Process, roles: Roles, names: Names | None = None) -
         "ns_pids": list(process.ns_pids),
         "exit": _exit(process.exit),
         "role": roles.role(process),
+        "start_time": process.start_time or None,
         "born": {"line": process.born_at, "time": process.born_time},
         "exited": _moment(process.exited_at, process.exited_time),
         "reaped": _moment(process.reaped_at, None),
