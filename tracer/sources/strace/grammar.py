@@ -76,7 +76,7 @@ def clean(block: bytes, junk: re.Pattern[bytes] | None) -> bytes:
     """Take off what strace did not write: carriage returns, colours, line numbers, a journal's prefix."""
     if b"\r" in block:
         block = block.replace(b"\r\n", b"\n")
-    if b"\x1b[" in block:
+    if b"\x1b" in block:
         block = _COLOUR.sub(b"", block)
     return junk.sub(b"", block) if junk is not None else block
 

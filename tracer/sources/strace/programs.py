@@ -13,27 +13,27 @@ MAX_KEPT_PROGRAMS = 5_000
 class Programs:
     """Programs that EXEC records refer to by number."""
 
-    __slots__ = ("_by_args", "_ids", "_kept", "_next", "new")
+    __slots__ = ("_ids", "_kept", "_next", "by_args", "new")
 
     def __init__(self, kept: int = MAX_KEPT_PROGRAMS) -> None:
         self.new: list[tuple[int, Program]] = []
         """Entries since they were last taken."""
         self._ids: dict[bytes, int] = {}
-        self._by_args: dict[bytes, int] = {}
+        self.by_args: dict[bytes, int] = {}
         """The same by the whole text: one look-up where a log repeats that too."""
         self._kept = kept
         self._next = 1
 
     def reference(self, args: bytes) -> int:
         """The number for the arguments of an execve; 0 where they cannot be read."""
-        number = self._by_args.get(args)
+        number = self.by_args.get(args)
         if number is None:
             key = args[: args.rfind(b"]")] or args  # what follows is the environment's address, which differs
             number = self._ids.get(key) or self._add(key, args)
             if len(args) < 4096:
-                if len(self._by_args) >= MAX_KEPT_PROGRAMS:
-                    self._by_args.clear()
-                self._by_args[args] = number
+                if len(self.by_args) >= MAX_KEPT_PROGRAMS:
+                    self.by_args.clear()
+                self.by_args[args] = number
         return number
 
     def _add(self, key: bytes, args: bytes) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import count
 
 from tracer.sources.base import Progress
 from tracer.sources.open import Input
@@ -54,18 +55,20 @@ def read_blocks(
         if prefilter is not None and not (cut or shortened) and done >= (filter_from or 0) and prefilter.pays(block):
             picked, numbers, after = prefilter.pick(block, at)
             if picked:
-                joiner.feed(numbers, style.rows.findall(clean(picked, style.junk)))
+                picked = clean(picked, style.junk)
+                if shortcuts is not None:
+                    shortcuts.feed(numbers, picked)
+                else:
+                    joiner.feed(numbers, style.rows.findall(picked))
             yield (*joiner.take(), after - at)
             at = after
         else:
             for piece in pieces(block):
                 piece = clean(piece, style.junk)
                 if shortcuts is not None and not cut:
-                    lines = piece.split(b"\n")
-                    lines.pop()
-                    shortcuts.feed(range(at, at + len(lines)), lines)
-                    at += len(lines)
-                    yield (*joiner.take(), len(lines))
+                    number = shortcuts.feed(count(at), piece)
+                    at += number
+                    yield (*joiner.take(), number)
                     continue
                 rows = style.rows.findall(piece)
                 if cut:

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from io import BytesIO
+from itertools import repeat
+from operator import itemgetter
 from typing import Any
 
 from tracer.event import CLONE_THREAD
@@ -21,12 +24,19 @@ MAX_KEPT = 8_000
 MAX_LENGTH = 300
 """Of texts that are kept."""
 
+MAX_TID_DIGITS = 7
+MAX_TIDS = 100_000
+MAX_DIGITS = 12
+"""Of numbers, a newline included."""
+
 Meaning = tuple[Any, ...]
+_Line = tuple[int, bytes, bytes, bytes, bytes, Meaning | None]
+"""Line number, line, its task's number, its time, its rest, what that means."""
 
 # What a text means: the first field of a Meaning; the comment names the others.
 _NOTHING = 0
 _WAITS = 1
-_EXEC_BEGINS = 2  # name, arguments
+_EXEC_BEGINS = 2  # what `Joiner.pending` keeps of it
 _EXEC_RETURNS = 3  # name
 _LEAVES = 4  # code, group
 _ENDS = 5  # raw wait status
@@ -40,8 +50,7 @@ _SIGNALLED = 10
 _SIGCHLD = b"--- SIGCHLD {si_signo=SIGCHLD, si_code=CLD_EXITED, si_pid="
 _SIGCHLD_LENGTH = len(_SIGCHLD)
 _SIGNAL: Meaning = (_SIGNALLED,)
-_DIGITS = b"0123456789"
-_MAX_TID_DIGITS = 7
+_DIGITS = b"0123456789\n"
 
 _TIME = re.compile(rb"(?:\d\d:\d\d:\d\d|\d{9,11})\.\d{6}")
 _START = re.compile(rb"(\w+)\((.*) ?<unfinished \.\.\.>", re.S)
@@ -61,114 +70,125 @@ class Shortcuts:
     def __init__(self, joiner: Joiner, style: Style) -> None:
         self._joiner = joiner
         self._row = style.row
-        self._clock_width = style.clock_width
+        self._width = style.clock_width or 0
         self._whole: dict[bytes, Meaning] = {
-            b"+++ exited with %d +++" % code: (_ENDS, code << 8) for code in range(256)
+            b"+++ exited with %d +++\n" % code: (_ENDS, code << 8) for code in range(256)
         }
-        """By the text behind task and time."""
+        """By the text behind task and time, the newline included."""
         self._numbered: dict[bytes, Meaning] = {}
         """The same without the digits at the end."""
+        self._tids: dict[bytes, int] = {}
 
-    def feed(self, numbers: Iterable[int], lines: list[bytes]) -> int:
-        """Read lines, without their newlines; gives how many went the long way."""
+    def feed(self, numbers: Iterable[int], block: bytes) -> int:
+        """Read whole lines, `numbers` are their line numbers, at least as many; gives how many there were."""
         if len(self._whole) + len(self._numbered) > MAX_KEPT:
             self._whole = {text: meaning for text, meaning in self._whole.items() if meaning[0] == _ENDS}
             self._numbered.clear()
+        if len(self._tids) > MAX_TIDS:
+            self._tids.clear()
         self._joiner.make_room()
-        return self._feed(zip(numbers, lines, strict=False))
+        lines = list(BytesIO(block))
+        tids, times, rests = self._parts(lines)
+        # The rests are looked up one by one while the loop goes on, so what it learns serves the next line.
+        self._feed(zip(numbers, lines, tids, times, rests, map(self._whole.get, rests), strict=False))
+        return len(lines)
 
-    def _feed(self, lines: Iterator[tuple[int, bytes]]) -> int:  # noqa: C901 - one branch a meaning, no calls
+    def _parts(self, lines: list[bytes]) -> tuple[Iterable[bytes], Iterable[bytes], list[bytes]]:
+        """Of each line the task's number, the time, and the rest."""
+        first = lines[0]
+        start = first.find(b" ") + 1
+        while first[start : start + 1] == b" ":  # strace pads short numbers
+            start += 1
+        end = start + self._width
+        after = end + 1 if self._width else end
+        if all(line[start - 1 : start] == b" " for line in lines[:: len(lines) // 16 + 1]):
+            # All numbers are as long as the first: slices can be made without bytecode.
+            times = map(itemgetter(slice(start, end)), lines) if self._width else repeat(b"")
+            return map(itemgetter(slice(0, start)), lines), times, list(map(itemgetter(slice(after, None)), lines))
+        parts = [line.partition(b" ") for line in lines]
+        tids = [part[0] for part in parts]
+        rests = [part[2].lstrip(b" ") for part in parts]
+        if not self._width:
+            return tids, repeat(b""), rests
+        return tids, [rest[: self._width] for rest in rests], [rest[self._width + 1 :] for rest in rests]
+
+    def _feed(self, lines: Iterator[_Line]) -> None:  # noqa: C901 - one branch a meaning, no calls
         joiner = self._joiner
         records = joiner.records
         append = records.append
         pending, opened, seen, leaders = joiner.pending, joiner.opened, joiner.seen, joiner.leaders
         exec_by = joiner.exec_by
-        program_of = joiner.programs.reference
-        tids = joiner.tids
-        clock = joiner.time_of
-        width = self._clock_width
-        whole = self._whole.get
+        program_of = joiner.programs.by_args.get
+        forget = joiner.tids.pop
+        find_tid = self._tids.get
+        clock = joiner.time_of if self._width else None
         numbered = self._numbered.get
         slowly = self._slowly
-        missed = 0
-        second = time = b""
-        number = b""
+        second = number = b""
+        now: int | None = None
         if joiner.is_holding:
-            missed += self._until_free(lines)
-        for at, line in lines:
-            text, _, rest = line.partition(b" ")
-            if width:
-                if rest[:1] == b" ":  # strace pads short numbers
-                    rest = rest.lstrip(b" ")
-                time = rest[:width]
-                if time[:-6] != second or not time[-6:].isdigit() or rest[width : width + 1] != b" ":
-                    missed += slowly(at, line, lines)
-                    second = time[:-6] if _TIME.fullmatch(time) else b""
-                    continue
-                rest = rest[width + 1 :]
-            what = whole(rest)
+            self._until_free(lines)
+        for at, line, text, time, rest, what in lines:
+            if clock is not None and (time[:-6] != second or not time[-6:].isdigit()):
+                slowly(at, line, rest, lines)
+                second = time[:-6] if _TIME.fullmatch(time) else b""
+                continue
             if what is None:
-                if rest[:1] == b" ":
-                    rest = rest.lstrip(b" ")
                 if rest.startswith(_SIGCHLD):
                     number = rest[_SIGCHLD_LENGTH : rest.find(b",", _SIGCHLD_LENGTH)]
-                    what = _SIGNAL
+                    what = _SIGNAL if number.isdigit() else None
                 else:
                     start = rest.rstrip(_DIGITS)
                     number = rest[len(start) :]
-                    what = numbered(start)
-                if what is None or not number.isdigit():
-                    missed += slowly(at, line, lines)
+                    what = numbered(start) if len(number) > 1 else None
+                if what is None or len(number) > MAX_DIGITS:
+                    slowly(at, line, rest, lines)
                     continue
             kind = what[0]
             if kind == _NOTHING:
                 continue
-            tid = tids.get(text)
-            if tid is None:
-                if not text.isdigit() or len(text) > _MAX_TID_DIGITS:
-                    missed += slowly(at, line, lines)
-                    continue
-                tid = tids[text] = int(text)
-            if kind == _WAITS:
-                if tid not in seen:
-                    seen.add(tid)
-                    append((SEEN, at, clock(time), tid))
-            elif kind == _LEAVES:
-                append((EXIT_BEGIN, at, clock(time), tid, what[1], what[2]))
-            elif kind == _ENDS:
-                if tid in pending or tid in leaders:
-                    missed += slowly(at, line, lines)
-                    continue
-                if tid in seen:
-                    seen.remove(tid)
-                del tids[text]
-                append((EXIT, at, clock(time), tid, what[1]))
-            elif kind == _SIGNALLED:
-                append((CHILD_SIGNAL, at, clock(time), tid, int(number), 0))
-            elif kind == _REAPS:
-                if number != b"0":
-                    append((REAP, at, clock(time), tid, int(number), what[1], 0))
-            elif kind == _EXEC_BEGINS:
-                pending[tid] = (what[1], what[2], at, None, None)
-                if tid not in seen:
-                    seen.add(tid)
-                    append((SEEN, at, clock(time), tid))
-            elif kind == _EXEC_RETURNS:
-                call = pending.get(tid)
-                if call is None or call[0] != what[1] or tid in exec_by or not (program := program_of(call[1])):
-                    missed += slowly(at, line, lines)
-                    continue
-                del pending[tid]
-                append((EXEC, at, clock(time), tid, tid, program))
-            elif kind == _CLONE_BEGINS:
+            tid = find_tid(text) or self._new_tid(text)
+            if not tid:
+                slowly(at, line, rest, lines)
+                continue
+            if clock is not None:
                 now = clock(time)
-                pending[tid] = (what[1], what[2], at, now, what[3])
-                opened[tid] = len(records)
-                append((OPEN, at, now, tid))
+            if kind < _CLONE_BEGINS:
+                if kind == _LEAVES:
+                    append((EXIT_BEGIN, at, now, tid, what[1], what[2]))
+                elif kind == _ENDS:
+                    if tid in pending or tid in leaders:
+                        slowly(at, line, rest, lines)
+                        continue
+                    seen.discard(tid)
+                    del self._tids[text]
+                    forget(text.rstrip(), None)
+                    append((EXIT, at, now, tid, what[1]))
+                elif kind == _EXEC_RETURNS:
+                    call = pending.get(tid)
+                    program = 0
+                    if call is not None and call[0] == what[1] and tid not in exec_by:
+                        program = program_of(call[1]) or joiner.programs.reference(call[1])
+                    if not program:
+                        slowly(at, line, rest, lines)
+                        continue
+                    del pending[tid]
+                    append((EXEC, at, now, tid, tid, program))
+                else:  # _WAITS, _EXEC_BEGINS
+                    if kind == _EXEC_BEGINS:
+                        pending[tid] = what[1]
+                    if tid not in seen:
+                        seen.add(tid)
+                        append((SEEN, at, now, tid))
+            elif kind == _REAPS:
+                if number != b"0\n":
+                    append((REAP, at, now, tid, int(number), what[1], 0))
+            elif kind == _SIGNALLED:
+                append((CHILD_SIGNAL, at, now, tid, int(number), 0))
             elif kind == _CLONE_RETURNS:
                 call = pending.get(tid)
-                if call is None or call[0] != what[1] or call[4] is None or number == b"0":
-                    missed += slowly(at, line, lines)
+                if call is None or call[0] != what[1] or call[4] is None or number == b"0\n":
+                    slowly(at, line, rest, lines)
                     continue
                 del pending[tid]
                 record = (CLONED, call[2], call[3], tid, int(number), *call[4], 0, "", False)
@@ -177,61 +197,60 @@ class Shortcuts:
                     records[place] = record
                 else:
                     append(record)
-            elif number != b"0":  # _CLONES
-                append((CLONED, at, clock(time), tid, int(number), what[1], what[2], 0, "", False))
-        return missed
+            elif kind == _CLONE_BEGINS:
+                pending[tid] = (what[1], what[2], at, now, what[3])
+                opened[tid] = len(records)
+                append((OPEN, at, now, tid))
+            elif number != b"0\n":  # _CLONES
+                append((CLONED, at, now, tid, int(number), what[1], what[2], 0, "", False))
 
-    def _slowly(self, at: int, line: bytes, lines: Iterator[tuple[int, bytes]]) -> int:
-        """The long way, on to the end of what was written into the middle of a line. Gives the number of lines."""
-        row = self._row.match(line)
+    def _new_tid(self, text: bytes) -> int:
+        number = text.rstrip(b" ")
+        if not number.isdigit() or len(number) > MAX_TID_DIGITS:
+            return 0
+        tid = self._tids[text] = self._joiner.tids[number] = int(number)
+        return tid
+
+    def _slowly(self, at: int, line: bytes, rest: bytes, lines: Iterator[_Line]) -> None:
+        """The long way, on to the end of what was written into the middle of a line."""
+        row = self._row.match(line, 0, len(line) - 1)
         assert row is not None  # its last alternative is anything
-        text, time, head, rest, odd = row.groups(b"")
+        tid, time, head, tail, odd = row.groups(b"")
         joiner = self._joiner
-        joiner.feed_one(at, (text, time, head, rest, odd))
+        joiner.feed_one(at, (tid, time, head, tail, odd))
         if joiner.is_holding:
-            return 1 + self._until_free(lines)
-        if head and len(rest) < MAX_LENGTH:
-            rest = line.partition(b" ")[2]
-            if self._clock_width:
-                rest = rest.lstrip(b" ")[self._clock_width + 1 :]
-            self._learn(rest)
-        return 1
+            self._until_free(lines)
+        elif head and len(rest) < MAX_LENGTH and rest[:-1] == head + tail:
+            self._learn(rest[:-1])
 
-    def _until_free(self, lines: Iterator[tuple[int, bytes]]) -> int:
+    def _until_free(self, lines: Iterator[_Line]) -> None:
         """A line was broken off: until it has ended, every line may be a piece of it."""
         joiner = self._joiner
-        missed = 0
-        for at, line in lines:
-            row = self._row.match(line)
+        for at, line, *_ in lines:
+            row = self._row.match(line, 0, len(line) - 1)
             assert row is not None
-            text, time, head, rest, odd = row.groups(b"")
-            joiner.feed_one(at, (text, time, head, rest, odd))
-            missed += 1
+            tid, time, head, tail, odd = row.groups(b"")
+            joiner.feed_one(at, (tid, time, head, tail, odd))
             if not joiner.is_holding:
                 break
-        return missed
 
-    def _learn(self, rest: bytes) -> None:
+    def _learn(self, text: bytes) -> None:
         """Keep what the text means, if that does not depend on anything else."""
-        text = rest.lstrip(b" ")
-        last = text[-1:]
-        if last == b">":
+        meaning: Meaning | None
+        if text[-1:] == b">":
             meaning = _beginning(text)
-        elif last.isdigit():
-            start = text.rstrip(_DIGITS)
-            if _EXECED.fullmatch(text) is not None:
-                self._whole[rest] = (_EXEC_RETURNS, text[5 : text.find(b" ", 5)].decode())
+        elif text[-1:].isdigit():
+            if _EXECED.fullmatch(text) is None:
+                start = text.rstrip(_DIGITS)
+                meaning = _returning(start)
+                if meaning is not None:
+                    self._numbered[start] = meaning
                 return
-            meaning = _returning(start)
-            if meaning is not None:
-                self._numbered[start] = meaning
-            return
-        elif last == b"+":
-            meaning = self._whole.get(text)
+            meaning = _EXEC_RETURNS, text[5 : text.find(b" ", 5)].decode()
         else:
             meaning = _without_number(text)
         if meaning is not None:
-            self._whole[rest] = meaning
+            self._whole[text + b"\n"] = meaning
 
 
 def _beginning(text: bytes) -> Meaning | None:
@@ -244,7 +263,7 @@ def _beginning(text: bytes) -> Meaning | None:
     if name in WAITING:
         return (_WAITS,)
     if name in ("execve", "execveat"):
-        return _EXEC_BEGINS, name, args
+        return _EXEC_BEGINS, (name, args, 0, None, None)
     if name in ("fork", "vfork"):
         return _CLONE_BEGINS, name, args, (calls.FORK if name == "fork" else calls.VFORK)
     if name in ("clone", "clone3") and b"set_tid" not in args:
