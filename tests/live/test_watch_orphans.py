@@ -10,7 +10,6 @@ from tests.live.harness import running
 from tracer.event import Event, Snapshot
 from tracer.graph import Process
 from tracer.identity import Evidence
-from tracer.live.journal import Happened
 from tracer.live.session import Session
 from tracer.sources.ebpf.source import EbpfSource, Selection
 from tracer.sources.proc import read_process

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from tracer.cli.duration import parse_duration
+from tracer.cli.quantities import buffer_option, parse_duration
 from tracer.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ class _Wanted:
     """None: everything, or the command."""
     command: tuple[str, ...] | None
     duration: float | None
+    buffer: int
 
 
 @click.command(cls=_WithCommand, epilog=_EPILOG)
@@ -85,9 +86,16 @@ class _Wanted:
 @click.option("--force", is_flag=True, help="Replace FILE if it is there.")
 @click.option("--all", "everything", is_flag=True, help="The whole machine.")
 @click.option("--duration", callback=parse_duration, metavar="TIME", help="End after so long: 30s, 5m, 1h.")
+@buffer_option
 @click.pass_context
 def record(
-    ctx: click.Context, target: str | None, output: str, force: bool, everything: bool, duration: float | None
+    ctx: click.Context,
+    target: str | None,
+    output: str,
+    force: bool,
+    everything: bool,
+    duration: float | None,
+    buffer: int,
 ) -> int:
     """Record processes to a file, until Ctrl-C, SIGTERM, --duration, or the end of COMMAND. Needs root.
 
@@ -101,11 +109,11 @@ def record(
     if output == "-" and (command is not None or sys.stdout.isatty()):
         raise UsageError("-o - is for a pipe, and not with a COMMAND, which has stdout for itself")
     if command is not None:
-        wanted = _Wanted(" ".join(command), None, command, duration)
+        wanted = _Wanted(" ".join(command), None, command, duration, buffer)
     elif everything:
-        wanted = _Wanted("the whole machine", None, None, duration)
+        wanted = _Wanted("the whole machine", None, None, duration, buffer)
     else:
-        wanted = _Wanted(target or "containerd", target or "containerd", None, duration)
+        wanted = _Wanted(target or "containerd", target or "containerd", None, duration, buffer)
     return _record(wanted, output, force)
 
 
@@ -123,7 +131,7 @@ def _record(wanted: _Wanted, output: str, force: bool) -> int:
         if wanted.command is not None:
             held = Held(wanted.command)
             stack.callback(held.give_up)
-        source = stack.enter_context(EbpfSource())
+        source = stack.enter_context(EbpfSource(ring_size=wanted.buffer))
         events = source.start(_select(wanted, held))
         # Only now, when nothing but writing can fail any more, the file is made.
         file = stack.enter_context(_open(output, force))

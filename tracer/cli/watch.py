@@ -5,11 +5,12 @@ from __future__ import annotations
 import gc
 import sys
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from tracer.cli.duration import parse_duration
+from tracer.cli.quantities import buffer_option, parse_duration
 
 if TYPE_CHECKING:
     from tracer.cli.watch_outputs import Output
@@ -22,6 +23,20 @@ if TYPE_CHECKING:
 
 LOOK = 0.08
 """Seconds that one wait for events takes at most: so soon a signal or a key is answered."""
+
+
+@dataclass(slots=True)
+class _Wanted:
+    """What is to be watched, and how."""
+
+    target: str
+    """As people write it; for them only, where everything is watched."""
+    everything: bool
+    duration: float | None
+    buffer: int
+    verify: bool
+    findings: bool
+
 
 _EPILOG = """\b
 Examples:
@@ -52,6 +67,7 @@ Exit codes: 0 fine; 1 this machine or user lacks something, or the target was no
     help="screen on a terminal, else lines; jsonl is ctrace.events/1.",
 )
 @click.option("--duration", callback=parse_duration, metavar="TIME", help="End after so long: 30s, 5m, 1h.")
+@buffer_option
 @click.option("--verify", is_flag=True, help="Compare with /proc at the end; exit code 3 where they differ.")
 @click.option("--findings", is_flag=True, help="At the end, say what is wrong, and what to do about it.")
 @click.option("--threads", is_flag=True, help="Tell of threads, too (lines, jsonl).")
@@ -62,6 +78,7 @@ def watch(
     everything: bool,
     form: str | None,
     duration: float | None,
+    buffer: int,
     verify: bool,
     findings: bool,
     threads: bool,
@@ -83,35 +100,36 @@ def watch(
         form = "screen" if sys.stdout.isatty() else "lines"
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
+    wanted = _Wanted(name, everything, duration, buffer, verify, findings)
     if form == "jsonl":
-        return _watch(JsonlOutput(name, sys.stdout, threads=threads), everything, name, duration, verify, findings)
+        return _watch(JsonlOutput(name, sys.stdout, threads=threads), wanted)
     if form == "lines":
         lines = LinesOutput(name, sys.stdout, width=width, ascii_only=ascii_only, threads=threads)
-        return _watch(lines, everything, name, duration, verify, findings)
+        return _watch(lines, wanted)
     screen = ScreenOutput(name, sys.stdout, ascii_only=ascii_only)
     try:
-        return _watch(screen, everything, name, duration, verify, findings)
+        return _watch(screen, wanted)
     finally:
         screen.close()
 
 
-def _watch(output: Output, everything: bool, target: str, duration: float | None, verify: bool, findings: bool) -> int:
+def _watch(output: Output, wanted: _Wanted) -> int:
     from tracer.live.session import Session
     from tracer.live.signals import Signals
     from tracer.live.start import Scope
     from tracer.runtime.bundles import Files
     from tracer.sources.ebpf.source import EbpfSource
 
-    with Signals(terminal=output.owns_terminal) as signals, EbpfSource() as source:
+    with Signals(terminal=output.owns_terminal) as signals, EbpfSource(ring_size=wanted.buffer) as source:
         session = Session(source, tell=output.tell, tell_last=output.tell_last, files=Files())
-        scope = Scope(None if everything else _select(target))
+        scope = Scope(None if wanted.everything else _select(wanted.target))
         scope.start(source, session)
         gc.freeze()
         output.begin(session, scope)
-        until = None if duration is None else session.started + duration
+        until = None if wanted.duration is None else session.started + wanted.duration
         _loop(session, scope, output, signals, until)
-        agreement = _compare(session, scope) if verify else None
-        wrong = _find(session) if findings else None
+        agreement = _compare(session, scope) if wanted.verify else None
+        wrong = _find(session) if wanted.findings else None
         if wrong is not None:
             output.found(wrong)
         output.end(session, _summary(session), agreement)

@@ -336,6 +336,7 @@ def summary_text(summary: dict[str, Any]) -> str:
     return (
         f"{duration_text(summary['duration'])} · {summary['events']:,} events · {summary['lost']:,} lost · "
         f"{summary['processes']:,} processes seen, {summary['live']:,} live"
+        + (" · a larger --buffer loses less" if summary["lost"] else "")
     )
 
 
