@@ -8,50 +8,20 @@ tracer.runtime.reactions; the future beyond that (restarts, kubelet) is not gues
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from tracer.event import Exit
-from tracer.expectation import ancestors
 from tracer.graph import DEAD, RUNNING, ZOMBIE, PidNs, Process, ProcessGraph, Reparenting
 from tracer.identity import Evidence, signal_name
 from tracer.mirror import Mirror
 from tracer.reconstruct.engine import Engine
-
-ASKED = "asked"
-"""It is what the question supposes."""
-PID_NAMESPACE = "pid_namespace"
-"""zap_pid_ns_processes(): the init of its pid namespace is gone."""
-PDEATH_SIGNAL = "pdeath_signal"
-UNIT = "unit"
-"""systemd ends what is in a unit's cgroup."""
-RUNTIME = "runtime"
-"""A container runtime cleans up."""
+from tracer.runtime.ends import PDEATH_SIGNAL, PID_NAMESPACE, Death, Doubt, World
 
 _SIGKILL = 9
 _NOT_DEADLY = frozenset({17, 18, 19, 20, 21, 22, 23, 28})
 """Signals whose default action is not to end the process: CHLD, CONT, STOP, TSTP, TTIN, TTOU, URG, WINCH."""
-
-
-class Death(NamedTuple):
-    """A process that ends, and why."""
-
-    process: Process
-    kind: str
-    """One of the constants above."""
-    why: str
-    """For people; '' for ASKED."""
-    evidence: Evidence
-    by: Process | None = None
-    """Whose end, or whose doing, it is."""
-
-
-class Doubt(NamedTuple):
-    """A process of which it is not known whether it ends."""
-
-    process: Process
-    why: str
 
 
 class Zombie(NamedTuple):
@@ -81,16 +51,6 @@ class Fate:
     def dead(self) -> set[Process]:
         """Everybody who dies."""
         return {death.process for death in self.deaths}
-
-
-class World(Protocol):
-    """Who is how far on the way."""
-
-    def lives(self, process: Process) -> bool:
-        """It runs, and nothing that is known so far will end it."""
-
-    def ended(self, process: Process) -> bool:
-        """It does not run any more."""
 
 
 Reaction = Callable[[Process, World], "Iterable[Death | Doubt]"]
@@ -177,7 +137,7 @@ class _Simulation:
         """None where it is no pid namespace's init."""
         if process is self._graph.init:
             why = "nothing lives without PID 1: a machine panics, and everything in a container is killed"
-            everyone = [p for p in self._graph.live() if process in ancestors(p)]  # kernel threads are not below it
+            everyone = list(_below(process))  # kernel threads are not
             return [Death(p, PID_NAMESPACE, why, Evidence.DERIVED, process) for p in everyone]
         if process.ns.init is not process or not process.ns.level:
             return None
@@ -241,6 +201,15 @@ class _Simulation:
             # It was put into the namespace from outside (setns): the init does not wait for it, but for its being gone.
             why = f"it hangs in its exit until {debtor.tgid} has waited for {process.tgid} (zap_pid_ns_processes)"
             self.fate.doubts.append(Doubt(self._mirror.originals[init], why))
+
+
+def _below(process: Process) -> Iterator[Process]:
+    """Everything below it, the elder first."""
+    todo = deque(process.children())
+    while todo:
+        child = todo.popleft()
+        yield child
+        todo.extend(child.children())
 
 
 def _dying(ns: PidNs | None) -> bool:

@@ -22,8 +22,9 @@ from tracer.graph import RUNNING, ProcessGraph
 from tracer.identity import Evidence
 from tracer.mirror import Mirror
 from tracer.reconstruct.engine import Engine
+from tracer.runtime.ends import ASKED, Death
 from tracer.sources.proc import ProcSource
-from tracer.whatif import ASKED, Death, Fate, foresee
+from tracer.whatif import Fate, foresee
 
 PROGRAMS = [
     "clone_parent_chain",

@@ -14,9 +14,10 @@ from tracer.graph import ProcessGraph
 from tracer.identity import Evidence
 from tracer.mirror import Mirror
 from tracer.runtime.containers import Names
+from tracer.runtime.ends import ASKED, Death
 from tracer.runtime.reactions import Reactions
 from tracer.runtime.roles import Roles
-from tracer.whatif import ASKED, Death, Fate, foresee
+from tracer.whatif import Fate, foresee
 
 SCHEMA = json.loads(Path("docs/reference/fate.schema.json").read_text(encoding="utf-8"))
 POD = "fixtures/logs/containerd-pod/strace.log"

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from tracer.render.fate import Foretold
     from tracer.render.lines import Line
     from tracer.render.prose import Prose
+    from tracer.runtime.ends import Death
     from tracer.runtime.reactions import Reactions
     from tracer.runtime.stopping import Scope
-    from tracer.whatif import Death, Fate
+    from tracer.whatif import Fate
 
 _EPILOG = """\b
 Examples:
@@ -132,7 +133,7 @@ def _exit(scene: Scene, reactions: Reactions, target: str, kill_mode: str | None
     from tracer.identity import Evidence
     from tracer.render import words
     from tracer.runtime import stopping
-    from tracer.whatif import ASKED, Death
+    from tracer.runtime.ends import ASKED, Death
 
     process = _one(scene, target)
     deaths = [Death(process, ASKED, "", Evidence.DERIVED)]
@@ -244,8 +245,8 @@ def _kill(scene: Scene, reactions: Reactions, target: str, kill_mode: str | None
     from tracer.errors import TargetError
     from tracer.graph import RUNNING
     from tracer.identity import Evidence
+    from tracer.runtime.ends import ASKED, Death
     from tracer.runtime.roles import SHIM
-    from tracer.whatif import ASKED, Death
 
     found = [
         p
@@ -328,9 +329,11 @@ def _survivors(answer: _Answer, foretold: Foretold) -> Iterator[str]:
 
 
 def _below(process: Process) -> Iterator[Process]:
-    for child in process.children():
+    todo = list(process.children())
+    while todo:
+        child = todo.pop()
         yield child
-        yield from _below(child)
+        todo.extend(child.children())
 
 
 def _otherwise_lines(mode: str, other: Fate, answer: _Answer, scene: Scene, prose: Prose) -> Iterator[Line]:

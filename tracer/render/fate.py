@@ -10,7 +10,8 @@ from tracer.graph import RULE_CHILD_REAPER, RULE_SUBREAPER, Process, Reparenting
 from tracer.identity import Evidence
 from tracer.render import words
 from tracer.render.lines import Line, Span
-from tracer.whatif import ASKED, Death, Fate, Zombie
+from tracer.runtime.ends import ASKED, Death
+from tracer.whatif import Fate, Zombie
 
 if TYPE_CHECKING:
     from tracer.render.prose import Prose

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 from tracer.graph import RUNNING, Process, ProcessGraph
 from tracer.identity import Evidence
+from tracer.runtime.ends import RUNTIME, Death, Doubt, World
 from tracer.runtime.roles import CONTAINER, CONTAINERD, PAUSE, SHIM
-from tracer.whatif import RUNTIME, Death, Doubt, World
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

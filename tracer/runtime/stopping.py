@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tracer.graph import RUNNING, Process, ProcessGraph
 from tracer.identity import Evidence
 from tracer.runtime import cgroup
-from tracer.whatif import ASKED, UNIT, Death
+from tracer.runtime.ends import ASKED, UNIT, Death
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
