@@ -1,7 +1,8 @@
 // A tree that changes all the time until fd 0 reports a hang-up; then every process that lives stays as it is.
 // Children fork, orphan their children, start threads that fork, exec (themselves), and die. Nobody lives for more
-// than half a minute, and births are few enough for some tens of processes at a time.
+// than half a minute, and a birth takes one of a few tokens, which the child gives back when it dies.
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -12,6 +13,9 @@
 #include <unistd.h>
 
 #define MAX_DEPTH 3
+#define TOKENS 40
+#define TAKE 98 // ends of a pipe that holds a byte for each process that may still be born
+#define GIVE 99
 
 static char **self;
 static unsigned seed;
@@ -43,11 +47,19 @@ static void life(int depth);
 static void give_birth(int depth)
 {
     unsigned next = seed * 2654435761u + dice(1000);
+    char token;
 
-    if (fork() == 0) {
+    if (read(TAKE, &token, 1) == 1 && fork() == 0) {
         seed = next;
         life(depth + 1);
     }
+}
+
+static void die(int code)
+{
+    if (write(GIVE, "", 1) == 1)
+        _exit(code);
+    _exit(99);
 }
 
 static void *thread_life(void *depth)
@@ -95,11 +107,13 @@ static void life(int depth)
         }
         nap();
     }
-    _exit(dice(3));
+    die(dice(3));
 }
 
 int main(int argc, char **argv)
 {
+    int ends[2];
+
     self = argv;
     seed = getpid();
     if (argc > 2)
@@ -107,13 +121,14 @@ int main(int argc, char **argv)
     alarm(60);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     seed = 42;
+    if (pipe2(ends, O_NONBLOCK) || dup2(ends[0], TAKE) < 0 || dup2(ends[1], GIVE) < 0)
+        return 1;
+    for (int i = 0; i < TOKENS; i++)
+        if (write(GIVE, "", 1) != 1)
+            return 1;
     for (;;) {
-        unsigned next = ++seed;
-        pid_t child = fork();
-        if (!child) {
-            seed = next * 7919;
-            life(0);
-        }
+        seed++;
+        give_birth(-1);
         for (int i = 0; i < 5; i++)
             nap();
         while (waitpid(-1, NULL, WNOHANG) > 0)
