@@ -4,33 +4,47 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from tracer import event
 from tracer.event import Event
 from tracer.graph import ProcessGraph
+from tracer.live.session import Session
 from tracer.reconstruct.engine import Engine
-from tracer.reconstruct.retire import release, retire
 from tracer.sources.ebpf.source import EbpfSource, Selection
 
 from .judge import Verdict, judge
 from .truth import Truth
 
 LATE_NEWS = 0.1
-"""Seconds: sched_process_free, which tells of unseen reaping, comes an RCU grace period after the fact."""
+"""Seconds: sched_process_free, which tells of unseen reaping, comes an RCU grace period after the fact; so do the
+answers of /proc to doubts about an adoption."""
 PATIENCE = 5
 
 
+class _Story:
+    """A recorder in memory: every event that the engine got since the last run."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def write(self, events: Sequence[Event]) -> None:
+        self.events += events
+
+    def tick(self) -> None:
+        pass
+
+
 class LiveTracer:
-    """Follows this process's descendants with the probes. The graph is the reconstructor's: /proc is not asked."""
+    """Follows this process's descendants as `ctrace watch` does: doubtful adoptions are looked up in /proc."""
 
     def __init__(self) -> None:
         """Raises CapabilityError where probes cannot be loaded."""
         self._source = EbpfSource()
-        self._engine = Engine()
-        self._engine.feed(self._source.start(lambda table: Selection({os.getpid()})))
-        self.story: list[Event] = []
-        """Everything since the last run."""
+        self._story = _Story()
+        self._session = Session(self._source, recorder=self._story)
+        self._session.feed(self._source.start(lambda table: Selection({os.getpid()})))
         self.waited = 0
         """Quiet points whose last news came late."""
 
@@ -43,18 +57,22 @@ class LiveTracer:
         """Events that the ring buffer had no room for."""
         return self._source.stats.lost
 
+    @property
+    def story(self) -> list[Event]:
+        """Everything since the last run."""
+        return self._story.events
+
     def graph(self) -> ProcessGraph:
-        """As of now; dead processes that no living one needs are dropped between runs."""
-        while events := self._source.poll(0):
-            self._engine.feed(events)
-            self.story += events
-        return self._engine.graph
+        """As of now."""
+        while self._session.step(0):
+            pass
+        return self._session.graph
 
     def judge(self, truth: Truth) -> Verdict:
-        """Compare with the truth; a zombie that is gone already is given the time of a grace period."""
+        """Compare with the truth; late news (sched_process_free, a look into /proc) is given some time."""
         verdict = judge(self.graph(), truth, complete=True, below=truth.keeper)
         for _ in range(PATIENCE):
-            if not any(p.kind in ("ghost", "state") for p in verdict.fatal):
+            if not verdict.fatal:
                 break
             self.waited += 1
             time.sleep(LATE_NEWS)
@@ -64,8 +82,8 @@ class LiveTracer:
     def forget(self) -> None:
         """After a run: let go of the dead."""
         self.graph()
-        release(retire(self._engine.state))
-        self.story.clear()
+        self._session.retire()
+        self._story.events = []
 
 
 def replay_events(path: Path) -> ProcessGraph:
