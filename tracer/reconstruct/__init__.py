@@ -33,7 +33,7 @@ def reconstruct(
     """
     hints: Hints = {}
     lacks = NOTHING
-    engine = Engine(hints, lacks)
+    engine = Engine(hints, lacks, ptraced=source.info.kind == "strace")
     for passes_left in reversed(range(MAX_PASSES)):
         batches = source.batches(progress)
         for batch in batches if at is None else _until(batches, at):
@@ -45,7 +45,7 @@ def reconstruct(
         hints, lacks = {**found, **hints}, missing
         # Processes and their tasks name each other: without this, the memory of a pass would outlive it where the
         # command line has switched the collector off.
-        engine = Engine(hints, lacks)
+        engine = Engine(hints, lacks, ptraced=source.info.kind == "strace")
         gc.collect()
     calls = source.stats.calls if source.info.kind == "strace" else None
     return engine.finish(calls)

@@ -15,7 +15,7 @@ def attach(state: State, at: int, time: int | None, tid: int) -> Task:
         if host is not None and host.process.state is RUNNING:
             task = Task(tid, host.process, 0)
             task.membership = hint.reason
-            host.process.threads[tid] = state.tasks[tid] = task
+            state.add_thread(host.process, task)
             state.stats.inferred += 1
             return task
     first = not state.processes

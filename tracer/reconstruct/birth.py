@@ -14,7 +14,7 @@ from tracer.reconstruct.attach import attach
 from tracer.reconstruct.exit import end_unseen, end_unseen_process, reparent
 from tracer.reconstruct.namespaces import enter_ns, ns_as_told, ns_of_child, unseen_ns
 from tracer.reconstruct.reaper import find_new_reaper
-from tracer.reconstruct.state import State, bury, set_real_parent
+from tracer.reconstruct.state import State, bury, is_below, set_real_parent
 
 OBSERVED = Evidence.OBSERVED
 
@@ -26,7 +26,7 @@ def on_clone(state: State, event: Clone) -> None:
     if creator is None:
         creator = attach(state, at, time, tid)
     old = state.tasks.get(child_tid)
-    if old is not None and old.process.state is not DEAD and _is_known(state, old, start_time, at, time):
+    if old is not None and old.process.state is not DEAD and _is_known(state, old, creator, event):
         return
     if flags & CLONE_THREAD:
         if creator.process.state is not RUNNING:
@@ -62,18 +62,27 @@ def on_clone(state: State, event: Clone) -> None:
         creator.children[process] = None
     if matched or creator.membership or parent_tgid:
         _judge_birth(state, process, creator, matched, parent_tgid)
-    if mother.state is not RUNNING:
-        _born_of_the_dead(state, process, mother, at, time)
+    father = process.real_parent.process if process.real_parent is not None else None
+    if father is not None and father.state is not RUNNING and not father.outside:
+        _born_of_the_dead(state, process, father, at, time, told=bool(parent_tgid))
 
 
-def _born_of_the_dead(state: State, process: Process, mother: Process, at: int, time: int | None) -> None:
-    """The trace told of the creator's end first: the adoption that this birth missed is made up for."""
-    if process.parent is not mother:
-        return
-    why = f"the trace shows the end of {mother.tgid} before this birth"
-    reaper = find_new_reaper(mother, state.init, None, state.doubts)
-    reaper = reaper._replace(evidence=Evidence.weakest(reaper.evidence, Evidence.INFERRED), reason=why)
-    reparent(state, process, mother, reaper, at, time, f"exit of {mother.tgid}")
+def _born_of_the_dead(state: State, process: Process, father: Process, at: int, time: int | None, told: bool) -> None:
+    """The father's end was told first: the adoption that this birth missed is made up for.
+
+    Live that is no contradiction (`told`): the kernel lets a father have children, by CLONE_PARENT of his other
+    children, between sched_process_exit and exit_notify().
+    """
+    task = process.real_parent
+    if task is not None and task.children:
+        task.children.pop(process, None)
+    reaper = find_new_reaper(father, state.init, None, state.doubts)
+    if reaper.task is not None and is_below(reaper.task.process, process):
+        reaper = reaper._replace(task=None)
+    if not told:
+        why = f"the trace shows the end of {father.tgid} before this birth"
+        reaper = reaper._replace(evidence=Evidence.weakest(reaper.evidence, Evidence.INFERRED), reason=why)
+    reparent(state, process, father, reaper, at, time, f"exit of {father.tgid}")
 
 
 def new_thread(state: State, creator: Task, tid: int, matched: str) -> None:
@@ -81,7 +90,7 @@ def new_thread(state: State, creator: Task, tid: int, matched: str) -> None:
     process = creator.process
     task = Task(tid, process, creator.tid)
     task.membership = matched or creator.membership
-    process.threads[tid] = state.tasks[tid] = task
+    state.add_thread(process, task)
     if tid == process.tgid:
         process.leader = task
 
@@ -94,27 +103,32 @@ def _born_beside(process: Process, mother: Process) -> None:
 
 def _judge_birth(state: State, process: Process, creator: Task, matched: str, parent_tgid: int) -> None:
     """Weaken or correct what the flags say: matched numbers, creators that may be threads, the kernel's own word."""
-    if matched:
-        process.evidence, process.reason = Evidence.INFERRED, matched
-    elif creator.membership:
-        process.evidence = Evidence.weakest(Evidence.INFERRED, process.evidence)
-        process.reason = creator.membership
-    if not parent_tgid:
+    if process.real_parent is not None:
+        if matched:
+            process.evidence, process.reason = Evidence.INFERRED, matched
+        elif creator.membership:
+            process.evidence = Evidence.weakest(Evidence.INFERRED, process.evidence)
+            process.reason = creator.membership
+    if not parent_tgid or parent_tgid == process.tgid:
         return
     parent = process.parent
     if parent is None or parent.tgid != parent_tgid:
-        real = state.live_task(parent_tgid)
-        if real is not None:
-            set_real_parent(process, real, OBSERVED)
+        # Also one that is dead to us: the kernel keeps the number until the zombie is reaped.
+        real = state.tasks.get(parent_tgid)
+        if real is None or is_below(real.process, process):
             return
+        set_real_parent(process, real.process.leader, OBSERVED)
     process.evidence, process.reason = OBSERVED, ""
 
 
-def _is_known(state: State, old: Task, start_time: int, at: int, time: int | None) -> bool:
-    """The graph has this very task (from /proc); else its number is free now, whatever the trace says of the end."""
-    if start_time and old.process.start_time == start_time:
+def _is_known(state: State, old: Task, creator: Task, event: Clone) -> bool:
+    """The graph has this very task (from /proc), or the event makes no sense (nobody creates himself).
+
+    Else the number is free now, whatever the trace says of the end of the one that had it.
+    """
+    if old.process is creator.process or (event[8] and old.process.start_time == event[8]):
         return True
-    number_reused(state, old, at, time)
+    number_reused(state, old, event[0], event[1])
     return False
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tracer.event import Exit, ExitBegin, Gone
-from tracer.graph import RUNNING, ZOMBIE, PidNs, Process, Reparenting, Task
+from tracer.graph import RULE_CHILD_REAPER, RUNNING, ZOMBIE, PidNs, Process, Reparenting, Task
 from tracer.identity import Evidence
 from tracer.reconstruct.reaper import Reaper, find_alive_thread, find_new_reaper
 from tracer.reconstruct.state import State, bury, is_below, set_real_parent
@@ -47,7 +47,7 @@ def on_exit(state: State, event: Exit) -> None:
     if state.clues.found_count:
         state.clues.task_ends(task, at, status, tid in state.exit_begun)
     task.exiting = True
-    if len(process.threads) > 1:
+    if len(process.threads) > 1 and not (state.ptraced and tid == process.tgid):
         heir = find_alive_thread(process)
         if heir is not None:
             _thread_ends(state, task, heir)
@@ -129,12 +129,14 @@ def forget_original_parent(
     last.children = None
     reaper = find_new_reaper(father, state.init, dying_since, state.doubts)
     cause = f"exit of {father.tgid}"
-    guessed = reaper.task is not None and bool(father.ns.guess)
+    if children and not state.ptraced:
+        state.recent_adoptions.append((father, tuple(children)))
+    init = reaper.task.process if reaper.task is not None and reaper.rule == RULE_CHILD_REAPER else None
+    nobody = reaper._replace(task=None)
     for child in children or ():
-        if guessed and reaper.task is not None and is_below(reaper.task.process, child):
-            reparent(state, child, father, reaper._replace(task=None, evidence=Evidence.UNKNOWN), at, time, cause)
-        else:
-            reparent(state, child, father, reaper, at, time, cause)
+        # An init that has a parent can, in a trace that contradicts itself, be below the orphan.
+        knot = init is not None and init.real_parent is not None and is_below(init, child)
+        reparent(state, child, father, nobody if knot else reaper, at, time, cause)
 
 
 def ns_is_dying(ns: PidNs | None) -> bool:
@@ -150,7 +152,7 @@ def reparent(
     state: State, child: Process, father: Process, reaper: Reaper, at: int, time: int | None, cause: str
 ) -> None:
     """reparent_leader(): one child moves; a zombie goes too and is announced to its new parent."""
-    evidence = Evidence.weakest(reaper.evidence, child.evidence)
+    evidence = Evidence.weakest(reaper.evidence, child.evidence) if reaper.task is not None else Evidence.UNKNOWN
     reason = reaper.reason if evidence is reaper.evidence else child.reason
     child.real_parent = None
     set_real_parent(child, reaper.task, evidence, reason)

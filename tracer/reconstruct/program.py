@@ -7,11 +7,13 @@ from tracer.graph import DEAD, Execed, Process, Program, Task
 from tracer.identity import Evidence
 from tracer.reconstruct.attach import attach
 from tracer.reconstruct.exit import merge_threads
-from tracer.reconstruct.state import State
+from tracer.reconstruct.state import State, is_below
 
 TASK_COMM_LEN = 16
 """include/linux/sched.h; the last byte is the terminating NUL."""
 
+ADOPTION_TAKES = 1_000_000_000
+"""ns: longer than any exit_notify() was seen to come after its sched_process_exit (8 ms under load)."""
 PROGRAMS_KEPT = 50_000
 """Different ones; then the table begins anew."""
 
@@ -30,8 +32,8 @@ def on_exec(state: State, event: Exec) -> None:
     task = state.tasks.get(old_tid)
     if task is None or task.process.state is DEAD:
         task = attach(state, at, time, old_tid)
-    if tid != old_tid:
-        _join_leader(state, task, tid)
+    if tid != old_tid and not _join_leader(state, task, tid):
+        tid = old_tid
     process = task.process
     if state.clues.found_count:
         _threads_died_unseen(state, process, at)
@@ -64,16 +66,23 @@ def _new_program(state: State, filename: str, argv: tuple[str, ...], argv_cut: b
     return found
 
 
-def _join_leader(state: State, task: Task, tid: int) -> None:
-    """An exec by a thread that was taken for a process of its own proves whose thread it is: the leader's."""
+def _join_leader(state: State, task: Task, tid: int) -> bool:
+    """An exec by a thread that was taken for a process of its own proves whose thread it is: the leader's.
+
+    False: it cannot be, the leader descends from it.
+    """
     stray = task.process
     leader = state.live_task(tid)
     if leader is None:
+        state.serials[stray.tgid] = stray.serial + 1
+        stray.serial = state.next_serial(tid)
         stray.tgid = tid
-        return
+        return True
     process = leader.process
     if process is stray:
-        return
+        return True
+    if is_below(process, stray):
+        return False
     for other in stray.threads.values():
         other.process = process
         other.membership = ""
@@ -81,7 +90,9 @@ def _join_leader(state: State, task: Task, tid: int) -> None:
     for child in stray.children():
         if child.evidence is Evidence.INFERRED:
             child.evidence, child.reason = Evidence.OBSERVED, ""
+    state.serials[stray.tgid] = stray.serial + 1
     state.merged.add(stray)
+    return True
 
 
 def _threads_died_unseen(state: State, process: Process, at: int) -> None:
@@ -106,12 +117,32 @@ def _take_over_group(state: State, process: Process, task: Task, tid: int) -> No
 def on_set_subreaper(state: State, event: SetSubreaper) -> None:
     """PR_SET_CHILD_SUBREAPER sets signal->is_child_subreaper: of the whole process, kept over exec, not inherited."""
     process = _process_of(state, event)
+    if state.recent_adoptions and process.subreaper is not event.on:
+        _doubt_recent_adoptions(state, process, event)
     process.subreaper = event.on
     process.subreaper_at = event.at
     if not event.sure:
         state.doubts[process] = f"{event.tid} was killed inside prctl: whether the subreaper flag changed is not known"
     elif state.doubts:
         state.doubts.pop(process, None)
+
+
+def _doubt_recent_adoptions(state: State, changed: Process, event: SetSubreaper) -> None:
+    """Live, a father's end is told before exit_notify() moves his children: a flag above him that changes just then may
+    have counted, or not. Who asks /proc (state.moves) gets to know.
+    """
+    why = f"{changed.tgid} changed its subreaper flag at about the time of the adoption"
+    now = event.time or 0
+    for father, children in state.recent_adoptions:
+        if now - (father.exited_time or 0) > ADOPTION_TAKES or not is_below(father, changed):
+            continue
+        for child in children:
+            steps = child.reparentings
+            if steps and steps[-1].old is father and child.evidence is Evidence.DERIVED:
+                child.evidence, child.reason = Evidence.INFERRED, why
+                steps[-1] = steps[-1]._replace(evidence=Evidence.INFERRED, reason=why)
+                if state.moves is not None:
+                    state.moves.append((child, steps[-1]))
 
 
 def on_set_pdeathsig(state: State, event: SetPdeathsig) -> None:

@@ -51,6 +51,8 @@ def _kernel_told(state: State, child: Process, told: Task, at: int, time: int | 
     """`told` is a thread of the parent of `child`: agree, learn, or correct the edge."""
     parent = child.real_parent
     told_process = told.process
+    if told_process.state is not RUNNING:
+        return
     if parent is not None and parent.process is told_process:
         if child.evidence is not Evidence.OBSERVED and not told.membership:
             child.evidence, child.reason = Evidence.OBSERVED, ""
@@ -67,6 +69,8 @@ def _kernel_told(state: State, child: Process, told: Task, at: int, time: int | 
         # Buried only because nobody was known to owe the wait; its parent is in the trace and has not waited yet.
         child.state = ZOMBIE
         child.threads = {child.tgid: child.leader}
+    elif child.state is DEAD:
+        bury(child, child.reaped_at, child.reaper_tid)
 
 
 def _is_provisional(*either: Process | Task | None) -> bool:

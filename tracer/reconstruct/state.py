@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import NamedTuple
 
 from tracer.graph import DEAD, GraphStats, PidNs, Process, Program, Reparenting, Task
@@ -19,6 +20,8 @@ class Lacks(NamedTuple):
 
 
 NOTHING = Lacks()
+
+RECENT_ADOPTIONS = 4096
 
 NO_THREADS: dict[int, Task] = {}
 """Shared by all dead processes, never written: a dict each would be a third of the memory of a long replay."""
@@ -44,12 +47,15 @@ class State:
         "ns_for_children",
         "processes",
         "programs",
+        "ptraced",
+        "recent_adoptions",
         "root_ns",
+        "serials",
         "stats",
         "tasks",
     )
 
-    def __init__(self, hints: Hints | None = None, lacks: Lacks = NOTHING) -> None:
+    def __init__(self, hints: Hints | None = None, lacks: Lacks = NOTHING, ptraced: bool = False) -> None:
         self.root_ns = PidNs(0, None)
         self.init = Process(1, 0, self.root_ns, 0, None)
         self.init.outside = True
@@ -65,6 +71,8 @@ class State:
         """Pid namespaces whose inode number is known."""
         self.living_ns: dict[PidNs, None] = {}
         """Nested namespaces whose init was seen and lives."""
+        self.serials: dict[int, int] = {}
+        """Number -> how many processes had it, for numbers that a thread has had since."""
         self.exit_begun: dict[int, int] = {}
         """tid -> where its exit call began, until it is dead."""
         self.exits_seen = False
@@ -79,6 +87,11 @@ class State:
         """Numbers that were used again before the trace showed the wait that had freed them."""
         self.hints = hints if hints is not None else {}
         self.lacks = lacks
+        self.ptraced = ptraced
+        """The tracer is strace: it tells of an end after the children have moved, and of a leader's last of all threads
+        (delay_group_leader() in kernel/exit.c); a tracepoint tells of an end before they move, and thread by thread."""
+        self.recent_adoptions: deque[tuple[Process, tuple[Process, ...]]] = deque(maxlen=RECENT_ADOPTIONS)
+        """Live: dead fathers and their children, whose move the kernel may not have made yet."""
         self.clues = Clues()
         self.stats = GraphStats()
         self.containers: dict[tuple[str, str], tuple[str, ...]] = {}
@@ -95,13 +108,40 @@ class State:
         self, tgid: int, ns: PidNs, at: int, time: int | None, creator_tid: int = 0, old: Task | None = None
     ) -> Process:
         """A new thread group with its leader, in place of `old`, which had its number before."""
-        serial = old.process.serial + 1 if old is not None and old.process.tgid == tgid else 0
-        process = Process(tgid, serial, ns, at, time, creator_tid)
+        serial = 0 if old is None and not self.serials else self.next_serial(tgid)
+        if tgid == 1 and ns is self.root_ns:
+            process = self._init_seen(at, time, serial)
+        else:
+            process = Process(tgid, serial, ns, at, time, creator_tid)
         self.tasks[tgid] = process.leader
         self.processes.append(process)
-        if tgid == 1 and ns is self.root_ns:
-            self.init = ns.init = process
         return process
+
+    def _init_seen(self, at: int, time: int | None, serial: int) -> Process:
+        """PID 1 itself: the one that orphans were given to already, if it was outside the trace until now."""
+        init = self.init
+        if init.outside:
+            init.outside, init.comm = False, ""
+            init.born_at, init.born_time = at, time
+            mine = (p for p in self.processes if p.real_parent is init.leader and p.state is not DEAD)
+            init.leader.children = dict.fromkeys(mine)
+        else:
+            init = self.init = self.root_ns.init = Process(1, serial, self.root_ns, at, time)
+        return init
+
+    def next_serial(self, tgid: int) -> int:
+        """How many processes of this trace have had the number so far."""
+        old = self.tasks.get(tgid)
+        if old is not None and old.process.tgid == tgid:
+            return old.process.serial + 1
+        return self.serials.get(tgid, 0)
+
+    def add_thread(self, process: Process, task: Task) -> None:
+        """One more task of a living process."""
+        tid = task.tid
+        if tid != process.tgid and tid in self.tasks and (used := self.next_serial(tid)):
+            self.serials[tid] = used
+        process.threads[tid] = self.tasks[tid] = task
 
     def live_task(self, tid: int) -> Task | None:
         """The task that has this number now, zombies included."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.reconstruct.build import Memory, edges, graph_of, parse
-from tracer.event import CLONE_NEWPID, SIGCHLD, Clone, JoinPidNs, SetSubreaper
+from tracer.event import CLONE_NEWPID, CLONE_PARENT, SIGCHLD, Clone, JoinPidNs, SetSubreaper
 from tracer.graph import DEAD, RUNNING, ZOMBIE
 from tracer.reconstruct import reconstruct
 from tracer.reconstruct.engine import Engine
@@ -132,7 +132,8 @@ def test_leader_first_the_group_lives_until_its_last_thread() -> None:
 
 
 def test_exec_by_a_thread_takes_the_leaders_number_and_all_children() -> None:
-    graph = graph_of("""
+    graph = graph_of(
+        """
         10 exec go
         10 thread 11
         10 thread 12
@@ -141,7 +142,9 @@ def test_exec_by_a_thread_takes_the_leaders_number_and_all_children() -> None:
         10 exit 0
         12 exit 0
         10 exec 11 next
-    """)
+    """,
+        None,
+    )
     process = graph.find(10)[0]
     assert edges(graph) == {10: (None, "unknown"), 20: (10, "observed"), 21: (10, "observed")}
     assert list(process.threads) == [10]
@@ -427,3 +430,32 @@ def test_contradictions_tie_no_knots() -> None:
             seen.add(process)
             process = process.parent
         assert process is None
+
+
+def test_the_end_of_the_leader_is_the_end_of_all_where_strace_tells_it() -> None:
+    """delay_group_leader(): under ptrace the leader is told last, so threads whose end was not shown are dead, too."""
+    text = "5 exec t\n5 fork 17\n17 thread 202\n17 exit 61"
+    assert graph_of(text).find(17)[0].state == ZOMBIE
+    assert graph_of(text, None).find(17)[0].state == RUNNING
+
+
+def test_live_a_child_may_be_born_to_a_father_whose_end_was_told() -> None:
+    """CLONE_PARENT between the father's sched_process_exit and his exit_notify(): the kernel names the dead father."""
+    late = Clone(6, None, 12, 13, CLONE_PARENT, SIGCHLD, parent=11)
+    engine = Engine()
+    engine.feed([*parse("9 exec top\n9 subreaper 1\n9 fork 10\n10 fork 11\n11 fork 12"), *parse("11 exit 0"), late])
+    graph = engine.finish()
+    assert edges(graph)[13] == (9, "derived")
+    assert graph.find(13)[0].birth_parent is graph.find(11)[0]
+
+
+def test_live_a_flag_that_changes_right_after_an_end_makes_the_adoption_a_guess() -> None:
+    engine = Engine()
+    engine.feed(parse("9 exec top\n9 subreaper 1\n9 fork 10\n10 fork 11\n11 fork 12\n11 exit 0"))
+    assert edges(engine.graph)[12] == (9, "derived")
+    engine.feed([SetSubreaper(7, 1000, 10, True)])
+    assert edges(engine.graph)[12] == (9, "inferred")
+
+
+def test_nobody_creates_himself() -> None:
+    assert [p.tgid for p in graph_of("1 fork 1\n1 exit 5").processes] == [1]
