@@ -65,7 +65,7 @@ class BccProbes:
                 for program in TRACEPOINTS.values():
                     self._bpf.load_func(program.encode(), bcc.BPF.RAW_TRACEPOINT)
             except Exception as error:  # bcc raises plain Exception
-                raise CapabilityError(_load_failure(str(error), noise()), _LOAD_HINT) from None
+                raise _load_failure(str(error), noise()) from None
         self.ring_size = ring_size
         self.ring_fd = int(self._bpf[b"events"].map_fd)
         self._tracked = self._bpf[b"tracked"]
@@ -79,7 +79,7 @@ class BccProbes:
                 try:
                     self._bpf.attach_raw_tracepoint(tp=tracepoint.encode(), fn_name=program.encode())
                 except Exception as error:
-                    raise CapabilityError(f"tracepoint {tracepoint}: {_load_failure(str(error), noise())}") from None
+                    raise _load_failure(f"tracepoint {tracepoint}: {error}", noise()) from None
 
     def track(self, tgid: int, start: int, mode: int) -> None:
         """Record this process, and with wire.MEMBER all that it creates. `start` 0: not known."""
@@ -233,18 +233,27 @@ def kernel_headers() -> tuple[str | None, list[str]]:
 
 # ---- errors ----
 
-_LOAD_HINT = "ctrace doctor says what this machine lacks"
+_REFUSED = "Operation not permitted"
 
 
-def _load_failure(error: str, noise: str) -> str:
+def _load_failure(error: str, noise: str) -> CapabilityError:
     """The reason why the kernel or the compiler refused."""
     lockdown = Path("/sys/kernel/security/lockdown")
     with contextlib.suppress(OSError):
         if "[confidentiality]" in lockdown.read_text():
-            return "the kernel is locked down (confidentiality mode) and refuses tracing programs"
+            return CapabilityError(
+                "the kernel is locked down (confidentiality mode) and refuses tracing programs",
+                "boot with lockdown=integrity, or switch Secure Boot off",
+            )
     lines = [line.strip() for line in noise.splitlines() if line.strip()]
     detail = next((line for line in lines if "error" in line or "Failed" in line or "Unable" in line), "")
-    return f"the probes cannot be loaded: {error}" + (f" ({detail})" if detail and detail not in error else "")
+    if _REFUSED in error + noise:
+        return CapabilityError(
+            f"the kernel refuses the bpf system call ({_REFUSED})",
+            "in a container? run it on the node itself, or as: docker run --privileged --pid=host ...",
+        )
+    text = f"the probes cannot be loaded: {error}" + (f" ({detail})" if detail and detail not in error else "")
+    return CapabilityError(text, f"are bcc and the kernel headers whole? {install_command()}")
 
 
 @contextlib.contextmanager
