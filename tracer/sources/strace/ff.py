@@ -168,6 +168,8 @@ class StraceSet:
                 log.open_at = at
             elif record[0] == CLONED and log.open_at:
                 at, log.open_at = log.open_at, 0
+            if record[0] == CLONED:
+                record = (*record[:10], 0)  # when it returned is not known
             batch.append((record[0], at, *record[2:]))
             if len(batch) >= _BATCH:
                 yield batch, programs, set(), [], 0
@@ -300,7 +302,7 @@ class Merge:
             if child not in self._logs and self._unclaimed:
                 child = next((tid for tid in self._unclaimed if tid > log.tid), self._unclaimed[0])
                 self._unclaimed.remove(child)
-                record = (*record[:7], child, BY_FILE.format(record[4], child), record[9])
+                record = (*record[:7], child, BY_FILE.format(record[4], child), *record[9:])
             yield log, record
             if child in self._logs:
                 self._begin(self._logs[child], now if self._timed else None, log.shift)

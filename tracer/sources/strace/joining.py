@@ -21,6 +21,7 @@ from tracer.sources.strace.records import (
     ATTACHED,
     CHILD_SIGNAL,
     CLONED,
+    CUT_SHORT,
     DETACHED,
     EXEC,
     EXIT,
@@ -358,6 +359,9 @@ class Joiner:
         """The log ends here."""
         if self._held is not None:
             self._let_go()
+        for tid, call in self.pending.items():
+            if call[0] in CREATING:
+                self._cut_short(call[0], call[1], 0, tid)
 
     # -- clone and its like -------------------------------------------------------------------------------------
 
@@ -373,7 +377,7 @@ class Joiner:
         def handle(at: int, time: bytes, tid: int, rest: bytes) -> None:
             args, _, ret = rest.rpartition(b" = ")
             if ret.isdigit() and args.rstrip()[-1:] == b")":
-                created(name, args, at, clock(time), tid, int(ret), 0)
+                created(name, args, at, clock(time), tid, int(ret), 0, at)
             elif rest[-16:] == _UNFINISHED:
                 now = clock(time)
                 pending[tid] = (name, rest[:-16], at, now, None)
@@ -383,9 +387,10 @@ class Joiner:
                 found = result(rest)
                 if found is not None:
                     if found.value is not None and found.value > 0:
-                        created(name, found.args, at, clock(time), tid, found.value, found.real)
+                        created(name, found.args, at, clock(time), tid, found.value, found.real, at)
                     elif found.open:
                         append((OPEN, at, clock(time), tid))
+                        self._cut_short(name, found.args, at, tid)
                     else:
                         self._seen_at(at, time, tid)
                 elif rest[-14:] == b"<detached ...>":
@@ -395,7 +400,9 @@ class Joiner:
 
         return handle
 
-    def _created(self, name: str, args: bytes, at: int, now: int | None, tid: int, child: int, real: int) -> None:
+    def _created(
+        self, name: str, args: bytes, at: int, now: int | None, tid: int, child: int, real: int, end: int
+    ) -> None:
         values = self._clone_values(name, args)
         matched = ""
         if values is None:
@@ -407,12 +414,19 @@ class Joiner:
             self.leaders[real or child] = self.leaders.get(tid, tid)
         if not self._prefixed:
             self._naming.created(real or child)
-        record = (CLONED, at, now, tid, child, flags, exit_signal, real, matched, b"set_tid=[" in args)
+        record = (CLONED, at, now, tid, child, flags, exit_signal, real, matched, b"set_tid=[" in args, end)
         place = self.opened.pop(tid, None) if self.opened else None
         if place is not None:
             self.records[place] = record
         else:
             self.records.append(record)
+
+    def _cut_short(self, name: str, args: bytes, at: int, tid: int) -> None:
+        """The call will never return; whoever it has created all the same is of this kind."""
+        self.opened.pop(tid, None)
+        values = self._clone_values(name, args)
+        if values is not None:
+            self.records.append((CUT_SHORT, at, None, tid, *values, b"set_tid=[" in args))
 
     def _clone_values(self, name: str, args: bytes) -> tuple[int, int] | None:
         if name == "fork":
@@ -450,7 +464,7 @@ class Joiner:
                 start = (name, b"", at, self.time_of(time), None)
             args, _, ret = rest.rpartition(b" = ")
             if ret.isdigit():
-                created(name, start[1] + args, start[2], start[3], tid, int(ret), 0)
+                created(name, start[1] + args, start[2], start[3], tid, int(ret), 0, at)
                 return
             found = result(rest)
             if found is None:
@@ -458,9 +472,9 @@ class Joiner:
                     pending[tid] = start
                     self._hold(at, time, tid, head, rest)
             elif found.value is not None and found.value > 0:
-                created(name, start[1] + found.args, start[2], start[3], tid, found.value, found.real)
+                created(name, start[1] + found.args, start[2], start[3], tid, found.value, found.real, at)
             elif found.open:
-                pass  # OPEN stays: perhaps there is a child
+                self._cut_short(name, start[1] + found.args, at, tid)  # perhaps there is a child
             else:
                 place = opened.pop(tid, None)
                 if place is not None:

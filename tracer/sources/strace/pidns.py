@@ -1,71 +1,76 @@
-"""Numbers of nested pid namespaces.
+"""Numbers of nested pid namespaces, and the clone calls that return them.
 
 Prefixes and notices carry the numbers that strace sees; what clone and wait4 return, and si_pid, are as the
-tracee sees them. A namespace keeps which of its numbers is which task, and `Call` is a clone call whose child is
-still to be found.
+tracee sees them. alloc_pid() (kernel/pid.c) gives a task one number in its own namespace and in each around it, all at
+the same time, and idr_alloc_cyclic() hands them out upwards: so among the tasks of one namespace the order of its
+numbers is the order of strace's numbers, and the order of birth.
 """
 
 from __future__ import annotations
 
 from tracer.event import CLONE_NEWPID, CLONE_THREAD
 
+RESERVED = 300
+"""RESERVED_PIDS: after the top, numbers begin again here; below, each is given once (but for set_tid)."""
+
 FAR = 1000
-"""The kernel hands out numbers in a row, so a returned number and a task that appears during the same call are
-two numbers of one task in two namespaces if they are further apart than other tasks could have come between."""
+"""A number of strace's own namespace is not further than this from the last one: other tasks took those between."""
 
 WRAPPED = 20_000
 """A gap between new numbers from which on they began again at the bottom meanwhile (pid_max is 32768 or more)."""
 
-ONLY_ONE = "number {} is of another pid namespace; {} is the only new task since the call began"
-BY_ORDER = "number {} is of another pid namespace; {} of the new tasks has the same place in the order"
+MAX_PAIRS = 64
 
 
 class Namespace:
-    """A pid namespace as the log shows it."""
+    """A nested pid namespace as the log shows it."""
 
-    __slots__ = ("last", "tasks")
+    __slots__ = ("joined", "pairs", "tasks")
 
-    def __init__(self) -> None:
-        self.last = (0, 0)
-        """The last number that was handed out inside, and strace's number for the same task."""
+    def __init__(self, joined: bool = False) -> None:
+        self.joined = joined
+        """Entered by setns: its init is not the first task that is seen in it."""
         self.tasks: dict[int, int] = {}
         """Number inside -> strace's number, the last task that had it."""
+        self.pairs: list[tuple[int, int]] = []
+        """The last numbers that the kernel chose inside, with strace's numbers of the same tasks."""
 
+    def learn(self, inside: int, outside: int, chosen: bool) -> None:
+        """This number means this task."""
+        self.tasks[inside] = outside
+        if not chosen:
+            self.pairs.append((inside, outside))
+            if len(self.pairs) > MAX_PAIRS:
+                del self.pairs[0]
 
-ROOT = Namespace()
-"""strace's own: numbers need no translation."""
+    def agrees(self, inside: int, outside: int) -> bool:
+        """The pair is in the order of those that are known."""
+        return all(
+            (inside > i) == (outside > o)
+            for i, o in self.pairs
+            if abs(outside - o) < WRAPPED and (inside < RESERVED or abs(inside - i) < WRAPPED)
+        )
 
 
 class Call:
     """A clone call from its beginning until its child is known and announced."""
 
     __slots__ = (
-        *(
-            "at",
-            "born",
-            "child",
-            "child_ns",
-            "chosen",
-            "dead",
-            "exit_signal",
-            "flags",
-            "matched",
-            "newest",
-            "ns",
-            "number",
-        ),
-        *("seq", "settled", "tid", "time"),
+        *("at", "born", "child", "child_ns", "chosen", "dead", "end", "exit_signal", "flags", "matched", "newest"),
+        *("ns", "number", "passed", "seq", "settled", "tid", "time", "unsure"),
     )
 
     def __init__(self, seq: int, at: int, time: int | None, tid: int, ns: Namespace | None, newest: int) -> None:
         self.seq = seq
         self.at = at
+        self.end = 0
+        """The line where it returned, or its caller died; 0 where that is not known."""
         self.time = time
         self.tid = tid
         self.newest = newest
-        """The last number that a task had got when the call began."""
+        """The highest number of strace's namespace that was in use or past when the call began."""
         self.ns = ns
-        """The caller's namespace; None where that is not known."""
+        """The caller's namespace; None for strace's own."""
         self.number = 0
         """What the call returned; 0 while it is open."""
         self.child = 0
@@ -74,18 +79,18 @@ class Call:
         self.flags = 0
         self.exit_signal = 0
         self.matched = ""
+        self.unsure = False
+        """It is not known yet whether the number is one of strace's namespace."""
         self.dead = False
-        """The caller was killed inside; perhaps it has created a task all the same."""
+        """The caller was killed inside; perhaps it has created a task all the same (copy_process() was through)."""
         self.chosen = False
         """The caller chose the number (set_tid), so it says nothing about the order."""
         self.settled = False
         """Nothing more will be known: `child` is right, or 0 for a call that created nothing that is traced."""
+        self.passed = False
+        """Reading has gone on without the child; it is announced when it shows itself."""
         self.born = False
         """The child's Clone event is out."""
-
-    def contradicts(self, tid: int) -> bool:
-        """A task that appeared with this number, and what the call returned, are numbers of two namespaces."""
-        return abs(tid - self.number) > FAR or self.number < self.newest < tid
 
     def settle(self, child: int, ns_for_children: Namespace | None, matched: str = "") -> None:
         """The child is this one (0: none)."""
@@ -97,21 +102,15 @@ class Call:
             return
         if self.flags & CLONE_THREAD:
             self.child_ns = self.ns
-        elif ns_for_children is not None:
-            self.child_ns = ns_for_children
         elif self.flags & CLONE_NEWPID:
             self.child_ns = Namespace()
-        elif self.ns is ROOT:
-            # Perhaps an unshare or setns was left out of the trace: what the child's own calls return will tell.
-            self.child_ns = None
         else:
-            self.child_ns = self.ns
-        if self.child_ns is not self.ns and self.child_ns is not None and not self.child_ns.tasks:
-            self.child_ns.tasks[1] = child
-        if self.ns is not None and self.ns is not ROOT and self.number:
-            self.ns.tasks[self.number] = child
-            if not self.chosen:
-                self.ns.last = (self.number, child)
+            self.child_ns = self.ns if ns_for_children is None else ns_for_children
+        inside = self.child_ns
+        if inside is not None and inside is not self.ns and not inside.tasks and not inside.joined:
+            inside.learn(1, child, chosen=False)
+        if self.ns is not None and self.number:
+            self.ns.learn(self.number, child, self.chosen)
 
 
 def in_order(numbers: list[int]) -> list[int]:
@@ -123,13 +122,13 @@ def in_order(numbers: list[int]) -> list[int]:
     return numbers
 
 
-def calls_in_order(waiting: list[Call]) -> list[Call]:
+def calls_in_order(calls: list[Call]) -> list[Call]:
     """Calls in the order in which their children got their numbers, as far as these tell."""
-    if any(call.ns is not waiting[0].ns for call in waiting):
-        return sorted(waiting, key=lambda call: call.seq)  # numbers of several namespaces cannot be compared
-    by_number = {call.number: call for call in waiting if not call.chosen}
+    if any(call.ns is not calls[0].ns for call in calls):
+        return sorted(calls, key=lambda call: call.seq)  # numbers of several namespaces cannot be compared
+    by_number = {call.number: call for call in calls if not call.chosen}
     ordered = [by_number[number] for number in in_order(list(by_number))]
-    for call in waiting:
+    for call in calls:
         if call.chosen or by_number.get(call.number) is not call:
             place = next((i for i, other in enumerate(ordered) if other.seq > call.seq), len(ordered))
             ordered.insert(place, call)

@@ -14,7 +14,7 @@ Record = tuple[Any, ...]
 SEEN = 0  # nothing more: the task did something that has no event of its own
 OPEN = 1  # a clone, clone3, fork or vfork began and did not return on the same line
 # In OPEN's place where both are in one batch. `chosen`: the caller chose the number (set_tid).
-CLONED = 2  # child, flags, exit_signal, real, matched, chosen
+CLONED = 2  # child, flags, exit_signal, real, matched, chosen, line of the return (0: not known)
 NOT_CLONED = 3  # it returned an error, or was interrupted
 EXEC = 4  # old_tid, reference into the exec table
 EXIT_BEGIN = 5  # code, group
@@ -31,6 +31,7 @@ DETACHED = 15
 SAME_GROUP = 16  # tgid and tid as the caller sees them (tgkill succeeded)
 NAMED = 17  # tid is the number of the task that had none so far (records with tid 0)
 HANDOVER = 18  # leader, reference into the exec table: -ff, the call goes on in the leader's file
+CUT_SHORT = 19  # flags, exit_signal, chosen: the clone call that is open will never return (killed, or the log's end)
 
 Program = tuple[str, tuple[str, ...], bool]
 """filename, argv, whether something of argv was left out."""

@@ -191,7 +191,7 @@ class Shortcuts:
                     slowly(at, line, rest, lines)
                     continue
                 del pending[tid]
-                record = (CLONED, call[2], call[3], tid, int(number), *call[4], 0, "", False)
+                record = (CLONED, call[2], call[3], tid, int(number), *call[4], 0, "", False, at)
                 place = opened.pop(tid, None)
                 if place is not None:
                     records[place] = record
@@ -202,7 +202,7 @@ class Shortcuts:
                 opened[tid] = len(records)
                 append((OPEN, at, now, tid))
             elif number != b"0\n":  # _CLONES
-                append((CLONED, at, now, tid, int(number), what[1], what[2], 0, "", False))
+                append((CLONED, at, now, tid, int(number), what[1], what[2], 0, "", False, at))
 
     def _new_tid(self, text: bytes) -> int:
         number = text.rstrip(b" ")

@@ -274,9 +274,10 @@ def test_nested_namespace_numbers(tmp_path: Path) -> None:
         "102 +++ exited with 0 +++\n101 wait4(2, [{WIFEXITED(s) && WEXITSTATUS(s) == 0}], 0, NULL) = 2\n"
         "101 --- SIGCHLD {si_signo=SIGCHLD, si_code=CLD_EXITED, si_pid=2, si_uid=0, si_status=0} ---\n"
     )
+    why = "number 2 is of another pid namespace; no other call can have created 102"
     assert events_of(tmp_path, log)[1:] == [
         "Clone(100, 101, flags=536870912, exit_signal=17)",
-        "Clone(101, 102, exit_signal=17, ns_child=2)",
+        f"Clone(101, 102, exit_signal=17, ns_child=2, matched={why!r})",
         "ExitBegin(102, group=True)",
         "Exit(102)",
         "Reap(101, 102)",
