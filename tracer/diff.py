@@ -219,7 +219,8 @@ def _path(item: Item, side: Side, paths: dict[str, tuple[str, ...]]) -> tuple[st
 def _later(item: Item, a: Side, b: Side) -> Item | None:
     """What side B knows of a process that does not live there."""
     if a.trace and a.trace == b.trace:
-        return b.items.get(item.uid)
+        later = b.items.get(item.uid)
+        return later if later is not None and later.state == DEAD else None
     same = [i for i in b.items.values() if i.pid == item.pid and i.state == DEAD and _same_start(i, item)]
     return same[0] if len(same) == 1 else None
 

@@ -183,3 +183,15 @@ def test_without_a_file_proc_tells_what_it_can() -> None:
     (story,) = document["stories"]
     assert [step["kind"] for step in story["steps"]] == ["found"]
     assert story["process"]["parent"] == story["above"][0]["pid"] == os.getpid()
+
+
+def test_what_is_very_deep_is_counted_and_nothing_hostile_gets_through(tmp_path: Path) -> None:
+    path = tmp_path / "deep.log"
+    lines = ['100 execve("/bin/sh", ["sh"], 0x7) = 0\n']
+    lines += [f"{n - 1 if n > 1000 else 100} clone(flags=SIGCHLD) = {n}\n" for n in range(1000, 11_000)]
+    lines.append('10999 execve("/bin/\\33[31mx[bold]\\302\\233", ["\\33[2J"], 0x7) = 0\n')
+    path.write_text("".join(lines))
+    text = explain("10999", path)
+    assert "… 9,989 more … → sh (100)" in text
+    assert all(char.isprintable() or char == "\n" for char in text)
+    assert "\\x1b[31mx[bold]\\x9b" in text

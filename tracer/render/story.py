@@ -29,6 +29,8 @@ QUIET = frozenset({j.THREAD_CREATED, j.THREAD_EXITED, j.RENAMED})
 """Steps that are not told: threads come and go, and change names, by the dozen."""
 _ARGUMENTS_SHOWN = 400
 _HANG = 5
+_ABOVE = 12
+"""So many ancestors, or passed over candidates, are named; the rest is counted."""
 
 
 class Told:
@@ -94,7 +96,7 @@ class Told:
             if process.reaped_at is None:
                 said += "; who reaped it is not in the trace"
         else:
-            above = " → ".join(self.title(p) for p in ancestors(process))
+            above = self._path(list(ancestors(process)))
             state = "a zombie: it has ended, and its parent has not waited for it; " if process.state == ZOMBIE else ""
             root = process.tgid == 1 and not process.ns.level
             alone = "the root of the tree" if root else "its parent is not in the trace"
@@ -102,6 +104,12 @@ class Told:
             if process.state == RUNNING and len(process.threads) > 1:
                 said += f", with {len(process.threads):,} threads"
         yield from self.prose.lines([Span(said)], first="now  ", hang=_HANG)
+
+    def _path(self, above: list[Process]) -> str:
+        shown = [self.title(p) for p in (above if len(above) <= _ABOVE else above[: _ABOVE - 2])]
+        if len(above) > _ABOVE:
+            shown += [f"… {len(above) - _ABOVE + 1:,} more …", self.title(above[-1])]
+        return " → ".join(shown)
 
     def _why_not(self, reason: WhyNot) -> Iterator[Line]:
         """The question that people have, and each link of the answer."""
@@ -171,9 +179,11 @@ def _adopted(told: Told, step: Step, process: Process) -> list[str]:
     said = [f"adopted {words.adoption(change, told.roles, near=False)}"]
     if change.new is not None and step.tid not in {0, change.new.tgid}:
         said.append(f"it hangs on thread {step.tid} there")
-    for candidate in step.passed_over:
+    for candidate in step.passed_over[:_ABOVE]:
         who = told.title(candidate.process, step.at) + ": " if candidate.process is not None else ""
         said.append(f"passed over: {who}{candidate.why}")
+    if len(step.passed_over) > _ABOVE:
+        said.append(f"and {len(step.passed_over) - _ABOVE:,} more")
     return [*said, *_pdeath(step)]
 
 
