@@ -95,18 +95,21 @@ def test_the_whole_machine(storm: subprocess.Popen[bytes]) -> None:
 
 
 def test_what_is_not_the_target_is_left_out() -> None:
-    with running(["sleep", "1000"]) as other, running(["sh", "-c", "read x"], stdin=subprocess.PIPE) as target:
-        with EbpfSource() as source:
-            live = Live(source)
-            live.start(target.pid)
-            subprocess.run(["true"], check=True)
-            live.settle()
-            told = {e.tid for e in live.events}
-            assert target.pid in told
-            assert other.pid not in told
-            assert os.getpid() in told, "ancestors are shown"
-            assert not [e for e in live.events if type(e) is Clone], "what an ancestor creates is not"
-            assert live.engine.graph.find(target.pid)[0].parent is live.engine.graph.find(os.getpid())[0]
+    with (
+        running(["sleep", "1000"]) as other,
+        running(["sh", "-c", "read x"], stdin=subprocess.PIPE) as target,
+        EbpfSource() as source,
+    ):
+        live = Live(source)
+        live.start(target.pid)
+        subprocess.run(["true"], check=True)
+        live.settle()
+        told = {e.tid for e in live.events}
+        assert target.pid in told
+        assert other.pid not in told
+        assert os.getpid() in told, "ancestors are shown"
+        assert not [e for e in live.events if type(e) is Clone], "what an ancestor creates is not"
+        assert live.engine.graph.find(target.pid)[0].parent is live.engine.graph.find(os.getpid())[0]
 
 
 def test_subreapers_from_before_are_known(programs: Compiled) -> None:

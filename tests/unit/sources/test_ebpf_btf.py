@@ -70,7 +70,7 @@ def test_a_bit_field_that_the_kernel_lacks_reads_as_not_set() -> None:
     "line", ["FIELD(task_struct, x, no_such)", "FIELD(no_such, x, y)", "SIZE(no_such)", "FIELD(task_struct, x, pid.nr)"]
 )
 def test_other_missing_fields_are_an_error(line: str) -> None:
-    with pytest.raises(CapabilityError, match="no_such|pid.nr"):
+    with pytest.raises(CapabilityError, match=r"no_such|pid\.nr"):
         field_macros(Btf.of_kernel(), line + "\n", MACHINE)
 
 
