@@ -117,6 +117,7 @@ class Process:
         "born_time",
         "cgroup",
         "comm",
+        "confirmed_at",
         "creator",
         "evidence",
         "exec_at",
@@ -161,6 +162,8 @@ class Process:
         """The task whose child this is now (or was last, when dead). None: not known."""
         self.evidence = Evidence.UNKNOWN
         """Of `real_parent`."""
+        self.confirmed_at = 0
+        """Where the kernel last confirmed `real_parent`; 0: since it was set, nowhere."""
         self.reason = ""
         """Why `evidence` is not better, for people; '' where nothing is to be said."""
         self.creator: Process | None = None
@@ -216,6 +219,12 @@ class Process:
     def creator_tid(self) -> int:
         """tid of the task that called clone; 0 where unknown."""
         return self.leader.creator_tid
+
+    @property
+    def parent_known_at(self) -> int:
+        """Where in the trace `real_parent` was set or last confirmed."""
+        moved = self.reparentings[-1].at if self.reparentings else self.born_at
+        return max(moved, self.confirmed_at)
 
     @property
     def alive(self) -> bool:

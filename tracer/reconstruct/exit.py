@@ -127,7 +127,7 @@ def forget_original_parent(
         return
     children = last.children
     last.children = None
-    reaper = find_new_reaper(father, state.init, dying_since, state.doubts)
+    reaper = find_new_reaper(father, state.init, dying_since, state.doubts, state.lost_at)
     cause = f"exit of {father.tgid}"
     if children and not state.ptraced:
         state.recent_adoptions.append((father, tuple(children)))

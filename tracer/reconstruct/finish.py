@@ -5,6 +5,7 @@ from __future__ import annotations
 from tracer.graph import DEAD, RULE_CHILD_REAPER, Process
 from tracer.identity import Evidence
 from tracer.reconstruct.exit import SIGKILL, end_unseen_process, ns_is_dying
+from tracer.reconstruct.reaper import known_before
 from tracer.reconstruct.state import State, bury
 
 
@@ -23,6 +24,8 @@ def finish(state: State, calls: set[str] | None) -> None:
             _doubt_parent(process)
         if prctl_unseen and process.reparentings:
             _doubt_child_reaper(process)
+        if state.lost_at and process.state is not DEAD:
+            process.evidence, process.reason = known_before(process, state.lost_at)
         if process.evidence is Evidence.INFERRED:
             inferred += 1
     state.stats.processes = len(processes)

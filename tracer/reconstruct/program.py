@@ -178,6 +178,7 @@ def on_detach(state: State, event: Detach) -> None:
 def on_lost(state: State, event: Lost) -> None:
     """Events are missing; sources repair with Snapshot and Gone what they can."""
     state.stats.lost += event.count
+    state.lost_at = event.at
 
 
 def _process_of(state: State, event: SetSubreaper | Rename | Detach) -> Process:

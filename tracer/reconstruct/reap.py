@@ -54,6 +54,7 @@ def _kernel_told(state: State, child: Process, told: Task, at: int, time: int | 
     if told_process.state is not RUNNING:
         return
     if parent is not None and parent.process is told_process:
+        child.confirmed_at = at
         if child.evidence is not Evidence.OBSERVED and not told.membership:
             child.evidence, child.reason = Evidence.OBSERVED, ""
         return

@@ -35,16 +35,18 @@ def find_alive_thread(process: Process) -> Task | None:
     return None
 
 
-def find_new_reaper(father: Process, init: Process, dying_since: int | None, doubts: Mapping[Process, str]) -> Reaper:
+def find_new_reaper(
+    father: Process, init: Process, dying_since: int | None, doubts: Mapping[Process, str], lost_at: int = 0
+) -> Reaper:
     """Steps 2 and 3 for the children of `father`, whose last thread is dead.
 
     `dying_since`: where the exit of `father` began, if the trace shows it. The kernel moves the children at some point
     between that and the line that reports the death: a flag that changed in between makes the choice a guess, and so
-    does one in `doubts`, which has the reason.
+    does one in `doubts`, which has the reason. What was last known before `lost_at` may have changed unseen.
     """
     level = father.ns.level
     highest: Process | None = None
-    evidence, reason = father.evidence, father.reason
+    evidence, reason = known_before(father, lost_at)
     parent = father.real_parent
     while parent is not None and parent.process.ns.level == level:
         ancestor = parent.process
@@ -64,10 +66,18 @@ def find_new_reaper(father: Process, init: Process, dying_since: int | None, dou
             evidence = Evidence.weakest(evidence, Evidence.INFERRED)
             reason = f"{ancestor.tgid} is older than the trace: whether it is a subreaper is not known"
         highest = ancestor
-        evidence = Evidence.weakest(evidence, ancestor.evidence)
-        reason = reason or ancestor.reason
+        known, why = known_before(ancestor, lost_at)
+        evidence = Evidence.weakest(evidence, known)
+        reason = reason or why
         parent = ancestor.real_parent
     return _child_reaper(father, highest, init, parent is None, evidence, reason)
+
+
+def known_before(process: Process, lost_at: int) -> tuple[Evidence, str]:
+    """What the edge above a process is worth if events were lost at `lost_at` (0: none were)."""
+    if lost_at and process.parent_known_at < lost_at and process.evidence.rank < Evidence.INFERRED.rank:
+        return Evidence.INFERRED, f"events were lost at {lost_at}: it may have moved unseen"
+    return process.evidence, process.reason
 
 
 def _child_reaper(

@@ -9,6 +9,8 @@ from tracer.reconstruct.birth import new_thread, number_reused
 from tracer.reconstruct.state import State, is_below, set_real_parent
 
 OBSERVED = Evidence.OBSERVED
+REPAIRED = "events were lost: read from /proc afterwards"
+"""Why an edge that was repaired is `inferred`: the parent is the kernel's word, how it came to be is not known."""
 
 
 def on_snapshot(state: State, event: Snapshot) -> None:
@@ -34,6 +36,9 @@ def on_snapshot(state: State, event: Snapshot) -> None:
         process = task.process
     if event.subreaper is not None:
         process.subreaper = event.subreaper
+        state.doubts.pop(process, None)
+    elif state.lost_at > process.parent_known_at:
+        state.doubts[process] = "events were lost: whether the subreaper flag changed is not known"
     process.cgroup = event.cgroup or process.cgroup
     process.ns_pids = event.ns_pids or process.ns_pids
     if event.zombie and process.state is RUNNING:
@@ -73,7 +78,8 @@ def _kernel_says_parent(state: State, process: Process, event: Snapshot) -> None
         return
     parent = process.parent
     if parent is not None and parent.tgid == event.ppid and (parent.alive or parent.outside):
-        if process.evidence is not OBSERVED:
+        process.confirmed_at = event.at
+        if process.evidence is not OBSERVED and process.reason != REPAIRED:
             process.evidence, process.reason = OBSERVED, ""
         return
     new = state.live_task(event.ppid)
@@ -83,9 +89,11 @@ def _kernel_says_parent(state: State, process: Process, event: Snapshot) -> None
         new = state.init.leader
     if is_below(new.process, process):
         return
-    set_real_parent(process, new, OBSERVED)
+    evidence, reason = (Evidence.INFERRED, REPAIRED) if state.lost_at else (OBSERVED, "")
+    set_real_parent(process, new, evidence, reason)
+    process.confirmed_at = event.at
     if parent is None:
         return
-    moved = Reparenting(event.at, event.time, parent, new.process, RULE_SEEN, "seen in /proc", OBSERVED, "")
+    moved = Reparenting(event.at, event.time, parent, new.process, RULE_SEEN, "seen in /proc", evidence, reason)
     process.reparentings = [*(process.reparentings or ()), moved]
     state.note_move(process, moved)

@@ -41,6 +41,7 @@ class State:
         "init",
         "lacks",
         "living_ns",
+        "lost_at",
         "merged",
         "moves",
         "ns_by_id",
@@ -83,6 +84,8 @@ class State:
         """Entries of `processes` that turned out to be threads of others."""
         self.programs: dict[tuple[str, tuple[str, ...], bool], tuple[Program, str]] = {}
         """Every program seen, with the comm that it gives."""
+        self.lost_at = 0
+        """Where the trace last lost events; what was known before may have changed unseen. 0: nowhere."""
         self.early_reuse: set[int] = set()
         """Numbers that were used again before the trace showed the wait that had freed them."""
         self.hints = hints if hints is not None else {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.reconstruct.build import Memory, edges, graph_of, parse
-from tracer.event import CLONE_NEWPID, CLONE_PARENT, SIGCHLD, Clone, JoinPidNs, SetSubreaper
+from tracer.event import CLONE_NEWPID, CLONE_PARENT, SIGCHLD, Clone, JoinPidNs, Lost, SetSubreaper, Snapshot
 from tracer.graph import DEAD, RUNNING, ZOMBIE
 from tracer.reconstruct import reconstruct
 from tracer.reconstruct.engine import Engine
@@ -459,3 +459,21 @@ def test_live_a_flag_that_changes_right_after_an_end_makes_the_adoption_a_guess(
 
 def test_nobody_creates_himself() -> None:
     assert [p.tgid for p in graph_of("1 fork 1\n1 exit 5").processes] == [1]
+
+
+def test_after_a_loss_nothing_older_is_certain_until_the_kernel_confirms_it() -> None:
+    engine = Engine()
+    engine.feed([*parse("10 exec sh\n10 fork 11\n10 fork 12"), Lost(4, None, 0, 3)])
+    engine.feed([Snapshot(5, None, 11, 11, 10, "sh", "/bin/sh", (), 0, False, (), "")])
+    graph = engine.finish()
+    assert edges(graph)[11] == (10, "observed")
+    assert edges(graph)[12] == (10, "inferred")
+
+
+def test_an_edge_that_was_repaired_from_proc_is_inferred() -> None:
+    engine = Engine()
+    engine.feed([*parse("10 exec sh\n10 fork 11\n11 fork 12"), Lost(4, None, 0, 3)])
+    engine.feed([Snapshot(5, None, 12, 12, 10, "sh", "/bin/sh", (), 0, False, (), "")])
+    child = engine.finish().find(12)[0]
+    assert (child.parent and child.parent.tgid, str(child.evidence)) == (10, "inferred")
+    assert [(s.old.tgid, s.rule) for s in child.reparentings or ()] == [(11, "seen")]
