@@ -260,3 +260,29 @@ def test_a_worker_ends(node: SystemdNode, scene: Scenario, pid_mode: PidMode) ->
     found = foretold(node, lambda: os.kill(worker, 9), "exit", str(node.inside_pid(worker)))
     assert found.dead == {worker}
     assert found.unwaited == {worker}
+
+
+def test_what_requires_a_unit_is_stopped_with_it(node: SystemdNode) -> None:
+    unit = node.path("/run/systemd/system/needs-containerd.service")
+    unit.write_text(
+        "[Unit]\nRequires=containerd.service\n[Service]\nExecStart=/bin/sh -c 'sleep 1000 & exec sleep 1001'\n"
+    )
+    node.systemctl("daemon-reload")
+    node.systemctl("start", "needs-containerd.service")
+    try:
+        processes.wait_until(lambda: [p.comm for p in node.members().values()].count("sleep") == 2, 10, "its processes")
+        found = foretold(node, node.stop_containerd, "stop", "containerd.service")
+    finally:
+        node.systemctl("stop", "needs-containerd.service")
+        unit.unlink()
+        node.systemctl("daemon-reload")
+        node.start_containerd()
+    assert found.comms(found.dead) == ["containerd", "sleep", "sleep"]
+    assert [scope["name"] for scope in found.fate["units"]] == ["containerd.service", "needs-containerd.service"]
+
+
+def test_units_that_cannot_be_stopped(node: SystemdNode) -> None:
+    with pytest.raises(AssertionError, match=r"systemd has no unit nosuch\.service"):
+        ctrace(node, "whatif", "stop", "nosuch")
+    with pytest.raises(AssertionError, match="has no processes of its own"):
+        ctrace(node, "whatif", "stop", "multi-user.target")
