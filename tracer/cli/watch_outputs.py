@@ -260,7 +260,7 @@ class ScreenOutput:
 
     def verified(self, agreement: Agreement) -> None:
         """In the stream."""
-        self._stream.lines.extend(agreement_lines(agreement))
+        self._stream.add(agreement_lines(agreement))
         self._changed = True
 
     def found(self, findings: Sequence[Finding]) -> None:

@@ -55,7 +55,10 @@ def happened_line(
     if process is None:
         said = f"{happened.detail:,} events were lost; /proc is read to repair the tree"
         return Line([*left, Span(said, "bad")])
-    left += [Span(roles.label(process), words.name_style(process, roles)), Span(f" ({process.tgid})  ", "pid")]
+    left += [
+        Span(roles.label(process, happened.at), words.name_style(process, roles)),
+        Span(f" ({process.tgid})  ", "pid"),
+    ]
     text, style = _said(happened, process, roles)
     left.append(Span(text, style))
     notes = _container(happened, process, names) if names is not None else []
@@ -113,9 +116,10 @@ def _birth(process: Process, roles: Roles) -> str:
     creator, parent = process.creator, process.birth_parent
     if creator is None:
         return f"created under {words.title(parent, roles)}" if parent is not None else "created"
-    said = f"created by {words.title(creator, roles)}"
+    at = process.born_at
+    said = f"created by {words.title(creator, roles, at)}"
     if parent is not None and parent is not creator:
-        said += f" as a child of {words.title(parent, roles)}"
+        said += f" as a child of {words.title(parent, roles, at)}"
     return said
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -121,7 +121,8 @@ class Stream:
         self._roles = roles
         self._names = names
         self._clock = clock
-        self.lines: deque[Line] = deque(maxlen=STREAM_KEPT)
+        self._kept: deque[Happened | Line] = deque(maxlen=STREAM_KEPT)
+        """What will scroll by unseen is never put into words."""
         self.width = 100
         self.muted = True
         """While what is there already is being found."""
@@ -129,12 +130,28 @@ class Stream:
     def tell(self, happened: Happened) -> None:
         """Note it, unless it is of no interest to people."""
         if happened.kind not in QUIET and not self.muted:
-            self.lines.append(happened_line(happened, self._roles, self._clock, width=self.width, names=self._names))
+            self._kept.append(happened)
 
     def say(self, text: str, style: str = "name") -> None:
         """A remark of the program's own."""
         now = self._clock.show(time.clock_gettime_ns(time.CLOCK_BOOTTIME))
-        self.lines.append(Line([Span(now + "  ", "dim"), Span(text, style)]))
+        self.add([Line([Span(now + "  ", "dim"), Span(text, style)])])
+
+    def add(self, lines: Iterable[Line]) -> None:
+        """Lines of the program's own."""
+        self._kept.extend(lines)
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def last(self, count: int) -> list[Line]:
+        """The last so many lines, or all."""
+        start = max(len(self._kept) - count, 0)
+        for i in range(start, len(self._kept)):
+            kept = self._kept[i]
+            if not isinstance(kept, Line):
+                self._kept[i] = happened_line(kept, self._roles, self._clock, width=self.width, names=self._names)
+        return [kept for kept in islice(self._kept, start, None) if isinstance(kept, Line)]
 
 
 class Screen:
@@ -169,12 +186,12 @@ class Screen:
         room = height - len(head)
         if room < 3:
             return head
-        tree = self._tree(width, max(room * 6 // 10, room - 1 - len(self._stream.lines)))
+        tree = self._tree(width, max(room * 6 // 10, room - 1 - len(self._stream)))
         room -= len(tree)
         if room < 2:
             return [*head, *tree]
         rule = Line([Span("─" * 3 + " events " + "─" * max(width - 11, 0), "guide")])
-        events = list(self._stream.lines)[-(room - 1) :]
+        events = self._stream.last(room - 1)
         return [*head, *tree, rule, *events]
 
     def _tree(self, width: int, room: int) -> list[Line]:
