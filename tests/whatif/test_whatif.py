@@ -51,7 +51,7 @@ With KillMode=control-group, systemd's default: containerd-shim-runc-v2 (103) wo
   pause (125) and nginx (158) would be adopted by init (1), unless containerd deletes them before it
   ends itself.
 
-the trace shows no cgroups: counted are containerd and what it started, but no containers
+no cgroup tells who is in it: counted are containerd and what it started, but no containers
 """
     )
 
@@ -130,7 +130,7 @@ def test_json_keeps_its_contract(question: tuple[str, ...]) -> None:
         (("exit", "1"), "ctrace: init (1) is not in the trace"),
         (("exit", "sh"), "ctrace: sh is the name of 2 processes\ngive the number of one: sh (100), sh (101)"),
         (("exit", "9"), "ctrace: there is no process 9"),
-        (("stop", "nginx"), "ctrace: the trace shows no process of nginx"),
+        (("stop", "nginx"), "ctrace: there is no running process of nginx"),
         (("kill", "web"), "ctrace: there is no running container or pod web"),
     ],
 )

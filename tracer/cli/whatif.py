@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tracer.cli.scene import Scene
     from tracer.graph import Process
-    from tracer.render.fate import Foretold
-    from tracer.render.lines import Line
-    from tracer.render.prose import Prose
+    from tracer.render.answer import Answer
     from tracer.runtime.ends import Death
     from tracer.runtime.reactions import Reactions
     from tracer.runtime.stopping import Scope
@@ -35,18 +30,6 @@ of what /proc (or FILE) shows. What a manager does later (Restart=, kubelet) is 
 \b
 Exit codes: 0 fine; 1 the input could not be used, or no such process, unit or container; 2 wrong usage.
 """
-
-
-@dataclass(slots=True)
-class _Answer:
-    """Everything that is to be shown."""
-
-    question: dict[str, str]
-    title: str
-    fate: Fate
-    scopes: list[Scope] = field(default_factory=list)
-    otherwise: dict[str, Fate] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
 
 
 @click.command(epilog=_EPILOG)
@@ -89,6 +72,7 @@ def whatif(
     from tracer.cli import scene as scenes
     from tracer.cli.output import open_output
     from tracer.errors import UsageError
+    from tracer.render.answer import answer_lines
     from tracer.render.lines import Painter
     from tracer.render.prose import Prose
     from tracer.runtime.reactions import Reactions
@@ -116,7 +100,7 @@ def whatif(
             )
             return 0
         painter = Painter(out, width=width, ascii_only=ascii_only or None)
-        painter.paint(_lines(answer, scene, Prose(painter.width, painter.text)))
+        painter.paint(answer_lines(answer, scene.roles, scene.names, Prose(painter.width, painter.text)))
     return 0
 
 
@@ -129,9 +113,10 @@ def _foresee(scene: Scene, reactions: Reactions, deaths: list[Death]) -> Fate:
     return foresee(scene.graph, deaths, mirror, reactions, reactions.waits)
 
 
-def _exit(scene: Scene, reactions: Reactions, target: str, kill_mode: str | None) -> _Answer:
+def _exit(scene: Scene, reactions: Reactions, target: str, kill_mode: str | None) -> Answer:
     from tracer.identity import Evidence
     from tracer.render import words
+    from tracer.render.answer import Answer
     from tracer.runtime import stopping
     from tracer.runtime.ends import ASKED, Death
 
@@ -143,7 +128,7 @@ def _exit(scene: Scene, reactions: Reactions, target: str, kill_mode: str | None
         scopes.append(scope)
         deaths += stopping.main_ended(scope)
     title = f"If {words.title(process, scene.roles)} exits"
-    return _Answer({"event": "exit", "target": target}, title, _foresee(scene, reactions, deaths), scopes)
+    return Answer({"event": "exit", "target": target}, title, _foresee(scene, reactions, deaths), scopes)
 
 
 def _one(scene: Scene, who: str) -> Process:
@@ -180,14 +165,15 @@ def _unit_of_main(scene: Scene, process: Process, kill_mode: str | None) -> Scop
     return stopping.of_unit(scene.graph, unit, kill_mode) if unit.main_pid == process.tgid else None
 
 
-def _stop(scene: Scene, reactions: Reactions, target: str, kill_mode: str | None) -> _Answer:
+def _stop(scene: Scene, reactions: Reactions, target: str, kill_mode: str | None) -> Answer:
+    from tracer.render.answer import Answer
     from tracer.runtime import stopping
 
     scopes = _scopes(scene, target, kill_mode)
     first = scopes[0]
     deaths = [death for scope in scopes for death in stopping.deaths(scope)]
     reactions.together = {p for scope in scopes for p in stopping.at_once(scope)}
-    answer = _Answer(
+    answer = Answer(
         {"event": "stop", "target": target},
         f"If systemd stops {first.name}",
         _foresee(scene, reactions, deaths),
@@ -207,18 +193,24 @@ def _stop(scene: Scene, reactions: Reactions, target: str, kill_mode: str | None
 
 def _scopes(scene: Scene, target: str, kill_mode: str | None) -> list[Scope]:
     """The unit, and those that are stopped with it."""
-    from tracer.errors import TargetError
+    from tracer.errors import CapabilityError, TargetError
     from tracer.runtime import stopping
     from tracer.sources.systemd import read_unit
 
-    if scene.source.info.kind != "proc":
+    first = None
+    if scene.source.info.kind == "proc":
+        try:
+            first = read_unit(target)
+        except CapabilityError:
+            if kill_mode is None:
+                raise
+    if first is None:
         scope = stopping.of_trace(scene.graph, target, kill_mode, scene.roles)
         if scope is None:
             raise TargetError(
-                f"the trace shows no process of {target}", "`ctrace whatif exit PID FILE` asks about a process"
+                f"there is no running process of {target}", "`ctrace whatif exit PID` asks about a process"
             )
         return [scope]
-    first = read_unit(target)
     if not first.kill_mode:
         raise TargetError(f"{first.name} has no processes of its own", "Ask about a service or a scope.")
     found = {first.name: stopping.of_unit(scene.graph, first, kill_mode)}
@@ -240,11 +232,12 @@ def _scopes(scene: Scene, target: str, kill_mode: str | None) -> list[Scope]:
 _UNITS_MAX = 50
 
 
-def _kill(scene: Scene, reactions: Reactions, target: str, kill_mode: str | None) -> _Answer:
+def _kill(scene: Scene, reactions: Reactions, target: str, kill_mode: str | None) -> Answer:
     from tracer import filters, whom
     from tracer.errors import TargetError
     from tracer.graph import RUNNING
     from tracer.identity import Evidence
+    from tracer.render.answer import Answer
     from tracer.runtime.ends import ASKED, Death
     from tracer.runtime.roles import SHIM
 
@@ -261,112 +254,13 @@ def _kill(scene: Scene, reactions: Reactions, target: str, kill_mode: str | None
         raise TargetError(f"{len(ids)} containers are called {target}", f"give an id: {', '.join(sorted(ids)[:10])}")
     title = f"If {target} is killed (SIGKILL to the main process of {'each' if len(found) > 1 else 'the'} container)"
     deaths = [Death(p, ASKED, "", Evidence.DERIVED) for p in found]
-    return _Answer({"event": "kill", "target": target}, title, _foresee(scene, reactions, deaths))
+    return Answer({"event": "kill", "target": target}, title, _foresee(scene, reactions, deaths))
 
 
-def _note_limits(answer: _Answer, scene: Scene) -> None:
+def _note_limits(answer: Answer, scene: Scene) -> None:
     """What the source could not tell, as far as it matters."""
     if scene.source.info.kind == "proc" and answer.fate.adoptions:
         answer.notes.append(
             "/proc does not show PR_SET_PDEATHSIG: an adopted process that asked for a signal at the death of its "
             "parent dies instead; a trace of its start would show it"
         )
-
-
-def _lines(answer: _Answer, scene: Scene, prose: Prose) -> Iterator[Line]:
-    from tracer.render.fate import Foretold, verdict
-    from tracer.render.lines import Line, Span
-
-    foretold = Foretold(answer.fate, scene.roles, scene.names, prose)
-    yield from prose.lines([Span(answer.title, "name")], hang=2)
-    for scope in answer.scopes:
-        yield from _scope_lines(scope, foretold, prose)
-    because = _because(answer)
-    yield from prose.lines([Span(verdict(answer.fate, scene.roles, because))], first="  ", hang=2)
-    yield Line([])
-    yield from foretold.lines()
-    yield from foretold.lives_on(list(_survivors(answer, foretold)))
-    for mode, other in answer.otherwise.items():
-        yield Line([])
-        yield from _otherwise_lines(mode, other, answer, scene, prose)
-    if answer.notes:
-        yield Line([])
-    for note in answer.notes:
-        yield from prose.lines([Span(note, "dim")], hang=2)
-
-
-def _because(answer: _Answer) -> str:
-    """Why systemd ends nobody else."""
-    mode = answer.scopes[0].kill_mode if answer.scopes else ""
-    if mode == "process":
-        return "KillMode=process ends the main process only"
-    return "KillMode=none ends nobody" if mode == "none" else ""
-
-
-def _scope_lines(scope: Scope, foretold: Foretold, prose: Prose) -> Iterator[Line]:
-    from tracer.render.lines import Span
-
-    known = "" if scope.kill_mode_known else " (assumed)"
-    said = [f"{scope.name}: KillMode={scope.kill_mode}{known}"]
-    said += ["SendSIGKILL=no"] if not scope.send_sigkill else []
-    said += ["Delegate=yes"] if scope.delegate else []
-    said.append(f"main process {foretold.title(scope.main)}" if scope.main is not None else "no main process")
-    said.append(f"{len(scope.members):,} in its cgroup")
-    yield from prose.lines([Span(", ".join(said), "dim")], first="  ", hang=4)
-
-
-def _survivors(answer: _Answer, foretold: Foretold) -> Iterator[str]:
-    """Who is in the unit's cgroup and lives on, each with what is below it."""
-    dead = answer.fate.dead
-    for scope in answer.scopes:
-        for process in scope.members:
-            if process in dead:
-                continue
-            below = sum(1 for p in _below(process) if p.state == "running")
-            more = f", and {below:,} below it" if below else ""
-            parent = f"; its parent is {foretold.title(process.parent)}" if process.parent is not None else ""
-            yield f"{foretold.who(process)}{more}: in the cgroup of {scope.name}{parent}"
-
-
-def _below(process: Process) -> Iterator[Process]:
-    todo = list(process.children())
-    while todo:
-        child = todo.pop()
-        yield child
-        todo.extend(child.children())
-
-
-def _otherwise_lines(mode: str, other: Fate, answer: _Answer, scene: Scene, prose: Prose) -> Iterator[Line]:
-    from tracer.render import words
-    from tracer.render.lines import Span
-    from tracer.runtime.stopping import DEFAULT
-
-    now, then = answer.fate.dead, other.dead
-    default = ", systemd's default" if mode == DEFAULT else ""
-    said = f"With KillMode={mode}{default}: "
-    more = [p for p in then if p not in now]
-    fewer = [p for p in now if p not in then]
-    if more:
-        said += f"{_people(more, scene)} would die, too."
-    elif fewer:
-        said += f"{_people(fewer, scene)} would live on."
-    else:
-        said += "the same would die."
-    moved = [p for p, _ in other.adoptions]
-    if moved:
-        adopters = list(dict.fromkeys(step.new for _, step in other.adoptions if step.new is not None))
-        by = " and ".join(words.title(p, scene.roles) for p in adopters[:3])
-        doubtful = {doubt.process for doubt in other.doubts} & set(moved)
-        unless = ", unless containerd deletes them before it ends itself" if doubtful else ""
-        said += f" {_people(moved, scene)} would be adopted by {by}{unless}."
-    yield from prose.lines([Span(said)], hang=2)
-
-
-def _people(processes: list[Process], scene: Scene) -> str:
-    from tracer.render import words
-
-    shown = sorted(processes, key=lambda p: p.tgid)[:8]
-    names = [words.title(p, scene.roles) for p in shown]
-    if len(processes) > len(shown):
-        names.append(f"{len(processes) - len(shown):,} others")
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -68,9 +68,9 @@ def of_unit(graph: ProcessGraph, unit: Unit, kill_mode: str | None) -> Scope:
 
 
 def of_trace(graph: ProcessGraph, name: str, kill_mode: str | None, roles: Roles) -> Scope | None:
-    """A unit as a trace shows it: by cgroup where that was recorded, else by who came from its daemon.
+    """A unit without systemd's word: by cgroup where that is known, else by who came from its daemon.
 
-    None where neither tells. No trace has its KillMode.
+    None where neither tells.
     """
     if "." not in name:
         name += ".service"
@@ -83,7 +83,7 @@ def of_trace(graph: ProcessGraph, name: str, kill_mode: str | None, roles: Roles
         if main is None:
             return None
         members = tuple(_came_from(graph, main, roles))
-        guess = f"the trace shows no cgroups: counted are {roles.label(main)} and what it started, but no containers"
+        guess = f"no cgroup tells who is in it: counted are {roles.label(main)} and what it started, but no containers"
     return Scope(name, kill_mode or DEFAULT, kill_mode is not None, True, False, "", "", main, members, guess)
 
 
