@@ -126,7 +126,7 @@ def _is_known(state: State, old: Task, creator: Task, event: Clone) -> bool:
 
     Else the number is free now, whatever the trace says of the end of the one that had it.
     """
-    if old.process is creator.process or (event[8] and old.process.start_time == event[8]):
+    if old is creator or old.tid == creator.process.tgid or (event[8] and old.process.start_time == event[8]):
         return True
     number_reused(state, old, event[0], event[1])
     return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tracer.event import Snapshot
-from tracer.graph import RULE_SEEN, RUNNING, ZOMBIE, PidNs, Process, Program, Reparenting
+from tracer.graph import RULE_SEEN, RUNNING, ZOMBIE, PidNs, Process, Program, Reparenting, Task
 from tracer.identity import Evidence
 from tracer.reconstruct.birth import new_thread, number_reused
 from tracer.reconstruct.state import State, is_below, set_real_parent
@@ -16,7 +16,7 @@ REPAIRED = "events were lost: read from /proc afterwards"
 def on_snapshot(state: State, event: Snapshot) -> None:
     """A task as /proc has it: new to the graph, or the kernel's word against ours."""
     task = state.live_task(event.tid)
-    if task is not None and event.tid == event.tgid and _is_other(task.process, event):
+    if task is not None and (task.process.tgid != event.tgid or _is_other(task, event)):
         number_reused(state, task, event.at, event.time)
         task = None
     if event.tid != event.tgid:
@@ -46,9 +46,9 @@ def on_snapshot(state: State, event: Snapshot) -> None:
     _kernel_says_parent(state, process, event)
 
 
-def _is_other(process: Process, event: Snapshot) -> bool:
+def _is_other(task: Task, event: Snapshot) -> bool:
     """Another process than the one with this number in the graph (a start time of 0 is unknown)."""
-    known = process.start_time
+    known = task.process.start_time if event.tid == event.tgid else 0
     # /proc rounds the start time down to clock ticks of 10 ms (fs/proc/array.c, nsec_to_clock_t).
     return bool(known and event.start_time and abs(known - event.start_time) >= 10_000_000)
 
