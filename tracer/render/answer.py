@@ -115,7 +115,6 @@ def _otherwise_lines(mode: str, other: Fate, answer: Answer, roles: Roles, prose
 
 
 def _people(processes: list[Process], roles: Roles) -> str:
-
     shown = sorted(processes, key=lambda p: p.tgid)[:8]
     names = [words.title(p, roles) for p in shown]
     if len(processes) > len(shown):
