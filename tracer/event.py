@@ -84,7 +84,10 @@ class Exit(NamedTuple):
 
 
 class Reap(NamedTuple):
-    """A wait call of `tid` returned `child`, which had ended: it is gone now."""
+    """A wait call of `tid` returned `child`, which had ended: it is gone now.
+
+    `tid` 0: whose call it was is known, but that it meant this child is a guess (numbers of another pid namespace).
+    """
 
     at: int
     time: int | None

@@ -236,7 +236,7 @@ class Births:
         call.ns = call.ns or self.ns_of(call.tid)
         if call.ns is not None:
             self.match()
-        elif self.exits_seen and number not in self.fresh and self.alive(number):
+        elif number not in self.fresh and self.alive(number):
             call.unsure = True  # in use: either it ends while the call is open, or the number is of another namespace
             self._unsure[call.tid] = call
         elif self._contradicts(call):
@@ -266,12 +266,14 @@ class Births:
             gone = tid if kind == EXIT else record[4]
             self.ahead[gone] = False
             for call in [c for c in self._unsure.values() if c.number == gone]:
-                del self._unsure[call.tid]
+                call.reuses = True
                 self.settle(call, call.number)
         late = self._unsure.pop(tid, None)
-        if late is not None:  # it goes on, and the number's owner still lives
+        if late is not None and self.exits_seen:  # it goes on, and the number's owner still lives
             self._is_nested(late)
             self.match()
+        elif late is not None:
+            self.settle(late, late.number)
 
     def _is_nested(self, call: Call) -> None:
         """The caller lives in a nested namespace, of which nothing more is known."""

@@ -24,7 +24,7 @@ from tracer.sources.strace.grammar import Style, find_style, looks_like_strace
 from tracer.sources.strace.ordering import Orderer
 from tracer.sources.strace.programs import Programs
 from tracer.sources.strace.reading import Batch, read_blocks
-from tracer.sources.strace.records import CHILD_SIGNAL, CLONED, EXEC, HANDOVER, OPEN, REAP, SEEN, Program, Record
+from tracer.sources.strace.records import CHILD_SIGNAL, CLONED, EXEC, EXIT, HANDOVER, OPEN, REAP, SEEN, Program, Record
 from tracer.sources.strace.source import count_unreadable, replay
 
 _NUMBERED = re.compile(r"(.+)\.(\d{1,7})(?:\.gz|\.zst)?")
@@ -136,7 +136,7 @@ class StraceSet:
         for log in logs:
             if not log.records:  # a task that made no call that was traced
                 log.records.append((SEEN, 1, None, log.tid))
-        orderer = Orderer(follows=True)
+        orderer = Orderer(follows=True, shows_exits=any(r[0] == EXIT for log in logs for r in log.records))
         table = dict(programs.new)
         yield from replay(self._merged(logs, table), orderer, self.stats)
 

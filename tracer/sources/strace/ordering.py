@@ -77,17 +77,23 @@ _new = tuple.__new__
 class Orderer:
     """Feed it records, take events."""
 
-    def __init__(self, follows: bool) -> None:
-        """`follows`: strace ran with -f, so that created tasks show up themselves."""
+    def __init__(self, follows: bool, shows_exits: bool = False) -> None:
+        """`follows`: strace ran with -f, so that created tasks show up themselves.
+
+        `shows_exits`: the log is known to tell of ordinary ends, before the first of them is read.
+        """
         self._follows = follows
         self.events: list[Event] = []
         self.programs: dict[int, Program] = {}
         """The exec table that EXEC records refer to."""
         self._known: dict[int, Namespace | None] = {}
         self._births = Births(self._known)
+        self._births.exits_seen = shows_exits
         self._kept: deque[tuple[Record, Call | None]] = deque()
         self._reused: dict[int, Call] = {}
         """Births that wait for the end of the number's last owner, by creator."""
+        self._early: dict[int, Record] = {}
+        """Waits in nested namespaces that stand before their child's end: the order of -ff files is by beginnings."""
         self._forced: set[int] = set()
         """Tasks that were announced as attached though a call that is open may have created them."""
         self._last_attached_end = 0
@@ -117,8 +123,16 @@ class Orderer:
                 continue
             kind = record[0]
             if kind == CLONED:
-                if self._is_plain(record):
-                    child = record[4]
+                _, _, _, _, child, flags, _, real, matched, chosen, _ = record
+                if (
+                    known[tid] is None
+                    and -FAR < child - births.recent < FAR
+                    and (child > births.newest or child >= RESERVED)
+                    and child not in known
+                    and tid not in busy
+                    and not (real or matched or chosen or flags & CLONE_NEWPID or births.next_ns or births.settled)
+                ):
+                    # The number is near the last one, as most are; nothing about it is in doubt.
                     births.recent = child
                     history(record)
                     known[child] = None
@@ -134,12 +148,13 @@ class Orderer:
                     append(_new(Exec, record[1:5] + programs[record[5]]))
                     continue
             elif kind == SEEN:
-                if tid <= births.newest:
-                    continue
+                if tid > births.newest and tid not in births.chosen:
+                    births.newest = tid
+                continue
             elif known[tid] is not None:
                 pass
             elif kind == EXIT:
-                if births.exits_seen and tid <= births.newest and tid not in attached:
+                if births.exits_seen and tid not in attached:
                     del known[tid]
                     append(_new(Exit, record[1:]))
                     continue
@@ -152,19 +167,6 @@ class Orderer:
                 continue
             self._slowly(record)
             waits = bool(self._kept or self._reused)
-
-    def _is_plain(self, record: Record) -> bool:
-        """A clone call that returned a number near the last one, as most do; nothing about it is in doubt."""
-        _, _, _, tid, child, flags, _, real, matched, chosen, _ = record
-        births = self._births
-        return (
-            self._known[tid] is None
-            and child not in self._known
-            and -FAR < child - births.recent < FAR
-            and (child > births.newest or child >= RESERVED)
-            and not (real or matched or chosen or flags & CLONE_NEWPID or births.next_ns or births.settled)
-            and tid not in births.open
-        )
 
     def _slowly(self, record: Record) -> None:
         births = self._births
@@ -257,6 +259,10 @@ class Orderer:
             self._attached.discard(tid)
             del self._known[tid]
             self.events.append(_new(Exit, record[1:]))
+            if tid in self._early:
+                reap = self._early.pop(tid)
+                waiter = reap[3] if reap[6] or self._is_sure(reap[3], reap[4]) else 0
+                self.events.append(_new(Reap, (at, time, waiter, tid, reap[5])))
             return True
         elif kind == CLONED:
             assert call is not None
@@ -274,7 +280,7 @@ class Orderer:
     def _bring(self, call: Call) -> None:
         """A call has its child. Where the number's last owner is still to end, within the call, the birth waits."""
         child = call.child
-        if child in self._known and child not in self._forced and self._births.exits_seen and call.tid != child:
+        if child in self._known and call.reuses:
             self._reused[call.tid] = call
         else:
             self._announce(call)
@@ -286,13 +292,16 @@ class Orderer:
             child = record[5] or self._translate(tid, record[4])
             ns = self._known[tid]
             if record[5] and ns is not None:
-                ns.tasks[record[4]] = child  # wait4, which is not translated, will return it
-            if child:
+                ns.learn(record[4], child, chosen=True)  # wait4, which is not translated, will return it
+            if child and self._is_sure(tid, record[4]):
                 self.events.append(_new(ChildSignal, (at, time, tid, child)))
         elif kind == REAP:
             child = record[6] or self._translate(tid, record[4])
-            if child:
-                self.events.append(_new(Reap, (at, time, tid, child, record[5])))
+            if child in self._known and self._known[tid] is not None and child != tid and self._births.exits_seen:
+                self._early[child] = record
+            elif child:
+                waiter = tid if record[6] or self._is_sure(tid, record[4]) else 0
+                self.events.append(_new(Reap, (at, time, waiter, child, record[5])))
                 if child in self._known and child != tid and not self._births.exits_seen:  # -qq hid its end
                     self._attached.discard(child)
                     del self._known[child]
@@ -356,8 +365,14 @@ class Orderer:
         child = ns.tasks.get(number, 0)
         if not child and self._last_attached_end:
             # Nothing lies between a task's end and this report of one, and nothing else explains the task.
-            child = ns.tasks[number] = self._last_attached_end
+            child = self._last_attached_end
+            ns.learn(number, child, chosen=True, guessed=True)
         return child
+
+    def _is_sure(self, tid: int, number: int) -> bool:
+        """A wait or signal proves who the parent is only if its number is known to mean that child."""
+        ns = self._known.get(tid)
+        return ns is None or number not in ns.guessed
 
     def take(self) -> list[Event]:
         """The events so far; the next call returns only what is new."""

@@ -25,19 +25,25 @@ MAX_PAIRS = 64
 class Namespace:
     """A nested pid namespace as the log shows it."""
 
-    __slots__ = ("joined", "pairs", "tasks")
+    __slots__ = ("guessed", "joined", "pairs", "tasks")
 
     def __init__(self, joined: bool = False) -> None:
         self.joined = joined
         """Entered by setns: its init is not the first task that is seen in it."""
         self.tasks: dict[int, int] = {}
         """Number inside -> strace's number, the last task that had it."""
+        self.guessed: set[int] = set()
+        """Those numbers that were matched: what the kernel tells by them is no proof."""
         self.pairs: list[tuple[int, int]] = []
         """The last numbers that the kernel chose inside, with strace's numbers of the same tasks."""
 
-    def learn(self, inside: int, outside: int, chosen: bool) -> None:
+    def learn(self, inside: int, outside: int, chosen: bool, guessed: bool = False) -> None:
         """This number means this task."""
         self.tasks[inside] = outside
+        if guessed:
+            self.guessed.add(inside)
+        else:
+            self.guessed.discard(inside)
         if not chosen:
             self.pairs.append((inside, outside))
             if len(self.pairs) > MAX_PAIRS:
@@ -57,7 +63,7 @@ class Call:
 
     __slots__ = (
         *("at", "born", "child", "child_ns", "chosen", "dead", "end", "exit_signal", "flags", "matched", "newest"),
-        *("ns", "number", "passed", "seq", "settled", "tid", "time", "unsure"),
+        *("ns", "number", "passed", "reuses", "seq", "settled", "tid", "time", "unsure"),
     )
 
     def __init__(self, seq: int, at: int, time: int | None, tid: int, ns: Namespace | None, newest: int) -> None:
@@ -89,6 +95,8 @@ class Call:
         """Nothing more will be known: `child` is right, or 0 for a call that created nothing that is traced."""
         self.passed = False
         """Reading has gone on without the child; it is announced when it shows itself."""
+        self.reuses = False
+        """The number's last owner ended while the call was open."""
         self.born = False
         """The child's Clone event is out."""
 
@@ -108,9 +116,9 @@ class Call:
             self.child_ns = self.ns if ns_for_children is None else ns_for_children
         inside = self.child_ns
         if inside is not None and inside is not self.ns and not inside.tasks and not inside.joined:
-            inside.learn(1, child, chosen=False)
+            inside.learn(1, child, chosen=False, guessed=bool(matched))
         if self.ns is not None and self.number:
-            self.ns.learn(self.number, child, self.chosen)
+            self.ns.learn(self.number, child, self.chosen, bool(matched))
 
 
 def in_order(numbers: list[int]) -> list[int]:
