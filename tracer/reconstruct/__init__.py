@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterable, Iterator
 
-from tracer.event import Event
+from tracer.event import Event, Exit
 from tracer.graph import ProcessGraph
 from tracer.identity import Moment
 from tracer.reconstruct.clues import Hints
@@ -36,7 +36,7 @@ def reconstruct(
     engine = Engine(hints, lacks, ptraced=source.info.kind == "strace")
     for passes_left in reversed(range(MAX_PASSES)):
         batches = source.batches(progress)
-        for batch in batches if at is None else _until(batches, at):
+        for batch in batches if at is None else _until(batches, at, engine):
             feed(engine, batch)
         found = engine.state.clues.solve() if engine.state.clues.found_count else {}
         missing = _missing(source, engine) if lacks is NOTHING else lacks
@@ -60,8 +60,11 @@ def _missing(source: Source, engine: Engine) -> Lacks:
     return Lacks(waits=waits, ends=not state.exits_seen and bool(state.exit_begun))
 
 
-def _until(batches: Iterable[list[Event]], at: Moment) -> Iterator[list[Event]]:
-    """The events up to a moment, which is included. One without a time is as old as the last one before it that has."""
+def _until(batches: Iterable[list[Event]], at: Moment, engine: Engine) -> Iterator[list[Event]]:
+    """The events up to a moment, which is included. One without a time is as old as the last one before it that has.
+
+    What the rest shows of the tracer's habits counts all the same: whether it tells of ends.
+    """
     over = False
     for batch in batches:
         kept = []
@@ -72,4 +75,6 @@ def _until(batches: Iterable[list[Event]], at: Moment) -> Iterator[list[Event]]:
                 over = event.time > at.time
             if not over:
                 kept.append(event)
+            elif type(event) is Exit and event.status is not None and not event.status & 0x7F:
+                engine.state.exits_seen = True
         yield kept

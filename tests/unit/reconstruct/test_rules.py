@@ -7,6 +7,7 @@ import pytest
 from tests.unit.reconstruct.build import Memory, edges, graph_of, parse
 from tracer.event import CLONE_NEWPID, CLONE_PARENT, SIGCHLD, Clone, JoinPidNs, Lost, SetSubreaper, Snapshot
 from tracer.graph import DEAD, RUNNING, ZOMBIE
+from tracer.identity import Moment
 from tracer.reconstruct import reconstruct
 from tracer.reconstruct.engine import Engine
 
@@ -477,3 +478,9 @@ def test_an_edge_that_was_repaired_from_proc_is_inferred() -> None:
     child = engine.finish().find(12)[0]
     assert (child.parent and child.parent.tgid, str(child.evidence)) == (10, "inferred")
     assert [(s.old.tgid, s.rule) for s in child.reparentings or ()] == [(11, "seen")]
+
+
+def test_a_moment_before_the_first_end_does_not_make_the_trace_one_without_ends() -> None:
+    events = parse("9 exec sh\n9 fork 10\n10 fork 11\n10 begin 0\n10 exit 0")
+    assert reconstruct(Memory(events), at=Moment(line=4)).find(10)[0].state == RUNNING
+    assert reconstruct(Memory(events), at=Moment(line=5)).find(10)[0].state == ZOMBIE
