@@ -207,7 +207,8 @@ class Merge:
         self._logs = {log.tid: log for log in logs}
         self._handovers: dict[int, tuple[int, int]] = {}
         """Leader -> (thread, reference) of the execve that goes on in the leader's file."""
-        children = {record[7] or record[4] for log in logs for record in log.records if record[0] == CLONED}
+        clones = ((record[7] or record[4], record[2]) for log in logs for record in log.records if record[0] == CLONED)
+        children = {child for child, time in clones if self._is_later(child, time)}
         self._roots = [log for log in logs if log.tid not in children]
         self._unclaimed: list[int] = []
         if not timed and any(child not in self._logs for child in children):
@@ -217,6 +218,12 @@ class Merge:
         self._heap: list[tuple[int, int, _Log]] = []
         self._begun: set[int] = set()
         self._count = 0
+
+    def _is_later(self, child: int, time: int | None) -> bool:
+        """A file whose first line is older than the call is another task's, and the number of another namespace."""
+        log = self._logs.get(child)
+        first = log.records[0][2] if log is not None else None
+        return first is None or time is None or not time - _HALF_DAY < first < time
 
     def __iter__(self) -> Iterator[tuple[_Log, Record]]:
         for log in self._roots:
