@@ -53,6 +53,8 @@ def repaired(events: list[Event], true: Truth) -> list[Event]:
     known = {e.child if isinstance(e, Clone) else e.tid for e in events}
     there = {tid for p in true.processes.values() for tid in (p.pid, *p.threads)} | {true.keeper}
     fixes: list[Event] = [Gone(at, None, tid) for tid in sorted(known - there)]
+    # The namespace's init, whose parent is not of the run; its own birth may be among what was lost.
+    fixes.append(Snapshot(at, None, true.keeper, true.keeper, 0, "keeper", "", (), 0, False, (1,), "", None))
     for p in _parents_first(true):
         tids = (p.pid, *(t for t in p.threads if t != p.pid))
         rest = (p.pid, p.ppid, p.comm, "", (), 0, p.zombie, p.ns_pids, "", None)
