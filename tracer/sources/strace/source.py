@@ -8,7 +8,7 @@ from tracer.errors import EmptyInput
 from tracer.event import Event
 from tracer.sources.base import UNREADABLE_KEPT, Progress, SourceInfo, SourceStats
 from tracer.sources.open import Input
-from tracer.sources.strace import worker
+from tracer.sources.strace import sparse, worker
 from tracer.sources.strace.grammar import find_style
 from tracer.sources.strace.ordering import Orderer
 from tracer.sources.strace.programs import forget_old
@@ -35,7 +35,9 @@ class StraceSource:
     def batches(self, progress: Progress | None = None) -> Iterator[list[Event]]:
         """Events in order; see Source."""
         self.stats = SourceStats()
-        if worker.pays(self._input):
+        if sparse.pays(self._input, self._style):
+            batches = sparse.read(self._input, self._style, progress)
+        elif worker.pays(self._input):
             batches = worker.read_elsewhere(self._input, progress)
         else:
             batches = read(self._input, self._style, progress)
