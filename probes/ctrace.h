@@ -39,7 +39,7 @@ enum ct_limits {
 enum ct_flags {
 	CT_F_SUBREAPER = 1,	/* the header's process has is_child_subreaper */
 	CT_F_GROUP_DEAD = 2,	/* EXIT: no thread of the process lives (two that exit at once can both say so) */
-	CT_F_AUTOREAP = 4,	/* EXIT: the parent ignores SIGCHLD, so the process is gone with its last thread */
+	CT_F_AUTOREAP = 4,	/* EXIT: the parent ignores SIGCHLD; if it still does when the kernel looks, there is no zombie */
 	CT_F_TRACED = 8,	/* EXIT: a ptracer waits for this task besides its parent */
 	CT_F_FOLLOWED = 16,	/* EXEC: not tracked until now; this program's name made it so */
 	CT_F_ZOMBIE = 32,	/* STATE: exit_state is set */

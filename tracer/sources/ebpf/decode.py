@@ -44,7 +44,10 @@ _U32 = 0xFFFFFFFF
 class LiveProcess:
     """A process that lives or waits to be reaped."""
 
-    __slots__ = ("dead", "live", "member", "ns_pids", "parent", "read_at", "status", "subreaper", "tgid", "traced")
+    __slots__ = (
+        "autoreaped", "confirmed", "dead", "died", "live", "member", "ns_pids", "parent", "read_at", "status",
+        "subreaper", "tgid", "traced",
+    )  # fmt: skip
 
     def __init__(self, tgid: int, member: bool, ns_pids: tuple[int, ...] = ()) -> None:
         self.tgid = tgid
@@ -56,6 +59,12 @@ class LiveProcess:
         self.read_at = 0
         """When /proc was read for it; 0 if it was born under our eyes."""
         self.dead = False
+        self.died = 0
+        """When its last thread died, ns since boot."""
+        self.autoreaped = False
+        """Its parent ignored SIGCHLD just before the kernel looked (do_notify_parent()), so probably nobody waits."""
+        self.confirmed = False
+        """/proc showed the zombie when it was long dead: whoever reaps it now has to do it by a call."""
         self.status: int | None = None
         self.parent = 0
         """tgid of real_parent when it died."""
@@ -119,8 +128,12 @@ def survey(records: Iterable[bytes]) -> Survey:
 class Decoder:
     """Records in, events out; see the module above for what it keeps."""
 
-    def __init__(self, new_member: Callable[[int, int], None]) -> None:
-        """`new_member(tgid, start)` is called for each child of a member that the kernel has not put into its map."""
+    def __init__(self, new_member: Callable[[int, int], None], is_gone: Callable[[int, int], bool]) -> None:
+        """Both take a process's tgid and start.
+
+        new_member  called for each child of a member that the kernel has not put into its map
+        is_gone     asked, rarely, whether a process that has died is in /proc no more
+        """
         self.at = 0
         """Number of the last event."""
         self.lost = 0
@@ -128,11 +141,12 @@ class Decoder:
         self.strays = 0
         """Records of tasks that are not known."""
         self.tasks: dict[int, LiveTask] = {}
-        self._inner_zombies: dict[int, dict[int, LiveProcess]] = {}
-        """Dead processes of nested pid namespaces by the tgid of their parent, then by their own."""
+        self._zombies: dict[int, dict[int, LiveProcess]] = {}
+        """Dead processes by the tgid of their parent, then by their own: of nested pid namespaces, and `autoreaped`."""
         self.into_cgroup: list[int] = []
         """Processes born into a cgroup other than their creator's: whoever does I/O may look its path up."""
         self._new_member = new_member
+        self._is_gone = is_gone
         self._out: list[Event] = []
         self._handlers: list[Callable[[bytes], None]] = [
             self._unknown,
@@ -189,6 +203,8 @@ class Decoder:
             self.tasks[tid] = task
         live.dead = live.live == 0
         live.parent = process.stat.ppid
+        if live.dead and live.ns_pids:
+            self._zombies.setdefault(live.parent, {})[live.tgid] = live
 
     def find(self, tid: int, start: int) -> LiveTask | None:
         """The task with this identity; a start time known from /proc only becomes exact."""
@@ -311,6 +327,8 @@ class Decoder:
             self._subreaper_seen(process, time, flags)
         task.exited = True
         process.live -= 1
+        if process.live <= 0 and process.tgid in self._zombies:
+            self._before_adoption(process.tgid, tid, time)
         self.at += 1
         self._out.append(_new(Exit, (self.at, time, tid, status)))
         if tid != process.tgid:
@@ -318,15 +336,41 @@ class Decoder:
         if process.live > 0:
             return
         process.dead = True
+        process.died = time
         process.status = status
         process.parent = parent_tgid
         process.traced = bool(flags & wire.F_TRACED)
-        if process.ns_pids:
-            self._inner_zombies.setdefault(parent_tgid, {})[process.tgid] = process
         if flags & wire.F_AUTOREAP:
-            self._reap(process, time, parent_tgid)
+            process.autoreaped = True
+        if process.ns_pids or process.autoreaped:
+            self._zombies.setdefault(parent_tgid, {})[process.tgid] = process
 
-    def _reap(self, process: LiveProcess, time: int, by: int) -> None:
+    def _before_adoption(self, parent: int, tid: int, time: int) -> None:
+        """The last thread of `parent` dies: children that vanished by themselves are not there to be adopted."""
+        for process in list(self._zombies[parent].values()):
+            task = self.tasks.get(process.tgid)
+            if process.autoreaped and task is not None and self._is_gone(process.tgid, task.start):
+                self._reap(process, time, tid)
+
+    def reaped_unseen(self, before: int) -> tuple[list[Event], bool]:
+        """The next events: a Reap for each who died before this time (ns since boot) and is in /proc no more.
+
+        Also whether somebody died since. Who is still there is not looked up again.
+        """
+        self._out = []
+        waiting = [t for tid, t in self.tasks.items() if t.exited and tid == t.process.tgid]
+        waiting = [t for t in waiting if t.process.dead and not t.process.confirmed]
+        for task in waiting:
+            process = task.process
+            if process.died >= before:
+                continue
+            if self._is_gone(process.tgid, task.start):
+                self._reap(process, None, 0)
+            else:
+                process.confirmed = True
+        return self._out, any(t.process.died >= before for t in waiting)
+
+    def _reap(self, process: LiveProcess, time: int | None, by: int) -> None:
         """The zombie is gone; `by` is a task of its parent, 0 if not known."""
         self.at += 1
         self._out.append(_new(Reap, (self.at, time, by, process.tgid, process.status)))
@@ -335,9 +379,9 @@ class Decoder:
     def _forget(self, process: LiveProcess) -> None:
         """The process is gone; none of its threads is known any more."""
         self.tasks.pop(process.tgid, None)
-        zombies = self._inner_zombies.get(process.parent)
+        zombies = self._zombies.get(process.parent)
         if zombies is not None and zombies.pop(process.tgid, None) is not None and not zombies:
-            del self._inner_zombies[process.parent]
+            del self._zombies[process.parent]
 
     def _free(self, record: bytes) -> None:
         _, _, _, time, start, tid, _, parent_start, parent, _ = wire.FREE.unpack(record)
@@ -367,7 +411,7 @@ class Decoder:
         if level == 0:
             task = self.tasks.get(number)
             return task.process if task is not None and task.process.dead else None
-        for process in self._inner_zombies.get(parent, {}).values():
+        for process in self._zombies.get(parent, {}).values():
             if process.ns_pids[level - 1 : level] == (number,):
                 return process
         return None

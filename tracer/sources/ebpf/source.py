@@ -22,8 +22,9 @@ well, without their other children: their ends and subreaper flags decide who ad
 
 Reaping. The wait calls tell at once who reaped whom, in the caller's numbers; sched_process_free tells surely, but an
 RCU grace period (some 20 ms) later. A wait is believed where the caller was the parent at the exit, or the parent
-has ended since; whatever else happened (ptrace, io_uring, 32-bit callers, automatic reaping by an adopter) waits for
-the free record.
+has ended since; whatever else happened (ptrace, io_uring, 32-bit callers, parents that ignore SIGCHLD) waits for the
+free record. The RCU grace period is 10 s where call_rcu() is lazy (CONFIG_RCU_LAZY), so /proc is asked before, once
+per zombie.
 
 Loss. Each record carries the number of records lost so far, so a Lost event comes where the gap is. After it /proc
 is read again: a Gone for each task that is not there any more, a Snapshot for each that is.
@@ -53,6 +54,8 @@ POLL_INTERVAL = 0.025
 """Seconds: so often the ring buffer is looked at; events are no older than this when `poll` returns them."""
 BATCH = 1 << 20
 """Bytes of records decoded per call of `poll`, so that a flood does not starve the screen."""
+ZOMBIE_AGE = 0.2
+"""Seconds after which a zombie of which nothing was heard is looked up in /proc: more than the usual grace period."""
 REPAIR_INTERVAL = 1.0
 """Seconds between two repairs while events keep being lost."""
 
@@ -85,6 +88,15 @@ class Probes(Protocol):
     def close(self) -> None: ...
 
 
+def is_gone(tgid: int, start: int) -> bool:
+    """/proc has no process, living or zombie, with this number and start."""
+    try:
+        stat = proc.parse_stat((proc.PROC / str(tgid) / "stat").read_bytes())
+    except (OSError, ValueError):
+        return True
+    return not same_start(start, stat.start_ticks * proc.TICK)
+
+
 class EbpfSource:
     """A live stream of events. What is over is over: record it to read it again.
 
@@ -98,13 +110,14 @@ class EbpfSource:
         """Load the probes; `ring_size` in bytes, a power of two. Raises CapabilityError where that is not possible."""
         self._probes = probes if probes is not None else BccProbes(ring_size, tracked_max)
         self._ring = RingBuffer(self._probes.ring_fd, self._probes.ring_size)
-        self._decoder = Decoder(self._new_member)
+        self._decoder = Decoder(self._new_member, is_gone)
         self._all = False
         self._narrowed = False
         self._added: list[tuple[int, int]] = []
         self._untracked = 0
         self._repair_due = False
         self._repaired_at = 0.0
+        self._look_at = 0.0
         self._stopped = False
         self.info = SourceInfo(kind="ebpf", path="live", size=None, clock="boot")
         self.stats = SourceStats()
@@ -264,6 +277,8 @@ class EbpfSource:
 
     def _counted(self, events: list[Event]) -> list[Event]:
         self.stats.events = self._decoder.at
+        if events and not self._look_at:
+            self._look_at = time.monotonic() + ZOMBIE_AGE
         for event in events:
             if type(event) is Lost:
                 self.stats.lost += event.count
@@ -285,6 +300,10 @@ class EbpfSource:
             events = self._repair()
             self._repair_due = False
             self._repaired_at = time.monotonic()
+        elif self._look_at and time.monotonic() >= self._look_at:
+            before = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - int(ZOMBIE_AGE / 2 * 1e9)
+            events, younger = self._decoder.reaped_unseen(before)
+            self._look_at = time.monotonic() + ZOMBIE_AGE if younger else 0.0
         return events
 
     def _repair(self) -> list[Event]:
