@@ -6,6 +6,7 @@ import os
 import subprocess
 import time
 from collections import Counter
+from collections.abc import Callable
 
 from tests.live.harness import Compiled, Live, agreed, kill_all, running
 from tracer.event import Clone, Event, Exit, Gone, Lost, Reap, Snapshot
@@ -53,6 +54,17 @@ def poll_until_repaired(source: EbpfSource) -> list[Event]:
         events += more
 
 
+def read_all(tiny: Live, big: Live, records: Callable[[], int], seconds: float = 60.0) -> None:
+    """Until both have been quiet for so long that they have read the same: late records come to both."""
+    end = time.monotonic() + seconds
+    before = -1
+    while before != records():
+        assert time.monotonic() < end, "records do not end"
+        before = records()
+        tiny.feed(poll_until_repaired(tiny.source))
+        big.settle(quiet=0.5)
+
+
 def test_losses_are_counted_exactly_and_the_tree_is_repaired(programs: Compiled) -> None:
     """Two sources see the same: what the tiny one decoded and what it says it lost add up to what the big one has."""
     children = 3000
@@ -77,13 +89,12 @@ def test_losses_are_counted_exactly_and_the_tree_is_repaired(programs: Compiled)
                     first = tiny.poll(2.0)
                     assert first, "no repair came"
                 lost_before_repair = tiny.stats.lost
-                full.settle()
+                read_all(live, full, lambda: tiny_records() + big_records())
                 assert big.stats.lost == 0
                 assert lost_before_repair > children
                 told = [e for e in live.events if type(e) is Lost]
                 assert sum(e.count for e in told) == tiny.stats.lost
                 assert big_records() == tiny_records() + tiny.stats.lost
-                live.feed(poll_until_repaired(tiny))
                 assert agreed(full, process.pid) == []
                 assert alive_as_in_proc(live, full, process.pid) == []
             finally:
