@@ -42,5 +42,13 @@ def test_times() -> None:
     assert show_time(1_500_000_000, "boot") == "1.500000"
 
 
+def test_reasons_have_a_line_of_their_own() -> None:
+    graph = pod().graph()
+    lines = painted(timeline_lines(graph.processes, Roles(graph), clock=None, width=100, reasons=True)).splitlines()
+    adopted = next(i for i, line in enumerate(lines) if line.endswith("  assumed"))
+    assert "→ init (1)" in lines[adopted]
+    assert lines[adopted + 1].strip() == "no living subreaper was seen above 210"
+
+
 def test_nothing() -> None:
     assert timeline(Script()) == ""

@@ -101,7 +101,7 @@ def test_both_at_once_marks_where_tree_and_cgroup_disagree(pod: Running) -> None
     marked = [line for line in text.splitlines() if "≠" in line]
     assert [f"({pid})" in line for pid, line in zip((pod.shim, pod.pause, pod.app), marked, strict=True)] == [True] * 3
     worker = next(line for line in text.splitlines() if f"({pod.workers[0]})" in line)
-    assert worker.endswith(pod.app_id[:12] + "…")
+    assert worker.endswith("  container app")
 
 
 def test_a_task_with_a_name_of_its_users_choice(containerd: Containerd) -> None:

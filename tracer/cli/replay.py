@@ -148,10 +148,13 @@ def _write(
     if form == "tree":
         _write_tree(out, view, graph, source, keep, roles, layout)
     elif form == "timeline":
+        from tracer.render.header import nothing_chosen
         from tracer.render.timeline import timeline_lines
 
         painter = _painter(out, layout)
         clock = source.info.clock
+        if keep is not None and not keep:
+            painter.paint([nothing_chosen()])
         painter.paint(timeline_lines(chosen, roles, clock=clock, width=painter.width, reasons=layout.reasons))
     elif form == "dot":
         from tracer.render.dot import write_dot

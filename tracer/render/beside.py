@@ -26,14 +26,25 @@ class Beside:
         self._units = units
 
     def __call__(self, process: Process) -> list[list[Span]]:
-        """Nothing that the parent's line says already, but for the unit."""
-        notes = []
+        """Nothing that the parent's line says already, but for the unit, which comes first."""
         title = self.container(process)
-        if title:
-            notes.append([Span(title, "container")])
-        if self._units is not None:
-            notes += unit_notes(process, self._units, self._roles)
-        return notes
+        notes = [[Span(title, "container")]] if title else []
+        if self._units is None:
+            return notes
+        label = self._unit(process)
+        unit, *more = unit_notes(process, label, self._units, self._roles) or [[]]
+        return [note for note in (unit, *(notes if title != label else ()), *more) if note]
+
+    def _unit(self, process: Process) -> str:
+        """Its container if that has a name, else its unit or cgroup. Raw."""
+        group = self._units.group(process) if self._units is not None else ""
+        inside, name = cgroup.facts(group), self._names.of(process)
+        if name is not None and not inside.monitor and same_id(name.id, inside.container_id):
+            if name.sandbox and name.pod:
+                return f"sandbox {name.title}"
+            if name.name:
+                return f"container {name.name}"
+        return cgroup.short_name(group) if group else ""
 
     def container(self, process: Process) -> str:
         """`pod shop/web`, `container app`; '' where the process above says the same. Raw."""
@@ -54,12 +65,10 @@ def _title(name: ContainerName, above: ContainerName | None) -> str:
     return f"container {name.title}"
 
 
-def unit_notes(process: Process, units: Units, roles: Roles) -> list[list[Span]]:
-    """Its unit or container's cgroup; with `≠` where the tree suggests another one."""
-    group = units.group(process)
-    if not group:
+def unit_notes(process: Process, label: str, units: Units, roles: Roles) -> list[list[Span]]:
+    """Its unit or container, called `label`; with `≠` where the tree suggests another one."""
+    if not label:
         return []
-    label = cgroup.short_name(group)
     different = units.disagreement(process)
     if different is None:
         return [[Span(label, "dim")]]

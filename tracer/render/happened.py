@@ -64,7 +64,14 @@ def happened_line(
     notes = _container(happened, process, names) if names is not None else []
     if isinstance(happened.detail, Reparenting) and happened.detail.evidence.rank > _DERIVED:
         notes = words.evidence(happened.detail.evidence, happened.detail.reason)
-    return Line(left, notes, max(width * 84 // 100, 52))
+    return Line(left, notes, max(width * 84 // 100, 52), _shorter(happened, roles))
+
+
+def _shorter(happened: Happened, roles: Roles) -> list[str]:
+    change = happened.detail
+    if not isinstance(change, Reparenting):
+        return []
+    return [f"adopted {text}" for text in words.adoption_in_short(change, roles, near=False)]
 
 
 def _container(happened: Happened, process: Process, names: Names) -> list[Span]:

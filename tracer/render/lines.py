@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, TextIO
 from tracer.clean import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from rich.text import Text
 
@@ -63,6 +63,8 @@ class Line:
     left: list[Span]
     right: list[Span] = field(default_factory=list)
     column: int = 0
+    shorter: Sequence[str] = ()
+    """What the last span of `left` may say instead where there is no room, longest first."""
 
 
 def width_of(text: str) -> int:
@@ -77,20 +79,33 @@ def width_of(text: str) -> int:
 def layout(line: Line, limit: int | None, safe: Callable[[str], str] = clean) -> list[Span]:
     """The spans of a line, made safe by `safe`, placed, and cut to `limit` cells (None: not cut).
 
-    Notes at the right stay whole while the left keeps a third of the room; else they follow it and are cut with it.
+    Notes at the right stay whole while the left keeps a third of the room, and the shortest of its texts if it has
+    several; else they follow it and are cut with it.
     """
     left = [Span(safe(text), style) for text, style in line.left if text]
     right = [Span(safe(text), style) for text, style in line.right if text]
     column = line.column
     if limit is not None:
         noted = _cells(right)
-        if right and limit - noted - 2 < limit // 3:
-            left, right, noted = [*left, Span("  "), *right], [], 0
-        left = _cut_spans(left, limit - noted - 2 if right else limit, safe)
+        room = limit - noted - 2 if right else limit
+        if line.shorter:
+            left = _shortened(left, line.shorter, room, safe)
+        if right and (room < limit // 3 or (line.shorter and _cells(left) > room)):
+            left, right, noted, room = [*left, Span("  "), *right], [], 0, limit
+        left = _cut_spans(left, room, safe)
         column = min(column, limit - noted)
     if right:
         left.append(Span(" " * max(column - _cells(left), 2)))
     return left + right
+
+
+def _shortened(left: list[Span], texts: Sequence[str], room: int, safe: Callable[[str], str]) -> list[Span]:
+    """With the longest of the texts that fits at its end; with the shortest where none does."""
+    for text in texts:
+        if _cells(left) <= room:
+            break
+        left = [*left[:-1], Span(safe(text), left[-1].style)]
+    return left
 
 
 def _cells(spans: list[Span]) -> int:

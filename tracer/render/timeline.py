@@ -69,7 +69,7 @@ def _of(process: Process) -> Iterator[tuple[int, int, int | None, Program | Repa
 def timeline_lines(
     processes: Iterable[Process], roles: Roles, *, clock: str | None, width: int, reasons: bool = False
 ) -> Iterator[Line]:
-    """One line for each happening."""
+    """One line for each happening; with `reasons` one more for each edge that is not known better, and why."""
     processes = list(processes)
     digits = len(str(max((at for process in processes for at, *_ in _of(process)), default=0)))
     timed = any(process.born_time is not None for process in processes)
@@ -82,7 +82,9 @@ def timeline_lines(
         left += [Span(name, words.name_style(event.process, roles)), Span(f" ({words.number(event.process)})  ", "pid")]
         said, kind, reason = _said(event, roles)
         left.append(Span(said, "bad" if event.kind == _EXITED and event.process.status else ""))
-        yield Line(left, words.evidence(kind, reason if reasons else "") if kind else [], column)
+        yield Line(left, words.evidence(kind) if kind else [], column, _shorter(event, roles))
+        if reasons and reason:
+            yield Line([Span(f"{'':{digits}}    {reason}", "dim")])
 
 
 def _said(event: Happening, roles: Roles) -> tuple[str, Evidence | None, str]:
@@ -100,6 +102,13 @@ def _said(event: Happening, roles: Roles) -> tuple[str, Evidence | None, str]:
         return f"{words.end(process)}{'' if process.state == DEAD else ', now a zombie'}", None, ""
     parent = process.parent
     return f"reaped by {words.title(parent, roles, event.at) if parent else process.reaper_tid}", None, ""
+
+
+def _shorter(event: Happening, roles: Roles) -> list[str]:
+    change = event.detail
+    if not isinstance(change, Reparenting):
+        return []
+    return [f"adopted {text}" for text in words.adoption_in_short(change, roles, near=False)]
 
 
 def _birth(process: Process, roles: Roles) -> tuple[str, Evidence | None, str]:

@@ -12,13 +12,15 @@ from tracer.view import LINEAGE, View
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tracer.graph import Process, Reparenting, Task
+    from tracer.graph import Process, Task
     from tracer.view import Finished
 
     Beside = Callable[[Process], list[list[Span]]]
 
 _KINDS_SHOWN = 5
 _TASKS_SHOWN = 12
+_SURE = frozenset({Evidence.OBSERVED})
+_SURE_OF_BIRTH = frozenset({Evidence.OBSERVED, Evidence.DERIVED})
 
 
 def tree_lines(
@@ -28,7 +30,7 @@ def tree_lines(
 
     width    cells to lay out in; deeper levels than fit are drawn flat, with how many levels were left out
     threads  a line for every thread, too
-    reasons  say why an edge is not known better
+    reasons  say why an edge is not known better, on a line of its own below it
     beside   further notes on a process, each a list of spans: its container, its unit
     """
     drawing = _Drawing(view, width, threads=threads, reasons=reasons, beside=beside)
@@ -103,15 +105,15 @@ class _Drawing:
         below = process in self.view.children
         threads = self._threads(process)
         under = self._prefix(depth + 1, "│  " if below or finished or threads else "   ")
+        yield from self._reason(self._doubt(process)[1], under)
         if process not in self.view.context:
-            for text, change in self._adoptions(process):
-                notes = words.evidence(change.evidence, change.reason if self.reasons else "")
-                yield Line([Span(under, "guide"), Span(f"↻ {text}", "dim")], notes, self.far_column)
+            yield from self._adoptions(process, under)
         for i, task in enumerate(threads):
             connector = "├─ " if below or finished or i < len(threads) - 1 else "└─ "
             leader = " (leader)" if task.tid == process.tgid else ""
             left = [Span(self._prefix(depth + 1, connector), "guide"), Span(f"thread {task.tid}{leader}", "dim")]
-            yield Line(left, self._evidence(Evidence.INFERRED, task.membership) if task.membership else [], self.column)
+            reason = task.membership if self.reasons else ""
+            yield Line(left, words.evidence(Evidence.INFERRED, reason) if task.membership else [], self.column)
         if finished is not None:
             connector = "├─ " if below else "└─ "
             yield Line([Span(self._prefix(depth + 1, connector), "guide"), Span(finished_text(finished), "dim")])
@@ -138,31 +140,34 @@ class _Drawing:
         marks = words.marks(process, roles)
         if marks:
             left.append(Span("  " + ", ".join(marks), "context" if context else "mark"))
-        notes = words.state_notes(process)
-        for note in (*(self.beside(process) if self.beside else ()), *self._parent_notes(process)):
-            notes += [Span(", "), *note] if notes else note
+        # What a narrow screen cuts off is at the end.
+        notes: list[Span] = []
+        beside = self.beside(process) if self.beside else []
+        for note in (words.state_notes(process), *beside, words.thread_notes(process), self._doubt(process)[0]):
+            notes += [Span(", "), *note] if notes and note else note
         return Line(left, notes, self.column)
 
-    def _parent_notes(self, process: Process) -> Iterator[list[Span]]:
-        """How the edge to the one above is known, where no adoption says so; nothing where it was observed."""
+    def _doubt(self, process: Process) -> tuple[list[Span], str]:
+        """How the edge to the one above is known, and why not better; nothing where an adoption says it."""
         if process.outside or (process.tgid == 1 and process.real_parent is None):
-            return
-        if self.view.name == LINEAGE:
-            if process.creator is None:
-                yield [Span("creator not in the trace", "dim")]
-            elif not process.reparentings and process.evidence not in {Evidence.OBSERVED, Evidence.DERIVED}:
-                yield self._evidence(process.evidence, process.reason)
-        elif process.real_parent is None:
-            yield [Span("parent not in the trace", "dim")]
-        elif not process.reparentings and process.evidence is not Evidence.OBSERVED:
-            yield self._evidence(process.evidence, process.reason)
+            return [], ""
+        lineage = self.view.name == LINEAGE
+        if (process.creator if lineage else process.real_parent) is None:
+            return [Span(f"{'creator' if lineage else 'parent'} not in the trace", "dim")], ""
+        sure = _SURE_OF_BIRTH if lineage else _SURE
+        if process.reparentings or process.evidence in sure:
+            return [], ""
+        return words.evidence(process.evidence), process.reason
 
-    def _evidence(self, kind: Evidence, reason: str) -> list[Span]:
-        return words.evidence(kind, reason if self.reasons else "")
+    def _reason(self, reason: str, under: str) -> Iterator[Line]:
+        if self.reasons and reason:
+            yield Line([Span(under, "guide"), Span(f"  {reason}", "dim")])
 
-    def _adoptions(self, process: Process) -> Iterator[tuple[str, Reparenting]]:
+    def _adoptions(self, process: Process, under: str) -> Iterator[Line]:
         roles = self.view.roles
-        changes = process.reparentings or ()
-        for change in changes:
+        for change in process.reparentings or ():
             near = self.view.name != LINEAGE and change.new is process.parent
-            yield words.adoption(change, roles, near=near), change
+            left = [Span(under, "guide"), Span(f"↻ {words.adoption(change, roles, near=near)}", "dim")]
+            shorter = [f"↻ {text}" for text in words.adoption_in_short(change, roles, near=near)]
+            yield Line(left, words.evidence(change.evidence), self.far_column, shorter)
+            yield from self._reason(change.reason, under)

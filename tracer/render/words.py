@@ -10,6 +10,7 @@ from tracer.graph import (
     RULE_SEEN,
     RULE_SUBREAPER,
     RULE_THREAD,
+    RUNNING,
     ZOMBIE,
     Process,
     Reparenting,
@@ -71,14 +72,21 @@ def end(process: Process) -> str:
 
 
 def state_notes(process: Process) -> list[Span]:
-    """What is unusual about its state, or how it ended."""
+    """That it is outside the trace, a zombie, or how it ended; nothing while it runs."""
     if process.outside:
         return [Span("outside the trace", "dim")]
     if process.state == ZOMBIE:
         return [Span("zombie", "zombie"), Span(f": {end(process)}, not reaped yet", "dim")]
     if process.state == DEAD:
         return [Span(end(process), "bad" if process.status else "dim")]
-    notes = []
+    return []
+
+
+def thread_notes(process: Process) -> list[Span]:
+    """How many threads a running process has, and what is unusual about them."""
+    notes: list[Span] = []
+    if process.state != RUNNING or process.outside:
+        return notes
     if len(process.threads) > 1:
         notes.append(Span(f"{len(process.threads):,} threads", "dim"))
         inferred = sum(1 for task in process.threads.values() if task.membership)
@@ -132,3 +140,23 @@ def adoption(change: Reparenting, roles: Roles, *, near: bool) -> str:
     to_init = change.rule == RULE_CHILD_REAPER and change.new is not None and not change.new.ns.level
     above = ": no living subreaper above" if to_init else ""
     return f"from {adopted_from(change, roles)}{above} → {adopted_by(change, roles, near=near)}"
+
+
+def adoption_in_short(change: Reparenting, roles: Roles, *, near: bool) -> list[str]:
+    """The same in ever fewer words, down to the new parent alone. Raw."""
+    new = change.new
+    if new is None:
+        return []
+    role = roles.role(new)
+    name = title(new, roles)
+    if near and role is not None and change.rule != RULE_CHILD_REAPER:
+        name = f"the {role}"
+    elif role == r.SHIM:
+        name = f"the shim ({number(new)})"
+    if change.rule == RULE_THREAD:
+        name = f"another thread of {name}"
+    old, who = adopted_from(change, roles), title(change.old, roles, change.at)
+    said = [f"from {old} → {name}", f"from {who} → {name}", f"by {name}"]
+    if change.rule != RULE_SUBREAPER:
+        return said
+    return [f"from {old} → nearest subreaper, {name}", f"from {who} → nearest subreaper, {name}", *said]

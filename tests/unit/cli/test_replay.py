@@ -90,6 +90,8 @@ def test_filters_that_leave_nothing(log: Path) -> None:
     done = ctrace("replay", log, "--pid", "77777")
     assert done.returncode == 0
     assert done.stdout.decode().splitlines()[2:] == ["No process matches these filters."]
+    done = ctrace("replay", log, "--pid", "77777", "--format", "timeline")
+    assert done.stdout.decode() == "No process matches these filters.\n"
 
 
 def test_what_is_asked_for_is_not_folded(log: Path) -> None:

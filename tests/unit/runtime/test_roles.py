@@ -76,6 +76,7 @@ def test_what_a_process_was_at_a_moment() -> None:
         ("/usr/sbin/runc", ("runc", "--version"), "runc"),
         ("/usr/bin/crun", ("crun", "create", "abc"), "runc-create"),
         ("/proc/self/exe", ("runc", "init"), "runc-init"),
+        ("/dev/fd/6", ("runc", "init"), "runc-init"),
         ("/proc/self/exe", ("busybox", "init"), None),
         ("/usr/lib/cni/bridge", ("/usr/lib/cni/bridge",), "cni"),
         ("/home/me/pause", ("pause",), None),
