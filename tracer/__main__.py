@@ -1,7 +1,6 @@
 """`python -m tracer`: the command `ctrace`."""
 
-import sys
 
-from tracer.cli import main
+from tracer.cli import entry
 
-sys.exit(main())
+entry()

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -96,6 +96,16 @@ def main(args: list[str] | None = None) -> int:
         _abandon_stdout()
         code = show_error(OutputError(": ".join(filter(None, [error.filename, error.strerror or str(error)]))))
     return code
+
+
+def entry() -> NoReturn:
+    """The command: like main(), and gone at once.
+
+    Taking a graph of a million processes apart, object by object, takes as long as building a fifth of it.
+    """
+    code = main()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _run(args: list[str]) -> int:
