@@ -71,9 +71,9 @@ def test_the_shim_is_systemds_child_and_in_containerds_unit(node: SystemdNode, p
     assert shim["unit"] == "containerd.service" == found[pod.containerd]["unit"]
     assert shim["container"]["pod"] == "web"
     lines = {int(m[1]): line for line in both(node).splitlines() if (m := re.search(r"\((\d+)\)", line))}
-    assert lines[pod.containerd].endswith("containerd.service")
+    assert "  containerd.service" in lines[pod.containerd]
     assert "≠" not in lines[pod.containerd]
-    assert lines[pod.shim].endswith(f"≠ containerd.service, not below containerd ({pod.containerd})")
+    assert f"  ≠ containerd.service, pod shop/web, not below containerd ({pod.containerd})" in lines[pod.shim]
     assert "≠" in lines[pod.pause]
     assert "≠" in lines[pod.app]
     assert "≠" not in lines[node.pid].replace("≠ init.scope", ""), "systemd is the main process of its scope"
@@ -106,7 +106,7 @@ def test_when_containerd_has_stopped_its_unit_still_has_the_shim(node: SystemdNo
         assert (found[pod.shim]["parent"], found[pod.shim]["unit"]) == (node.pid, "containerd.service")
         assert found[pod.app]["container"]["name"] == "app"
         (line,) = [line for line in both(node).splitlines() if f"({pod.shim})" in line]
-        assert line.endswith("≠ containerd.service, its main process is gone")
+        assert "  ≠ containerd.service, pod shop/web, its main process is gone" in line
         assert findings("--subtree", node.pid) == []
     finally:
         node.start_containerd()
