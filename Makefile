@@ -3,6 +3,7 @@
 # make check  formatting, lint, types, import rules
 # make fuzz   random process trees against the kernel: SECONDS=600 SEED=0 SETS=all (or complete, lacking, names)
 # make bench  speed and memory against other tools, in one run
+# make bench-live  what watching costs, with other tracers in the same run; needs root
 # make docs   write every output in the documents anew: WITH='--root --slow' for those that need it
 # make dist-check  the wheel, installed into empty environments of every Python here, without a compiler
 # make clean  remove what was made here
@@ -12,7 +13,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check fuzz bench docs dist-check help clean
+.PHONY: run test check fuzz bench bench-live docs dist-check help clean
 
 run: $(VENV)/.run
 	@$(BIN)/ctrace replay fixtures/logs/containerd-pod/strace.log
@@ -33,6 +34,9 @@ fuzz: $(VENV)/.test
 
 bench: $(VENV)/.bench
 	@$(BIN)/python -m benchmarks.replay
+
+bench-live: $(VENV)/.test
+	@$(BIN)/python -m benchmarks.live
 
 $(VENV)/.venv-made:
 	@$(PYTHON) -m venv $(VENV) && touch $@
