@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from tracer.errors import OutputError
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def open_output(path: str | None) -> Iterator[TextIO]:
-    """stdout, or the file at `path` ('-' is stdout), replaced when it was there.
+    """stdout, or the file at `path` ('-' is stdout), emptied when it was there; root uses no file or link of others.
 
     Raises OutputError where it cannot be written.
     """
@@ -24,8 +24,11 @@ def open_output(path: str | None) -> Iterator[TextIO]:
             sys.stdout.reconfigure(errors="backslashreplace")
         yield sys.stdout
         return
+    from tracer.live.newfile import open_output as open_file
+
+    fd = open_file(path)
     try:
-        with Path(path).open("w", encoding="utf-8", errors="backslashreplace") as out:
+        with os.fdopen(fd, "w", encoding="utf-8", errors="backslashreplace") as out:
             yield out
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror}") from error
