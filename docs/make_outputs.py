@@ -100,7 +100,7 @@ def _environment(colours: bool) -> dict[str, str]:
 
 
 def _shown(command: str, output: str, words: dict[str, str]) -> str:
-    if "Traceback (most recent call last)" in output:
+    if "Traceback (most recent call last)" in output or "make: *** " in output:
         raise RuntimeError(f"{command or 'python'} fails:\n{output}")
     lines = [line.rstrip() for line in output.rstrip("\n").split("\n")]
     if "head" in words and len(lines) > int(words["head"]):
