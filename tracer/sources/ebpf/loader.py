@@ -217,7 +217,9 @@ def kernel_headers() -> tuple[str | None, list[str]]:
     modules = Path("/lib/modules") / platform.release()
     if "BCC_KERNEL_SOURCE" in os.environ:
         return os.environ["BCC_KERNEL_SOURCE"], []
-    if (modules / "build" / "include").is_dir() or Path("/sys/kernel/kheaders.tar.xz").exists():
+    # /sys/kernel/kheaders.tar.xz does not count: bcc before 0.30 unpacks it to /tmp/kheaders-RELEASE, and takes that
+    # folder as it is where somebody else made it first (CVE-2024-2314).
+    if (modules / "build" / "include").is_dir():
         return None, []
     for build in sorted(Path("/lib/modules").glob("*/build"), reverse=True):
         source = build.parent / "source"
