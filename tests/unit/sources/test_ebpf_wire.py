@@ -114,3 +114,17 @@ def test_every_type_and_flag_of_the_header_is_compared() -> None:
     names = {name for _, body in enums for name in re.findall(r"^\t(CT_\w+) =", body, re.MULTILINE)}
     assert len(enums) == 3
     assert names <= CONSTANTS.keys()
+
+
+def test_the_brief_layouts_are_the_same_records() -> None:
+    """Each gives those fields of the whole layout that its text names."""
+    for whole, brief, places in (
+        (wire.CLONE, wire.CLONE_BRIEF, (3, 4, 5, 7, 8, 9, 10, 13, 14, 15, 17)),
+        (wire.CLONE, wire.CLONE_REST, (16, *range(18, 27))),
+        (wire.EXIT, wire.EXIT_BRIEF, (3, 4, 5, 7, 8, 9)),
+        (wire.FREE, wire.FREE_BRIEF, (4, 5)),
+        (wire.WAIT, wire.WAIT_BRIEF, (3, 5, 6, 7, 8)),
+    ):
+        record = bytes(range(1, 1 + whole.size))
+        fields = whole.unpack(record)
+        assert brief.unpack(record) == tuple(fields[place] for place in places)

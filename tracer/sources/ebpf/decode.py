@@ -32,6 +32,9 @@ from tracer.sources.proc import TICK, ProcProcess
 CLONE_INTO_CGROUP = 1 << 33
 """include/uapi/linux/sched.h; the cgroup's move is not traced then."""
 
+_clone_brief, _exit_brief = wire.CLONE_BRIEF.unpack, wire.EXIT_BRIEF.unpack
+_free_brief, _wait_brief = wire.FREE_BRIEF.unpack, wire.WAIT_BRIEF.unpack
+
 _new = tuple.__new__
 """Twice as fast as calling the class of a NamedTuple."""
 
@@ -223,10 +226,7 @@ class Decoder:
         """A type that is not for us."""
 
     def _clone(self, record: bytes) -> None:
-        (
-            _, _, _, time, start, tid, _, flags, child_start, cgroup, child, _, _, parent_tgid, exit_signal,
-            own, pidns, level, *ns_pids, comm,
-        ) = wire.CLONE.unpack(record)  # fmt: skip
+        time, start, tid, flags, child_start, cgroup, child, parent_tgid, exit_signal, own, level = _clone_brief(record)
         creator = self.tasks.get(tid)
         if creator is None or creator.start != start:
             creator = self.find(tid, start)
@@ -243,7 +243,7 @@ class Decoder:
             self._number_reused(child, time)
         if (own & wire.F_SUBREAPER) != process.subreaper:
             self._subreaper_seen(process, time, own)
-        inner = tuple(ns_pids[:level]) if level else ()
+        inner = wire.CLONE_REST.unpack(record)[1:-1][:level] if level else ()
         if thread:
             process.live += 1
             self.tasks[child] = LiveTask(child_start, process)
@@ -258,10 +258,10 @@ class Decoder:
 
         if own & wire.F_OWN_COMM and not thread:
             self.at += 1
-            self._out.append(Rename(self.at, time, child, wire.comm(comm)))
+            self._out.append(Rename(self.at, time, child, wire.comm(wire.CLONE_REST.unpack(record)[-1])))
         if inner and inner[-1] == 1 and not thread:
             self.at += 1
-            self._out.append(PidNsId(self.at, time, child, pidns))
+            self._out.append(PidNsId(self.at, time, child, wire.CLONE_REST.unpack(record)[0]))
         if flags & CLONE_INTO_CGROUP:
             self.into_cgroup.append(child)
 
@@ -315,7 +315,7 @@ class Decoder:
             self._out.append(Rename(self.at, time, tid, wire.comm(comm)))
 
     def _exit(self, record: bytes) -> None:
-        _, _, _, time, start, tid, _, status, parent_tgid, flags, _ = wire.EXIT.unpack(record)
+        time, start, tid, status, parent_tgid, flags = _exit_brief(record)
         task = self.tasks.get(tid)
         if task is None or task.start != start:
             task = self.find(tid, start)
@@ -384,12 +384,13 @@ class Decoder:
             del self._zombies[process.parent]
 
     def _free(self, record: bytes) -> None:
-        _, _, _, time, start, tid, _, parent_start, parent, _ = wire.FREE.unpack(record)
+        start, tid = _free_brief(record)
         task = self.tasks.get(tid)
         if task is not None and task.start != start:
             task = self.find(tid, start)
         if task is None:
             return  # the usual case: its reaping was seen when it happened
+        _, _, _, time, _, _, _, parent_start, parent, _ = wire.FREE.unpack(record)
         if not task.process.dead:  # the exit record was lost
             self.at += 1
             self._out.append(Gone(self.at, time, tid))
@@ -399,7 +400,7 @@ class Decoder:
         self._reap(task.process, time, parent if known is not None else 0)
 
     def _wait(self, record: bytes) -> None:
-        _, _, _, time, _, tid, tgid, number, level = wire.WAIT.unpack(record)
+        time, tid, tgid, number, level = _wait_brief(record)
         process = self._zombie_child(tgid, number, level)
         if process is None:
             return  # a stopped child, or a wait of a ptracer

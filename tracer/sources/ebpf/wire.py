@@ -22,6 +22,18 @@ PIDNS = struct.Struct("=" + HEADER + "IIII")
 STATE = struct.Struct("=" + HEADER + "QIIIIIi")
 CGROUP = struct.Struct("=" + HEADER + "II")
 
+# The same records with what is not needed each time left out: a third of the time.
+CLONE_BRIEF = struct.Struct("=8xQQI4xQQQI8xIiI4xI48x")
+"""time, start, tid, clone_flags, child_start, cgroup, child, parent_tgid, exit_signal, flags, level"""
+CLONE_REST = struct.Struct("=80xI4x8I16s")
+"""pidns, ns_pids, comm"""
+EXIT_BRIEF = struct.Struct("=8xQQI4xIII4x")
+"""time, start, tid, exit_code, parent_tgid, flags"""
+FREE_BRIEF = struct.Struct("=16xQI20x")
+"""start, tid"""
+WAIT_BRIEF = struct.Struct("=8xQ8xIIII")
+"""time, tid, tgid, child, level"""
+
 TYPE_AT = 0 if sys.byteorder == "little" else 1
 """The byte of a record that holds its type (all types are below 256)."""
 
