@@ -53,7 +53,7 @@ _PRCTL = {
     b"PR_SET_CHILD_SUBREAPER": PR_SET_CHILD_SUBREAPER,
 }
 
-_NUMBER = re.compile(rb"-?(?:0[xX][0-9a-fA-F]+|\d+)")
+_NUMBER = re.compile(rb"-?(?:0[xX][0-9a-fA-F]{1,16}|\d{1,18})")
 _COMMENT = re.compile(rb" /\*[^*]*\*/")
 _FLAGS = re.compile(rb"(?<![a-z_])flags=([A-Za-z0-9_|]+)")
 _EXIT_SIGNAL = re.compile(rb"exit_signal=([A-Za-z0-9_]+)")
@@ -63,16 +63,16 @@ _FD = rb"(AT_FDCWD|-?\d+)(?:<([^>\n]*)>)?"
 _PATH = re.compile(rb"(?:" + _FD + rb", )?(?:" + _STRING + rb"|NULL|0x[0-9a-f]+)(?=, )", re.S)
 _ESCAPE = re.compile(rb"\\(?:x([0-9a-fA-F]{2})|([0-7]{1,3})|(.))", re.S)
 _LETTERS = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"v": b"\v", b"f": b"\f", b"a": b"\a", b"b": b"\b", b"e": b"\x1b"}
-_EXITED = re.compile(rb"WIFEXITED\(s\) && WEXITSTATUS\(s\) == (\d+)")
+_EXITED = re.compile(rb"WIFEXITED\(s\) && WEXITSTATUS\(s\) == (\d{1,18})")
 _KILLED = re.compile(rb"WIFSIGNALED\(s\) && WTERMSIG\(s\) == (\w+)( && WCOREDUMP\(s\))?")
 _LIVES_ON = re.compile(rb"WIFSTOPPED|WIFCONTINUED|CLD_STOPPED|CLD_CONTINUED|CLD_TRAPPED")
 _SIGINFO = re.compile(
-    rb"si_code=(\w+)(?: /\* (\w+) \*/)?, si_pid=(\d+)(?:<[^,\n]*>)?(?: /\* (\d+) in strace's PID NS \*/)?"
+    rb"si_code=(\w+)(?: /\* (\w+) \*/)?, si_pid=(\d{1,18})(?:<[^,\n]*>)?(?: /\* (\d{1,18}) in strace's PID NS \*/)?"
 )
 _SI_STATUS = re.compile(rb"si_status=(\w+)")
 _CHILD_ENDED = {b"CLD_EXITED": 1, b"CLD_KILLED": 2, b"CLD_DUMPED": 3, b"0x1": 1, b"0x2": 2, b"0x3": 3}
 _CHILD_ENDED |= {b"1": 1, b"2": 2, b"3": 3}
-_NS_INODE = re.compile(rb"<pid:\[(\d+)\]>|pid_for_children:\[(\d+)\]")
+_NS_INODE = re.compile(rb"<pid:\[(\d{1,18})\]>|pid_for_children:\[(\d{1,18})\]")
 _SETNS = re.compile(rb"[^<,]*(?:<[^\n]*>)?, ([A-Z0-9a-fx_|]+)")
 
 

@@ -25,13 +25,13 @@ _NUMBER = rb"\[ *\d+\] "
 _POINTER = rb"\[[0-9a-f?]{8,16}\] "
 
 _ANY = re.compile(
-    rb"(?:\[pid +(\d+)(?:" + _COMM + rb")?\] |(\d{1,7})(?:" + _COMM + rb"(?= ))? +(?=\D|\d{2}:|\d{9}|\d+\.\d))?"
+    rb"(?:\[pid +(\d{1,18})(?:" + _COMM + rb")?\] |(\d{1,7})(?:" + _COMM + rb"(?= ))? ++(?=\D|\d{2}:|\d{9}|\d+\.\d))?"
     rb"(?:(" + _CLOCK + rb") |(" + _DELTA + rb") )?(?:\(\+" + _DELTA + rb"\) )?"
     rb"(?:" + _NUMBER + rb")?(?:" + _POINTER + rb")?" + _HEAD + rb"(.*)",
     re.S,
 )
 
-_LINE_NUMBER = re.compile(rb"(?m)^ *(\d+)(?:\t|[:-](?=[\[\d]))")
+_LINE_NUMBER = re.compile(rb"(?m)^ *(\d{1,18})(?:\t|[:-](?=[\[\d]))")
 _JOURNAL = re.compile(
     rb"(?m)^(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d+)?|\d{4}-\d\d-\d\dT[\d:.,]+(?:Z|[+-]\d\d:?\d\d)?)"
     rb" \S+ [^\s:]+: "
@@ -111,9 +111,9 @@ def find_style(sample: bytes) -> Style:
         unix = unix or (time is not None and b":" not in time)
     name = (rb"(?:" + _COMM + rb")?") if comm else b""
     if bare > bracketed:
-        front = rb"(\d{1,7})" + name + rb" +"
+        front = rb"(\d{1,7})" + name + rb" ++"
     else:
-        front = rb"(?:\[pid +(\d+)" + name + rb"\] )?"
+        front = rb"(?:\[pid +(\d{1,18})" + name + rb"\] )?"
     if clock:
         front += rb"(" + (_USUAL_CLOCK if usual else _CLOCK) + rb") "
     elif delta:
@@ -160,14 +160,14 @@ _SURE = re.compile(
     re.S,
 )
 NOTICE = re.compile(
-    rb"(?:strace: )?Process (\d+)(?:<[^\n]*>)? (attached|detached|suspended|resumed)(?: with (\d+) threads)?"
+    rb"(?:strace: )?Process (\d{1,18})(?:<[^\n]*>)? (attached|detached|suspended|resumed)(?: with (\d{1,18}) threads)?"
 )
 
 
 SPLICED_NOTICE = re.compile(rb"(?:strace: )?Process \d+(?:<[^\n]*>)? attached$")
 
 _VALUE = re.compile(
-    rb"\) += (-?\d+|\?|0x[0-9a-f]+)(?:<[^\n]*?>)?(?: /\* (\d+) in strace's PID NS \*/)?"
+    rb"\) += (-?\d{1,18}|\?|0x[0-9a-f]{1,16})(?:<[^\n]*?>)?(?: /\* (\d{1,18}) in strace's PID NS \*/)?"
     rb"((?: [^\"\n]*)?)$"
 )
 

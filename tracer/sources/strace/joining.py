@@ -48,6 +48,8 @@ TWO_ENDED = ("execve", "execveat", "prctl", "unshare", "setns", "tgkill")
 CALLS = (*CREATING, *WAITING, *LEAVING, *TWO_ENDED)
 """The system calls that change the tree or tell of it."""
 
+MAX_DIGITS = 12
+"""A number of a task has fewer."""
 MAX_PIECES = 40
 """A line that was wrapped, or that others wrote into, is put together from at most so many."""
 
@@ -57,12 +59,12 @@ Pending = tuple[str, bytes, int, int | None, tuple[int, int] | None]
 and exit signal if they are known already."""
 
 _UNFINISHED = b"<unfinished ...>"
-_PID_CHANGED = re.compile(rb"<pid changed to (\d+) \.\.\.>$")
+_PID_CHANGED = re.compile(rb"<pid changed to (\d{1,18}) \.\.\.>$")
 _KILLED = re.compile(rb"killed by (\w+)( \(core dumped\))? \+\+\+")
-_SUPERSEDED = re.compile(rb"superseded by execve in pid (\d+)")
+_SUPERSEDED = re.compile(rb"superseded by execve in pid (\d{1,18})")
 _FAST_SIGCHLD = b"SIGCHLD {si_signo=SIGCHLD, si_code=CLD_EXITED, si_pid="
 _NOT_OURS = re.compile(rb"\s*$| > | \| |strace: |[#$>%]? ?(?:sudo )?(?:\S*/)?strace |Process \d+ ")
-_TWO_NUMBERS = re.compile(rb"(\d+)(?:<[^,\n]*>)?(?: /\*[^*]*\*/)?, (\d+)(?:<[^,\n]*>)?(?: /\*[^*]*\*/)?, ")
+_TWO_NUMBERS = re.compile(rb"(\d{1,18})(?:<[^,\n]*>)?(?: /\*[^*]*\*/)?, (\d{1,18})(?:<[^,\n]*>)?(?: /\*[^*]*\*/)?, ")
 
 NO_START = "the beginning of the call, which says what it creates, is not in the trace"
 
@@ -376,7 +378,7 @@ class Joiner:
 
         def handle(at: int, time: bytes, tid: int, rest: bytes) -> None:
             args, _, ret = rest.rpartition(b" = ")
-            if ret.isdigit() and args.rstrip()[-1:] == b")":
+            if ret.isdigit() and len(ret) < MAX_DIGITS and args.rstrip()[-1:] == b")":
                 created(name, args, at, clock(time), tid, int(ret), 0, at)
             elif rest[-16:] == _UNFINISHED:
                 now = clock(time)
@@ -463,7 +465,7 @@ class Joiner:
             if start is None or start[0] != name:
                 start = (name, b"", at, self.time_of(time), None)
             args, _, ret = rest.rpartition(b" = ")
-            if ret.isdigit():
+            if ret.isdigit() and len(ret) < MAX_DIGITS:
                 created(name, start[1] + args, start[2], start[3], tid, int(ret), 0, at)
                 return
             found = result(rest)
@@ -510,7 +512,7 @@ class Joiner:
 
     def _waited(self, name: str, head: bytes, at: int, time: bytes, tid: int, rest: bytes) -> None:
         args, _, ret = rest.rpartition(b" = ")
-        if ret.isdigit() and name != "waitid":
+        if ret.isdigit() and len(ret) < MAX_DIGITS and name != "waitid":
             if ret != b"0":
                 self._reaped(args, at, time, tid, int(ret), 0)
             return
@@ -624,7 +626,7 @@ class Joiner:
         def handle(at: int, time: bytes, tid: int, rest: bytes) -> None:
             if rest[:skip] == _FAST_SIGCHLD:
                 text = rest[skip : rest.find(b",", skip)]
-                if text.isdigit():
+                if text.isdigit() and len(text) < MAX_DIGITS:
                     append((CHILD_SIGNAL, at, clock(time), tid, int(text), 0))
                     return
             info = calls.child_info(rest) if b"si_code=" in rest else None

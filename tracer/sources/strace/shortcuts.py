@@ -88,6 +88,8 @@ class Shortcuts:
             self._tids.clear()
         self._joiner.make_room()
         lines = list(BytesIO(block))
+        if not lines:
+            return 0
         tids, times, rests = self._parts(lines)
         # The rests are looked up one by one while the loop goes on, so what it learns serves the next line.
         self._feed(zip(numbers, lines, tids, times, rests, map(self._whole.get, rests), strict=False))
