@@ -111,6 +111,11 @@ def judge(
     return verdict
 
 
+def is_strong(problem: Problem) -> bool:
+    """The worst kind: a wrong edge that claims to be known, a crash, a refusal, or one process twice."""
+    return problem.kind in ("crash", "refused", "twice") or (problem.kind == "parent" and problem.evidence in STRONG)
+
+
 def _is_below(process: Process, tgid: int) -> bool:
     above = process.parent
     while above is not None and above.tgid != tgid:

@@ -35,7 +35,7 @@ def _read(raw: bytes) -> None:
         graph.to_networkx()
 
 
-@_many(300)
+@_many(150)
 @given(logs())
 def test_logs_from_nearly_right_to_nonsense(raw: bytes) -> None:
     _read(raw)
