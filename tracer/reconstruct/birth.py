@@ -26,7 +26,7 @@ def on_clone(state: State, event: Clone) -> None:
     if creator is None:
         creator = attach(state, at, time, tid)
     old = state.tasks.get(child_tid)
-    if old is not None and old.process.state is not DEAD and _is_known(state, old, creator, event):
+    if old is not None and (old.process.state is not DEAD or old is creator) and _is_known(state, old, creator, event):
         return
     if flags & CLONE_THREAD:
         if creator.process.state is not RUNNING:

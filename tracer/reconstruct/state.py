@@ -124,7 +124,7 @@ class State:
         """PID 1 itself: the one that orphans were given to already, if it was outside the trace until now."""
         init = self.init
         if init.outside:
-            init.outside, init.comm = False, ""
+            init.outside, init.comm, init.serial = False, "", serial
             init.born_at, init.born_time = at, time
             mine = (p for p in self.processes if p.real_parent is init.leader and p.state is not DEAD)
             init.leader.children = dict.fromkeys(mine)
