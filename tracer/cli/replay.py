@@ -37,6 +37,10 @@ Exit codes: 0 fine; 1 the input could not be used; 2 wrong usage; 3 --verify fou
 """
 
 
+LINEAGE_SHOWN = 2000
+"""Where all have ended, up to so many processes are shown one by one without being asked for."""
+
+
 @dataclass(slots=True)
 class _Layout:
     """How text outputs are laid out."""
@@ -60,7 +64,8 @@ class _Layout:
 @click.option(
     "--view",
     type=click.Choice(["now", "lineage"]),
-    help="now: who is whose child (default while anything lives); lineage: who created whom, the dead included.",
+    help="now: who is whose child (default while anything lives); lineage: who created whom, the dead included "
+    "(default where all ended, if they are not too many).",
 )
 @click.option("--at", metavar="LINE|TIME", help="As it was after this line (120) or at this time (05:17:35.5).")
 @filter_options
@@ -195,9 +200,11 @@ def _write_tree(
         return
     if view is None:
         # What is asked for by name is not to be folded away.
-        view = "now" if any(p.alive for p in (graph.processes if keep is None else keep)) else "lineage"
-        if view == "lineage" and graph.processes:
-            painter.paint([nothing_alive(everything=keep is None), Line([])])
+        alive = any(p.alive for p in (graph.processes if keep is None else keep))
+        folded = keep is None and len(graph.processes) > LINEAGE_SHOWN
+        view = "now" if alive or folded else "lineage"
+        if not alive and graph.processes:
+            painter.paint([nothing_alive(everything=keep is None, folded=folded), Line([])])
     drawing = build_view(graph, view, keep=keep, roles=roles)
     beside = Beside(names_of(graph), roles)
     painter.paint(

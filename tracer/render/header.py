@@ -43,10 +43,14 @@ def recording_line(header: Header, begun: int | None) -> Line:
     return Line([Span(f"{said}: {header.target}", "dim")])
 
 
-def nothing_alive(*, everything: bool) -> Line:
-    """Said where `now` would be empty and `lineage` is shown instead. Not `everything`: all that the filters left."""
+def nothing_alive(*, everything: bool, folded: bool) -> Line:
+    """Said where `now` is empty: `lineage` is shown instead, or where they are too many to list, what to ask for.
+
+    Not `everything`: all that the filters left.
+    """
     said = "Everything had ended" if everything else "All that match had ended"
-    return Line([Span(f"{said}; this is who created whom.", "dim")])
+    rest = "--view lineage shows who created whom, a line each." if folded else "this is who created whom."
+    return Line([Span(f"{said}; {rest}", "dim")])
 
 
 def nothing_chosen() -> Line:

@@ -13,9 +13,11 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from click.testing import CliRunner
 
 import tracer
 from tests.unit.cli.command import ARGV, LOG, ctrace, ctrace_on_a_terminal, environment
+from tracer.cli import cli
 from tracer.errors import UsageError
 
 SCHEMA = json.loads(Path("docs/reference/graph.schema.json").read_text(encoding="utf-8"))
@@ -314,3 +316,16 @@ def test_a_progress_bar_when_it_takes_long(seconds: float) -> None:
     os.close(ours)
     assert process.wait(60) == 0
     assert (b"reading" in shown) is (seconds > 0)
+
+
+def test_a_great_many_that_all_ended_are_folded(tmp_path: Path) -> None:
+    log = tmp_path / "loop.log"
+    lines = ['100 execve("/bin/sh", ["sh"], 0x7ffd7c2a9d48 /* 9 vars */) = 0']
+    for tid in range(101, 101 + 2500):
+        lines += [f"100 fork() = {tid}", f"{tid} exit_group(0) = ?", f"{tid} +++ exited with 0 +++"]
+    log.write_text("\n".join([*lines, "100 +++ exited with 0 +++", ""]))
+    result = CliRunner().invoke(cli, ["replay", str(log)])
+    assert "Everything had ended; --view lineage shows who created whom, a line each." in result.output
+    assert len(result.output.splitlines()) < 10
+    every = CliRunner().invoke(cli, ["replay", str(log), "--view", "lineage"])
+    assert len(every.output.splitlines()) > 2500
