@@ -43,6 +43,7 @@ def joiner(data: bytes) -> None:
     lines.feed(range(1, len(rows) + 1), rows)
     lines.finish()
     orderer = Orderer(style.prefixed or style.bracketed)
+    orderer.programs.update(lines.programs.new)
     orderer.feed(lines.records)
     orderer.finish()
     orderer.take()
