@@ -299,7 +299,4 @@ KINDS: tuple[type, ...] = (
     PidNsId,
     ContainerTold,
 )
-"""The classes by code: a packed batch names the class of each plain tuple by its place here."""
-
-FREQUENT = 6
-"""The first so many of KINDS are what a log is full of."""
+"""All of them."""

@@ -39,9 +39,6 @@ _HANDLERS: dict[type, Callable[[State, Any], None]] = {
 }
 
 
-_BY_CODE = [_HANDLERS[kind] for kind in ev.KINDS]
-
-
 class Engine:
     """Applies the kernel's rules event by event. `graph` may be read at any time between calls of `feed`."""
 
@@ -60,17 +57,6 @@ class Engine:
         handlers = _HANDLERS
         for event in events:
             handlers[type(event)](state, event)
-
-    def feed_packed(self, kinds: bytes, events: Iterable[tuple[Any, ...]]) -> None:
-        """The same for plain tuples with an event's fields; `kinds` has each one's place in event.KINDS."""
-        state = self.state
-        handlers = _BY_CODE
-        for kind, event in zip(kinds, events, strict=True):
-            if kind < ev.FREQUENT:
-                # These handlers unpack by place: making a NamedTuple would cost as much as the rule itself.
-                handlers[kind](state, event)
-            else:
-                handlers[kind](state, ev.KINDS[kind](*event))
 
     def finish(self, calls: set[str] | None = None) -> ProcessGraph:
         """Draw the conclusions that need the whole trace; `calls` as in SourceStats, None where all is traced."""
