@@ -1,6 +1,5 @@
 """`python -m tracer`: the command `ctrace`."""
 
-
 from tracer.cli import entry
 
 entry()
