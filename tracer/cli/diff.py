@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tracer.cli.options import answer_options
+
 if TYPE_CHECKING:
     from tracer.diff import Side
 
@@ -51,17 +53,7 @@ class _Input:
     show_default=True,
     help="Who is the same: who has the same number (and start), or who was created by the like.",
 )
-@click.option("-o", "--output", metavar="FILE", help="Write there instead of stdout.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="json is ctrace.diff/1.",
-)
-@click.option("--width", type=click.IntRange(20), metavar="N", help="Columns to lay out in.")
-@click.option("--ascii", "ascii_only", is_flag=True, help="No drawing characters.")
+@answer_options("ctrace.diff/1")
 def diff(
     a: str,
     b: str | None,

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tracer.cli.options import answer_options
+
 if TYPE_CHECKING:
     from tracer.cli.scene import Scene
     from tracer.explain import Story
@@ -32,17 +34,7 @@ Exit codes: 0 fine; 1 the input could not be used, or there is no such process; 
 @click.command(epilog=_EPILOG)
 @click.argument("who", metavar="PID|NAME")
 @click.argument("file", metavar="[FILE]", required=False)
-@click.option("-o", "--output", metavar="FILE", help="Write there instead of stdout.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="json is ctrace.story/1.",
-)
-@click.option("--width", type=click.IntRange(20), metavar="N", help="Columns to lay out in.")
-@click.option("--ascii", "ascii_only", is_flag=True, help="No drawing characters.")
+@answer_options("ctrace.story/1")
 def explain(who: str, file: str | None, output: str | None, form: str, width: int | None, ascii_only: bool) -> int:
     """Tell how a process got where it is: each step, with the kernel's rule, the evidence and the place in the trace.
 

@@ -53,6 +53,25 @@ def output_options(function: F) -> F:
     return _apply(_OUTPUT, function)
 
 
+def answer_options(schema: str) -> Callable[[F], F]:
+    """Adds -o, --format text|json, --width, --ascii; `schema` is what json is."""
+    form = click.option(
+        "--format",
+        "form",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        show_default=True,
+        help=f"json is {schema}.",
+    )
+    options = [
+        click.option("-o", "--output", metavar="FILE", help="Write there instead of stdout."),
+        form,
+        click.option("--width", type=click.IntRange(20), metavar="N", help="Columns to lay out in."),
+        click.option("--ascii", "ascii_only", is_flag=True, help="No drawing characters."),
+    ]
+    return lambda function: _apply(options, function)
+
+
 @dataclass(slots=True)
 class Filters:
     """The values of the filter options."""

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tracer.cli.options import answer_options
+
 if TYPE_CHECKING:
     from tracer.cli.scene import Scene
     from tracer.graph import Process
@@ -42,17 +44,7 @@ Exit codes: 0 fine; 1 the input could not be used, or no such process, unit or c
     help="Suppose this KillMode, instead of what systemd says (or, from a FILE, of the default).",
 )
 @click.option("--at", metavar="LINE|TIME", help="With FILE: as it was after this line or at this time.")
-@click.option("-o", "--output", metavar="FILE", help="Write there instead of stdout.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="json is ctrace.fate/1.",
-)
-@click.option("--width", type=click.IntRange(20), metavar="N", help="Columns to lay out in.")
-@click.option("--ascii", "ascii_only", is_flag=True, help="No drawing characters.")
+@answer_options("ctrace.fate/1")
 def whatif(
     event: str,
     target: str,

@@ -77,8 +77,6 @@ def _born_of_the_dead(state: State, process: Process, father: Process, at: int, 
     if task is not None and task.children:
         task.children.pop(process, None)
     reaper = find_new_reaper(father, state.init, None, state.doubts, state.lost_at)
-    if reaper.task is not None and is_below(reaper.task.process, process):
-        reaper = reaper._replace(task=None)
     if not told:
         why = f"the trace shows the end of {father.tgid} before this birth"
         reaper = reaper._replace(evidence=Evidence.weakest(reaper.evidence, Evidence.INFERRED), reason=why)

@@ -131,12 +131,8 @@ def forget_original_parent(
     cause = f"exit of {father.tgid}"
     if children and not state.ptraced:
         state.recent_adoptions.append((father, tuple(children)))
-    init = reaper.task.process if reaper.task is not None and reaper.rule == RULE_CHILD_REAPER else None
-    nobody = reaper._replace(task=None)
     for child in children or ():
-        # An init that has a parent can, in a trace that contradicts itself, be below the orphan.
-        knot = init is not None and init.real_parent is not None and is_below(init, child)
-        reparent(state, child, father, nobody if knot else reaper, at, time, cause)
+        reparent(state, child, father, reaper, at, time, cause)
 
 
 def ns_is_dying(ns: PidNs | None) -> bool:
@@ -152,6 +148,10 @@ def reparent(
     state: State, child: Process, father: Process, reaper: Reaper, at: int, time: int | None, cause: str
 ) -> None:
     """reparent_leader(): one child moves; a zombie goes too and is announced to its new parent."""
+    init = reaper.task.process if reaper.task is not None and reaper.rule == RULE_CHILD_REAPER else None
+    if init is not None and init.real_parent is not None and is_below(init, child):
+        # An init that has a parent can, in a trace that contradicts itself, be below the orphan.
+        reaper = reaper._replace(task=None)
     evidence = Evidence.weakest(reaper.evidence, child.evidence) if reaper.task is not None else Evidence.UNKNOWN
     reason = reaper.reason if evidence is reaper.evidence else child.reason
     child.real_parent = None
