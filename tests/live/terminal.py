@@ -62,9 +62,10 @@ class Terminal:
 
     def wait_for(self, text: str, seconds: float = 60.0) -> None:
         """Until it is on the screen."""
-        wait_until(
-            lambda: self.shown(text), f"{text!r} is not on the screen: {self.frames[-1:]} {self.text[-500:]!r}", seconds
-        )
+        try:
+            wait_until(lambda: self.shown(text), "", seconds)
+        except AssertionError:
+            raise AssertionError(f"{text!r} is not on the screen: {self.frames[-1:]} {self.text[-500:]!r}") from None
 
     def wait_frames(self, count: int) -> None:
         """Until so many more were drawn."""

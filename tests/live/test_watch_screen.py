@@ -86,7 +86,9 @@ def test_every_size() -> None:
 
 
 def test_scrolling() -> None:
-    with watching("--all", rows=14) as (terminal, process):
+    """More processes than lines, whatever else runs on this machine."""
+    many = "for i in $(seq 20); do sleep 6$i & done; wait"
+    with running(["sh", "-c", many], start_new_session=True), watching("--all", rows=14) as (terminal, process):
         terminal.wait_for("more below")
         terminal.type(b"j")
         terminal.wait_for("lines above")

@@ -106,7 +106,12 @@ class Scenario:
         self.app: Container = node.cri.run_container(self.pod)
         processes.wait_for_workers(self.app_pid)
         os.kill(self.app_pid, signal.SIGUSR1)
-        processes.wait_until(lambda: len(self.app_tree()) == 4, 10, "an orphan")
+        processes.wait_until(self.has_an_orphan, 10, "an orphan")
+
+    def has_an_orphan(self) -> bool:
+        """Its first parent, another `app` for a moment, is gone."""
+        comms = sorted(p.comm for p in self.node.members().values() if p.comm.startswith("app"))
+        return comms == ["app", "app-orphan", "app-worker", "app-worker"]
 
     def app_tree(self) -> list[int]:
         """The application, its two workers and the orphan, by cgroup-independent means: their names."""
