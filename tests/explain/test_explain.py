@@ -42,11 +42,11 @@ now  a zombie: it has ended, and its parent has not waited for it; below thread_
 
 RUNC = """runc create (148)   subreaper, of 22b2c54f6d38
 
-  1. created by containerd-shim-runc-v2 (103), thread 111, with CLONE_VFORK   line 326,    observed
-     07:02:19.112016
+  1. created by containerd-shim-runc-v2 (103), thread 111, with CLONE_VFORK                observed
+     line 326, 07:02:19.112016
      child of containerd-shim-runc-v2 (103)
-  2. asks for SIGKILL when the thread that is its parent ends (PR_SET_PDEATHSIG)   line 329,
-     07:02:19.117850
+  2. asks for SIGKILL when the thread that is its parent ends (PR_SET_PDEATHSIG)
+     line 329, 07:02:19.117850
   3. runs /usr/sbin/runc: now runc-create   line 332, 07:02:19.118445
      runc --root /run/containerd/runc/k8s.io --log /run/containerd/io.containerd.ru --log-format
        json create --bundle /run/containerd/io.containerd.ru --pid-file

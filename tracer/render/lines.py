@@ -23,6 +23,7 @@ STYLES = {
     "name": "bold",
     "pid": "dim",
     "guide": "dim",
+    "place": "dim",
     "context": "dim",
     "container": "bold green",
     "shim": "bold cyan",

@@ -52,10 +52,12 @@ class Prose:
     def _words(self, text: Sequence[Span], room: int) -> Iterator[tuple[str, str]]:
         """Words and single spaces, with their style; what is longer than a line in pieces.
 
-        Words of different spans that touch are one word for the reader but may be broken there: it is rare.
+        A place (`line 157, 09:32:22`) is one word. Words of different spans that touch are one word for the reader
+        but may be broken there: it is rare.
         """
         for raw, style in text:
-            for i, word in enumerate(self._safe(raw).split(" ")):
+            safe = self._safe(raw)
+            for i, word in enumerate([safe] if style == "place" else safe.split(" ")):
                 if i:
                     yield " ", style
                 while width_of(word) > room:

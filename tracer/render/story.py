@@ -78,7 +78,7 @@ class Told:
     def _step(self, number: int, step: Step, process: Process) -> Iterator[Line]:
         first, *more = _SAY[step.kind](self, step, process)
         notes = words.evidence(step.evidence) if step.evidence is not None else []
-        text = [Span(first), Span(f"   {self.place(step.at, step.time)}", "dim")]
+        text = [Span(f"{first}   "), Span(self.place(step.at, step.time), "place")]
         yield from self.prose.lines(text, first=f"{number:>3}. ", hang=_HANG, notes=notes)
         for sentence in more:
             yield from self.note(sentence)
