@@ -42,6 +42,18 @@ def test_times() -> None:
     assert show_time(1_500_000_000, "boot") == "1.500000"
 
 
+def test_long_times_stand_in_a_column_of_their_own() -> None:
+    script = pod(timed=True)
+    graph = script.graph()
+    unix = 1_700_000_000 * SECOND
+    for process in graph.processes:
+        process.born_time = None if process.born_time is None else process.born_time + unix
+    lines = painted(timeline_lines(graph.processes, Roles(graph), clock="epoch", width=120)).splitlines()
+    timed = [line.split()[1:3] for line in lines if "created by" in line]
+    assert all(time.startswith("1700") and time[-7] == "." and time[-6:].isdigit() for time, _ in timed)
+    assert timed
+
+
 def test_reasons_have_a_line_of_their_own() -> None:
     graph = pod().graph()
     lines = painted(timeline_lines(graph.processes, Roles(graph), clock=None, width=100, reasons=True)).splitlines()

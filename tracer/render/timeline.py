@@ -72,12 +72,13 @@ def timeline_lines(
     """One line for each happening; with `reasons` one more for each edge that is not known better, and why."""
     processes = list(processes)
     digits = len(str(max((at for process in processes for at, *_ in _of(process)), default=0)))
-    timed = any(process.born_time is not None for process in processes)
+    times = [time for process in processes for time in (process.born_time, process.exited_time) if time is not None]
+    time_column = len(show_time(max(times), clock)) + 2 if times else 0
     column = max(width * 84 // 100, 52)
     for event in happenings(processes):
         left = [Span(f"{event.at:>{digits}}  ", "dim")]
-        if timed:
-            left.append(Span(f"{'' if event.time is None else show_time(event.time, clock):<17}", "dim"))
+        if times:
+            left.append(Span(f"{'' if event.time is None else show_time(event.time, clock):<{time_column}}", "dim"))
         name = roles.label(event.process, event.at)
         left += [Span(name, words.name_style(event.process, roles)), Span(f" ({words.number(event.process)})  ", "pid")]
         said, kind, reason = _said(event, roles)

@@ -13,7 +13,9 @@ ToNs = Callable[[bytes], int | None]
 
 
 def make_clock(style: Style) -> ToNs:
-    """A function from the text of one line's time to ns; call it in the order of the lines, b'' gives None.
+    """A function from the text of one line's time to ns; call it in the order of the lines.
+
+    b'' gives None, and so does a time of another kind than the log's.
 
     With `-r` alone it has to be called for *every* line, since each time counts from the line before.
     """
@@ -37,7 +39,7 @@ def _day() -> ToNs:
         if second == last and len(text) == 15:  # -tt, as most logs have it
             return base + int(text[9:]) * 1000
         if second != last:
-            if not text:
+            if text[2:3] != b":":  # none, or damaged: another way to write times in the same log
                 return None
             last = second
             before = base
@@ -54,7 +56,10 @@ def _decimal(text: bytes) -> int | None:
     if not text:
         return None
     whole, _, fraction = text.partition(b".")
-    return int(whole) * _SECOND + _fraction(fraction)
+    try:
+        return int(whole) * _SECOND + _fraction(fraction)
+    except ValueError:  # damaged: another way to write times in the same log
+        return None
 
 
 def _sum() -> ToNs:

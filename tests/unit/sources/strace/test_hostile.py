@@ -44,6 +44,25 @@ def test_every_byte_replaced(tmp_path: Path) -> None:
             survives(tmp_path / "log", LOG[:place] + byte + LOG[place + 1 :])
 
 
+TWO_CLOCKS = b"""\
+5 12:00:00.123456 fork( <unfinished ...>
+5 1700000000.200000 <... fork resumed>) = 6
+5 1700000000.300000 fork() = 7
+6 12:00:02 exit_group(0) = ?
+6 1700000000.500000 +++ exited with 0 +++
+5 <a> 12:00:03.5 (+     0.000010) fork() = 8<c467 (+     0.000010) [  60] [?????????0
+"""
+
+
+def test_two_ways_to_write_times_in_one_log(tmp_path: Path) -> None:
+    """Pasted together, or damaged: a time of the other kind is no time, in whichever line it stands."""
+    lines = TWO_CLOCKS.splitlines(keepends=True)
+    for first in range(len(lines)):
+        survives(tmp_path / "log", b"".join(lines[first:] + lines[:first]))
+        survives(tmp_path / "log", b"".join(lines[first:]))
+        survives(tmp_path / "log", lines[first] * 3 + TWO_CLOCKS)
+
+
 @pytest.mark.parametrize("drop", [2, 3, 5])
 def test_lines_left_out(tmp_path: Path, drop: int) -> None:
     lines = LOG.splitlines(keepends=True)
