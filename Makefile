@@ -1,6 +1,7 @@
 # make run    see the answer: replay a bundled recording of a real containerd node
 # make test   install what the tests need, then check and test everything
 # make check  formatting, lint, types, import rules
+# make probes compile the CO-RE probes anew; needs clang 16
 # make fuzz   random process trees against the kernel: SECONDS=600 SEED=0 SETS=all (or complete, lacking, names)
 # make bench  speed and memory against other tools, in one run
 # make bench-live  what watching costs, with other tracers in the same run; needs root
@@ -13,7 +14,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check fuzz bench bench-live docs dist-check help clean
+.PHONY: run test check probes fuzz bench bench-live docs dist-check help clean
 
 run: $(VENV)/.run
 	@$(BIN)/ctrace replay fixtures/logs/containerd-pod/strace.log
@@ -28,6 +29,10 @@ check: $(VENV)/.test
 	@$(BIN)/ruff format --check tracer tests benchmarks fixtures scripts docs
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@scripts/build-probes --check
+
+probes:
+	@$(MAKE) --no-print-directory -C probes
 
 fuzz: $(VENV)/.test
 	@$(BIN)/python -m tests.fuzz.run --seconds $(or $(SECONDS),600) --seed $(or $(SEED),0) --sets $(or $(SETS),all)

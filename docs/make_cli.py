@@ -30,6 +30,7 @@ _EXIT_CODES = [
 _ENVIRONMENT = [
     ("NO_COLOR", "set to anything: no colours"),
     ("FORCE_COLOR", "set to anything: colours also where the output is no terminal"),
+    ("CTRACE_LOADER", "what `--loader` is where it is not given"),
     ("LC_ALL", "`C` or `POSIX`: ASCII instead of line drawing, as does `TERM=dumb`"),
 ]
 

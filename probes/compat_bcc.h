@@ -29,24 +29,11 @@
 #undef FIELD_X86_64
 #undef FIELD_AARCH64
 
-struct comm_key {
-	char comm[CT_COMM_LEN];
-};
-
-/* Records that end in text are made here first: a ring buffer reservation needs a constant size. */
-struct text_scratch {
-	union {
-		struct ct_exec exec;
-		struct ct_cgroup cgroup;
-	};
-	char data[CT_FILENAME_MAX + CT_ARGS_MAX];
-};
-
 BPF_RINGBUF_OUTPUT(events, CT_RING_PAGES);
 BPF_HASH(tracked, u32, struct ct_tracked, CT_TRACKED_MAX);
-BPF_HASH(followed, struct comm_key, u32, 64);
+BPF_HASH(followed, struct ct_comm_key, u32, 64);
 BPF_ARRAY(counters, u64, CT_COUNTERS);
-BPF_PERCPU_ARRAY(scratch, struct text_scratch, 1);
+BPF_PERCPU_ARRAY(scratch, struct ct_text_scratch, 1);
 BPF_PERCPU_ARRAY(written, u64, 1);
 
 static __always_inline u64 *counter(u32 slot)
@@ -69,12 +56,12 @@ static __always_inline void tracked_del(u32 tgid)
 	tracked.delete(&tgid);
 }
 
-static __always_inline u32 *followed_get(struct comm_key *key)
+static __always_inline u32 *followed_get(struct ct_comm_key *key)
 {
 	return followed.lookup(key);
 }
 
-static __always_inline struct text_scratch *scratch_get(void)
+static __always_inline struct ct_text_scratch *scratch_get(void)
 {
 	u32 zero = 0;
 
@@ -105,5 +92,5 @@ static __always_inline long ring_output(void *data, u64 size, u64 flags)
 	return events.ringbuf_output(data, size, flags);
 }
 
-#define RAW_TRACEPOINT(function) int function(struct bpf_raw_tracepoint_args *ctx)
+#define RAW_TRACEPOINT(function, tracepoint) int function(struct bpf_raw_tracepoint_args *ctx)
 #define ARG(n) (ctx->args[n])

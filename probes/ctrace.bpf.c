@@ -2,7 +2,7 @@
  *
  * The probes: raw tracepoints only (some kernels have no kprobes, and these need neither tracefs nor event formats).
  * Everything is read from the task_struct that the tracepoint hands over, at offsets of the running kernel (fields.h).
- * Records are those of ctrace.h. Loader: tracer/sources/ebpf/loader.py.
+ * Records are those of ctrace.h. Loaders: tracer/sources/ebpf/core.py and bcc.py.
  *
  *   task_newtask        (task, clone_flags)    copy_process(), after the child is linked in, before it can run
  *   sched_process_exec  (task, old_pid, bprm)  exec_binprm(), the new program is loaded
@@ -12,7 +12,11 @@
  *   cgroup_attach_task  (cgroup, path, task)   cgroup_attach_task(), once per process that is moved
  *   sys_exit            (regs, ret)            prctl, wait4, waitid, unshare, setns; 64-bit callers
  */
+#if defined(CT_CORE)
+#include "compat_core.h"
+#else
 #include "compat_bcc.h"
+#endif
 
 #define READ(type, base, offset)                                                              \
 	({                                                                                    \
@@ -182,7 +186,7 @@ static __always_inline u32 own_comm_flag(char *comm, void *child, void *creator)
 	return own[0] == leaders[0] && own[1] == leaders[1] ? 0 : CT_F_OWN_COMM;
 }
 
-RAW_TRACEPOINT(on_newtask)
+RAW_TRACEPOINT(on_newtask, task_newtask)
 {
 	void *child = (void *)ARG(0);
 	u64 clone_flags = ARG(1);
@@ -228,7 +232,7 @@ RAW_TRACEPOINT(on_newtask)
 /* ---- exec ---- */
 
 /* Is it a program that the user asked to follow, started by someone who is not tracked? */
-static __always_inline int follow(u32 tgid, u64 start, struct comm_key *key)
+static __always_inline int follow(u32 tgid, u64 start, struct ct_comm_key *key)
 {
 	if (!setting(CT_FOLLOWING) || !followed_get(key))
 		return 0;
@@ -236,13 +240,13 @@ static __always_inline int follow(u32 tgid, u64 start, struct comm_key *key)
 	return 1;
 }
 
-RAW_TRACEPOINT(on_exec)
+RAW_TRACEPOINT(on_exec, sched_process_exec)
 {
 	void *task = (void *)ARG(0);
 	void *bprm = (void *)ARG(2);
 	u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	u32 mode = mode_of(tgid), flags = 0;
-	struct text_scratch *s = scratch_get();
+	struct ct_text_scratch *s = scratch_get();
 	struct ct_exec *r;
 	void *mm, *pid;
 	u64 args, end, total, room, len, size;
@@ -253,7 +257,7 @@ RAW_TRACEPOINT(on_exec)
 	r = &s->exec;
 	bpf_probe_read_kernel(r->comm, sizeof(r->comm), task + off_task_struct_comm());
 	if (!mode) {
-		if (!follow(tgid, READ(u64, task, off_task_struct_start_boottime()), (struct comm_key *)r->comm))
+		if (!follow(tgid, READ(u64, task, off_task_struct_start_boottime()), (struct ct_comm_key *)r->comm))
 			return 0;
 		flags = CT_F_FOLLOWED;
 	}
@@ -307,7 +311,7 @@ static __always_inline u32 autoreap_flag(void *task)
 	return 0;
 }
 
-RAW_TRACEPOINT(on_exit)
+RAW_TRACEPOINT(on_exit, sched_process_exit)
 {
 	void *task = (void *)ARG(0);
 	void *signal;
@@ -333,7 +337,7 @@ RAW_TRACEPOINT(on_exit)
 	return 0;
 }
 
-RAW_TRACEPOINT(on_free)
+RAW_TRACEPOINT(on_free, sched_process_free)
 {
 	void *task = (void *)ARG(0);
 	u32 tgid = READ(u32, task, off_task_struct_tgid());
@@ -361,11 +365,11 @@ RAW_TRACEPOINT(on_free)
 
 /* ---- moves between cgroups ---- */
 
-RAW_TRACEPOINT(on_cgroup)
+RAW_TRACEPOINT(on_cgroup, cgroup_attach_task)
 {
 	void *cgroup = (void *)ARG(0);
 	void *task = (void *)ARG(2);
-	struct text_scratch *s;
+	struct ct_text_scratch *s;
 	struct ct_cgroup *r;
 	u64 len, size;
 	long got;
@@ -393,7 +397,7 @@ RAW_TRACEPOINT(on_cgroup)
 
 /* ---- names ---- */
 
-RAW_TRACEPOINT(on_rename)
+RAW_TRACEPOINT(on_rename, task_rename)
 {
 	void *task = (void *)ARG(0);
 	void *current_task = (void *)bpf_get_current_task();
@@ -545,7 +549,7 @@ static __always_inline int after_pidns(void *task, void *regs, int joined)
 	return 0;
 }
 
-RAW_TRACEPOINT(on_sys_exit)
+RAW_TRACEPOINT(on_sys_exit, sys_exit)
 {
 	void *regs = (void *)ARG(0);
 	long ret = ARG(1);

@@ -177,4 +177,18 @@ struct ct_tracked {
 	__u32 pad;
 };
 
+/* Key of the map of followed programs. */
+struct ct_comm_key {
+	char comm[CT_COMM_LEN];
+};
+
+/* Not on the wire. Records that end in text are made here first: a ring buffer reservation needs a constant size. */
+struct ct_text_scratch {
+	union {
+		struct ct_exec exec;
+		struct ct_cgroup cgroup;
+	};
+	char data[CT_FILENAME_MAX + CT_ARGS_MAX];
+};
+
 #endif

@@ -10,7 +10,7 @@ import pytest
 
 from tests.live.harness import Compiled
 from tracer.errors import CapabilityError
-from tracer.sources.ebpf.loader import BccProbes
+from tracer.sources.ebpf.loader import load_probes
 
 HERE = Path(__file__).parent
 
@@ -25,7 +25,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _probes_load() -> None:
     """Skips unless the probes can be loaded here."""
     try:
-        BccProbes(ring_size=1 << 16).close()
+        load_probes(ring_size=1 << 16).close()
     except CapabilityError as error:
         pytest.skip(f"{error.message} ({error.hint})")
 

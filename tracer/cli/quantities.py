@@ -41,3 +41,14 @@ buffer_option = click.option(
     help="The kernel's room for events that are not read yet; what finds none is lost, and counted.",
 )
 """Adds --buffer: bytes."""
+
+loader_option = click.option(
+    "--loader",
+    type=click.Choice(["auto", "core", "bcc"]),
+    default="auto",
+    show_default=True,
+    envvar="CTRACE_LOADER",
+    show_envvar=True,
+    help="How the probes get into the kernel. core: compiled ones, by libbpf. bcc: compiled here, from kernel headers.",
+)
+"""Adds --loader: a loader.Loader."""

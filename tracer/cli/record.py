@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from tracer.cli.quantities import buffer_option, parse_duration
+from tracer.cli.quantities import buffer_option, loader_option, parse_duration
 from tracer.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tracer.live.command import Held
     from tracer.live.session import Session
     from tracer.live.signals import Signals
+    from tracer.sources.ebpf.loader import Loader
     from tracer.sources.ebpf.source import EbpfSource, Select
     from tracer.sources.recording import RecordingWriter
 
@@ -78,6 +79,7 @@ class _Wanted:
     command: tuple[str, ...] | None
     duration: float | None
     buffer: int
+    loader: Loader
 
 
 @click.command(cls=_WithCommand, epilog=_EPILOG)
@@ -87,6 +89,7 @@ class _Wanted:
 @click.option("--all", "everything", is_flag=True, help="The whole machine.")
 @click.option("--duration", callback=parse_duration, metavar="TIME", help="End after so long: 30s, 5m, 1h.")
 @buffer_option
+@loader_option
 @click.pass_context
 def record(
     ctx: click.Context,
@@ -96,6 +99,7 @@ def record(
     everything: bool,
     duration: float | None,
     buffer: int,
+    loader: Loader,
 ) -> int:
     """Record processes to a file, until Ctrl-C, SIGTERM, --duration, or the end of COMMAND. Needs root.
 
@@ -109,11 +113,11 @@ def record(
     if output == "-" and (command is not None or sys.stdout.isatty()):
         raise UsageError("-o - is for a pipe, and not with a COMMAND, which has stdout for itself")
     if command is not None:
-        wanted = _Wanted(" ".join(command), None, command, duration, buffer)
+        wanted = _Wanted(" ".join(command), None, command, duration, buffer, loader)
     elif everything:
-        wanted = _Wanted("the whole machine", None, None, duration, buffer)
+        wanted = _Wanted("the whole machine", None, None, duration, buffer, loader)
     else:
-        wanted = _Wanted(target or "containerd", target or "containerd", None, duration, buffer)
+        wanted = _Wanted(target or "containerd", target or "containerd", None, duration, buffer, loader)
     return _record(wanted, output, force)
 
 
@@ -131,7 +135,7 @@ def _record(wanted: _Wanted, output: str, force: bool) -> int:
         if wanted.command is not None:
             held = Held(wanted.command)
             stack.callback(held.give_up)
-        source = stack.enter_context(EbpfSource(ring_size=wanted.buffer))
+        source = stack.enter_context(EbpfSource(loader=wanted.loader, ring_size=wanted.buffer))
         events = source.start(_select(wanted, held))
         # Only now, when nothing but writing can fail any more, the file is made.
         file = stack.enter_context(_open(output, force))

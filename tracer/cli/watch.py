@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tracer.cli.quantities import buffer_option, parse_duration
+from tracer.cli.quantities import buffer_option, loader_option, parse_duration
 
 if TYPE_CHECKING:
     from tracer.cli.watch_outputs import Output
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tracer.live.signals import Signals
     from tracer.live.start import Scope
     from tracer.runtime.findings import Finding
+    from tracer.sources.ebpf.loader import Loader
     from tracer.sources.ebpf.source import Select
 
 LOOK = 0.08
@@ -36,6 +37,7 @@ class _Wanted:
     buffer: int
     verify: bool
     findings: bool
+    loader: Loader
 
 
 _EPILOG = """\b
@@ -68,6 +70,7 @@ Exit codes: 0 fine; 1 this machine or user lacks something, or the target was no
 )
 @click.option("--duration", callback=parse_duration, metavar="TIME", help="End after so long: 30s, 5m, 1h.")
 @buffer_option
+@loader_option
 @click.option("--verify", is_flag=True, help="Compare with /proc at the end; exit code 3 where they differ.")
 @click.option("--findings", is_flag=True, help="At the end, say what is wrong, and what to do about it.")
 @click.option("--threads", is_flag=True, help="Tell of threads, too (lines, jsonl).")
@@ -79,6 +82,7 @@ def watch(
     form: str | None,
     duration: float | None,
     buffer: int,
+    loader: Loader,
     verify: bool,
     findings: bool,
     threads: bool,
@@ -100,7 +104,7 @@ def watch(
         form = "screen" if sys.stdout.isatty() else "lines"
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
-    wanted = _Wanted(name, everything, duration, buffer, verify, findings)
+    wanted = _Wanted(name, everything, duration, buffer, verify, findings, loader)
     if form == "jsonl":
         return _watch(JsonlOutput(name, sys.stdout, threads=threads), wanted)
     if form == "lines":
@@ -120,7 +124,10 @@ def _watch(output: Output, wanted: _Wanted) -> int:
     from tracer.runtime.bundles import Files
     from tracer.sources.ebpf.source import EbpfSource
 
-    with Signals(terminal=output.owns_terminal) as signals, EbpfSource(ring_size=wanted.buffer) as source:
+    with (
+        Signals(terminal=output.owns_terminal) as signals,
+        EbpfSource(loader=wanted.loader, ring_size=wanted.buffer) as source,
+    ):
         session = Session(source, tell=output.tell, tell_last=output.tell_last, files=Files())
         scope = Scope(None if wanted.everything else _select(wanted.target))
         scope.start(source, session)

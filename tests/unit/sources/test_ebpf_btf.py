@@ -11,7 +11,7 @@ import pytest
 
 from tracer.errors import CapabilityError
 from tracer.sources.ebpf.btf import _DECLARATION, VMLINUX, Btf, field_macros
-from tracer.sources.ebpf.loader import probe_folder
+from tracer.sources.ebpf.needs import probe_folder
 
 FIELDS = (probe_folder() / "fields.h").read_text()
 MACHINE = platform.machine()

@@ -39,6 +39,14 @@ _EXTRA = {
 }
 
 
+def no_btf(why: str) -> CapabilityError:
+    """That the kernel has no BTF, and what to do."""
+    return CapabilityError(
+        f"this kernel offers no type information: {VMLINUX}: {why}",
+        "run a kernel built with CONFIG_DEBUG_INFO_BTF=y (all current distributions have it)",
+    )
+
+
 class Field(NamedTuple):
     """Where a field is: bits from the start of the struct, and its width in bits (0: not a bit field)."""
 
@@ -76,10 +84,7 @@ class Btf:
         try:
             return cls(path.read_bytes())
         except OSError as error:
-            raise CapabilityError(
-                f"this kernel offers no type information: {path}: {error.strerror}",
-                "run a kernel built with CONFIG_DEBUG_INFO_BTF=y (all current distributions have it)",
-            ) from None
+            raise no_btf(str(error.strerror)) from None
 
     def _index(self) -> tuple[list[int], dict[int, int]]:
         """Offset of each type by id (0 is void), and of each struct by the offset of its name."""

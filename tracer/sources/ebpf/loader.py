@@ -1,292 +1,53 @@
-"""Loads the probes with bcc, and says what is missing where that fails.
-
-bcc is the distribution's package (Debian `python3-bpfcc`, Fedora `python3-bcc`): pure Python over libbcc, which a
-virtual environment does not see, so it is looked for where distributions put it. bcc insists on kernel headers to
-compile; only constants and integer types come from them, every struct offset comes from the running kernel's BTF.
-So any kernel's headers do, and those of /usr/src are taken where none match the running kernel.
-"""
+"""Chooses who loads the probes: libbpf (CO-RE) or bcc."""
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import importlib
-import os
-import platform
-import sys
-import tempfile
-import warnings
-from importlib.machinery import PathFinder
-from importlib.util import module_from_spec
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 from tracer.errors import CapabilityError
-from tracer.sources.ebpf import wire
-from tracer.sources.ebpf.btf import Btf, field_macros
+from tracer.sources.ebpf.needs import RING_SIZE, TRACKED_MAX, check_privileges
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from tracer.sources.ebpf.bcc import BccProbes
+    from tracer.sources.ebpf.core import CoreProbes
 
-RING_SIZE = 8 << 20
-"""Bytes; about 60,000 events."""
-TRACKED_MAX = 65536
-"""Processes that can be tracked at once."""
-
-TRACEPOINTS = {
-    "task_newtask": "on_newtask",
-    "sched_process_exec": "on_exec",
-    "sched_process_exit": "on_exit",
-    "sched_process_free": "on_free",
-    "task_rename": "on_rename",
-    "cgroup_attach_task": "on_cgroup",
-    "sys_exit": "on_sys_exit",
-}
-"""Raw tracepoint -> program of probes/ctrace.bpf.c."""
-
-_CAP_SYS_ADMIN, _CAP_PERFMON, _CAP_BPF = 21, 38, 39
+Loader = Literal["auto", "core", "bcc"]
 
 
-class BccProbes:
-    """The loaded programs and their maps. Raises CapabilityError where they cannot be loaded."""
+def load_probes(
+    loader: Loader = "auto", ring_size: int = RING_SIZE, tracked_max: int = TRACKED_MAX
+) -> CoreProbes | BccProbes:
+    """The probes, loaded and not yet attached. `ring_size` in bytes, a power of two.
 
-    def __init__(self, ring_size: int = RING_SIZE, tracked_max: int = TRACKED_MAX) -> None:
-        check_privileges()
-        macros = field_macros(Btf.of_kernel(), (probe_folder() / "fields.h").read_text(), platform.machine())
-        macros[f"CT_{platform.machine().upper()}"] = 1
-        macros["CT_RING_PAGES"] = ring_size // os.sysconf("SC_PAGESIZE")
-        macros["CT_TRACKED_MAX"] = tracked_max
-        bcc = import_bcc()
-        flags = [f"-D{name}={value}" for name, value in macros.items()] + [f"-I{probe_folder()}"]
-        source, include = kernel_headers()
-        with _environment("BCC_KERNEL_SOURCE", source), _captured_stderr() as noise:
-            try:
-                self._bpf = bcc.BPF(text=program_text().encode(), cflags=flags + include)
-                for program in TRACEPOINTS.values():
-                    self._bpf.load_func(program.encode(), bcc.BPF.RAW_TRACEPOINT)
-            except Exception as error:  # bcc raises plain Exception
-                raise _load_failure(str(error), noise()) from None
-        self.ring_size = ring_size
-        self.ring_fd = int(self._bpf[b"events"].map_fd)
-        self._tracked = self._bpf[b"tracked"]
-        self._followed = self._bpf[b"followed"]
-        self._counters = self._bpf[b"counters"]
-
-    def attach(self) -> None:
-        """Let events flow. Raises CapabilityError."""
-        with _captured_stderr() as noise:
-            for tracepoint, program in TRACEPOINTS.items():
-                try:
-                    self._bpf.attach_raw_tracepoint(tp=tracepoint.encode(), fn_name=program.encode())
-                except Exception as error:
-                    raise _load_failure(f"tracepoint {tracepoint}: {error}", noise()) from None
-
-    def track(self, tgid: int, start: int, mode: int) -> None:
-        """Record this process, and with wire.MEMBER all that it creates. `start` 0: not known."""
-        leaf = self._tracked.Leaf()
-        leaf.start, leaf.mode = start, mode
-        self._tracked[ctypes.c_uint32(tgid)] = leaf
-
-    def untrack(self, tgid: int) -> None:
-        """No longer record it."""
-        with contextlib.suppress(KeyError):
-            del self._tracked[ctypes.c_uint32(tgid)]
-
-    def tracked(self) -> dict[int, int]:
-        """tgid -> mode, as the kernel has it now."""
-        return {key.value: leaf.mode for key, leaf in self._tracked.items()}
-
-    def follow(self, comm: str) -> None:
-        """Record each process from the moment that it execs a program of this name, whoever starts it."""
-        key = self._followed.Key()
-        key.comm = comm.encode("utf-8", "surrogateescape")[:15]
-        self._followed[key] = ctypes.c_uint32(1)
-        self.set_counter(wire.COUNTER_FOLLOWING, self.counter(wire.COUNTER_FOLLOWING) + 1)
-
-    def counter(self, slot: int) -> int:
-        """A slot of the counters map (wire.COUNTER_*)."""
-        return int(self._counters[ctypes.c_int(slot)].value)
-
-    def set_counter(self, slot: int, value: int) -> None:
-        """Write a slot of the counters map."""
-        self._counters[ctypes.c_int(slot)] = ctypes.c_uint64(value)
-
-    def close(self) -> None:
-        """Detach and unload."""
-        self._bpf.cleanup()
-
-
-def probe_folder() -> Path:
-    """Where the C sources are: in the installed package, or beside it in a checkout."""
-    package = Path(__file__).resolve().parents[2]
-    installed = package / "_probes"
-    return installed if installed.is_dir() else package.parent / "probes"
-
-
-def program_text() -> str:
-    """The program as one file: bcc rewrites map accesses in the main file only."""
-    folder = probe_folder()
-    text = (folder / "ctrace.bpf.c").read_text()
-    return text.replace('#include "compat_bcc.h"', (folder / "compat_bcc.h").read_text())
-
-
-def check_privileges() -> None:
-    """Raises CapabilityError unless this process may load tracing programs."""
-    status = Path("/proc/self/status").read_text()
-    effective = int(status.partition("CapEff:")[2].split()[0], 16)
-
-    def has(capability: int) -> bool:
-        return bool(effective >> capability & 1)
-
-    if not (has(_CAP_SYS_ADMIN) or (has(_CAP_BPF) and has(_CAP_PERFMON))):
-        hint = "sudo " + " ".join(["ctrace", *sys.argv[1:]]) if os.geteuid() else "give it CAP_BPF and CAP_PERFMON"
-        raise CapabilityError("live tracing needs root, or the capabilities CAP_BPF and CAP_PERFMON", hint)
-
-
-# ---- bcc ----
-
-_PACKAGE_FOLDERS = (
-    "/usr/lib/python3/dist-packages",  # Debian, Ubuntu
-    "/usr/lib/python3*/site-packages",  # Fedora, Rocky, Arch, openSUSE
-    "/usr/lib64/python3*/site-packages",
-)
-
-_INSTALL = {
-    "debian": "apt install python3-bpfcc linux-headers-$(uname -r)",
-    "fedora": "dnf install python3-bcc kernel-devel-$(uname -r)",
-    "arch": "pacman -S python-bcc linux-headers",
-    "suse": "zypper install python3-bcc kernel-default-devel",
-}
-
-
-def install_command() -> str:
-    """What installs bcc and kernel headers on this distribution."""
-    try:
-        release = platform.freedesktop_os_release()
-    except OSError:
-        release = {}
-    for name in [release.get("ID", ""), *release.get("ID_LIKE", "").split()]:
-        for known, command in _INSTALL.items():
-            if known in {name, "fedora" if name in {"rhel", "centos", "rocky"} else name}:
-                return command
-    return _INSTALL["debian"] + " (Debian, Ubuntu), " + _INSTALL["fedora"] + " (Fedora, Rocky)"
-
-
-def import_bcc() -> Any:
-    """The bcc module, the distribution's first. Raises CapabilityError where there is none, or only its namesake."""
-    root = Path("/")
-    folders = [str(found) for pattern in _PACKAGE_FOLDERS for found in sorted(root.glob(pattern[1:]))]
-    spec = PathFinder.find_spec("bcc", folders)
-    if spec is not None and spec.loader is not None:
-        loaded = sys.modules.get("bcc")
-        if loaded is not None and hasattr(loaded, "BPF"):
-            return loaded
-        module = module_from_spec(spec)
-        sys.modules["bcc"] = module
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # bcc 0.26 has escapes that Python 3.12 warns of
-                spec.loader.exec_module(module)
-        except (ImportError, OSError, SyntaxError) as error:
-            sys.modules.pop("bcc", None)
-            raise CapabilityError(
-                f"bcc is there ({spec.origin}) but cannot be loaded: {error}", install_command()
-            ) from None
-        return module
-    try:
-        module = importlib.import_module("bcc")
-    except ImportError:
-        raise CapabilityError("live tracing needs bcc, which is not installed", install_command()) from None
-    if not hasattr(module, "BPF"):
-        raise CapabilityError(
-            "the Python package `bcc` that is installed here is another project (crystallography), not the BPF "
-            "compiler collection",
-            install_command(),
-        )
-    return module
-
-
-# ---- kernel headers ----
-
-
-def kernel_headers() -> tuple[str | None, list[str]]:
-    """(value for BCC_KERNEL_SOURCE or None for bcc's own choice, further compiler flags).
-
-    Raises CapabilityError where there are no headers at all.
+    "auto" takes CO-RE, and bcc where that does not work. Raises CapabilityError where neither does, with CO-RE's
+    reason and remedy: it is the one that takes less.
     """
-    modules = Path("/lib/modules") / platform.release()
-    if "BCC_KERNEL_SOURCE" in os.environ:
-        return os.environ["BCC_KERNEL_SOURCE"], []
-    # /sys/kernel/kheaders.tar.xz does not count: bcc before 0.30 unpacks it to /tmp/kheaders-RELEASE, and takes that
-    # folder as it is where somebody else made it first (CVE-2024-2314).
-    if (modules / "build" / "include").is_dir():
-        return None, []
-    for build in sorted(Path("/lib/modules").glob("*/build"), reverse=True):
-        source = build.parent / "source"
-        if not (build / "include/generated/autoconf.h").exists():
-            continue
-        if not (source / "include").is_dir():
-            source = build
-        arch = {"x86_64": "x86", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
-        generated = [f"arch/{arch}/include/generated/uapi", f"arch/{arch}/include/generated"]
-        return str(source), [f"-I{build}/{folder}" for folder in [*generated, "include", "include/generated/uapi"]]
-    raise CapabilityError("bcc needs kernel headers, and none are installed", install_command())
-
-
-# ---- errors ----
-
-_REFUSED = "Operation not permitted"
-
-
-def _load_failure(error: str, noise: str) -> CapabilityError:
-    """The reason why the kernel or the compiler refused."""
-    lockdown = Path("/sys/kernel/security/lockdown")
-    with contextlib.suppress(OSError):
-        if "[confidentiality]" in lockdown.read_text():
-            return CapabilityError(
-                "the kernel is locked down (confidentiality mode) and refuses tracing programs",
-                "boot with lockdown=integrity, or switch Secure Boot off",
-            )
-    lines = [line.strip() for line in noise.splitlines() if line.strip()]
-    detail = next((line for line in lines if "error" in line or "Failed" in line or "Unable" in line), "")
-    if _REFUSED in error + noise:
-        return CapabilityError(
-            f"the kernel refuses the bpf system call ({_REFUSED})",
-            "in a container? run it on the node itself, or as: docker run --privileged --pid=host ...",
-        )
-    text = f"the probes cannot be loaded: {error}" + (f" ({detail})" if detail and detail not in error else "")
-    return CapabilityError(text, f"are bcc and the kernel headers whole? {install_command()}")
-
-
-@contextlib.contextmanager
-def _environment(name: str, value: str | None) -> Iterator[None]:
-    """Set a variable of the environment for a while; None leaves it alone."""
-    old = os.environ.get(name)
-    if value is not None:
-        os.environ[name] = value
+    check_privileges()
+    if loader == "bcc":
+        return _bcc(ring_size, tracked_max)
     try:
-        yield
-    finally:
-        if value is not None:
-            if old is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = old
+        return _core(ring_size, tracked_max)
+    except CapabilityError as error:
+        if loader == "core":
+            raise
+        first = error
+    try:
+        return _bcc(ring_size, tracked_max)
+    except CapabilityError as second:
+        if second.message == first.message:
+            raise first from None
+        raise CapabilityError(
+            f"{first.message}; nor does bcc work: {second.message}", first.hint or second.hint
+        ) from None
 
 
-@contextlib.contextmanager
-def _captured_stderr() -> Iterator[Any]:
-    """Catch what libbcc and clang write to file descriptor 2; yields a function that returns it."""
-    with tempfile.TemporaryFile() as file:
-        saved = os.dup(2)
+def _core(ring_size: int, tracked_max: int) -> CoreProbes:
+    from tracer.sources.ebpf.core import CoreProbes
 
-        def written() -> str:
-            file.seek(0)
-            return file.read(200_000).decode("utf-8", "replace")
+    return CoreProbes(ring_size, tracked_max)
 
-        os.dup2(file.fileno(), 2)
-        try:
-            yield written
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)
+
+def _bcc(ring_size: int, tracked_max: int) -> BccProbes:
+    from tracer.sources.ebpf.bcc import BccProbes
+
+    return BccProbes(ring_size, tracked_max)

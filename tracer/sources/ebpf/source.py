@@ -46,8 +46,9 @@ from tracer.sources import proc
 from tracer.sources.base import Progress, SourceInfo, SourceStats
 from tracer.sources.ebpf import wire
 from tracer.sources.ebpf.decode import Decoder, Survey, same_start, survey
-from tracer.sources.ebpf.loader import RING_SIZE, TRACKED_MAX, BccProbes
+from tracer.sources.ebpf.loader import Loader, load_probes
 from tracer.sources.ebpf.members import Table, ancestors, born_later, descendants
+from tracer.sources.ebpf.needs import RING_SIZE, TRACKED_MAX
 from tracer.sources.ebpf.ring import RingBuffer
 
 POLL_INTERVAL = 0.025
@@ -105,10 +106,15 @@ class EbpfSource:
     """
 
     def __init__(
-        self, *, ring_size: int = RING_SIZE, tracked_max: int = TRACKED_MAX, probes: Probes | None = None
+        self,
+        *,
+        loader: Loader = "auto",
+        ring_size: int = RING_SIZE,
+        tracked_max: int = TRACKED_MAX,
+        probes: Probes | None = None,
     ) -> None:
         """Load the probes; `ring_size` in bytes, a power of two. Raises CapabilityError where that is not possible."""
-        self._probes = probes if probes is not None else BccProbes(ring_size, tracked_max)
+        self._probes = probes if probes is not None else load_probes(loader, ring_size, tracked_max)
         self._ring = RingBuffer(self._probes.ring_fd, self._probes.ring_size)
         self._decoder = Decoder(self._new_member, is_gone)
         self._all = False

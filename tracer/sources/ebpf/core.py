@@ -1,0 +1,156 @@
+"""Loads the compiled probes with libbpf, which fits them to the running kernel by its BTF (CO-RE).
+
+Needs neither headers nor a compiler: probes/ctrace.MACHINE.bpf.o ships with the package. Nothing is pinned: programs
+and maps live as long as this process, however it ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import platform
+import re
+import resource
+import struct
+from ctypes import c_uint32, c_uint64
+from typing import TYPE_CHECKING
+
+from tracer.errors import CapabilityError
+from tracer.sources.ebpf import wire
+from tracer.sources.ebpf.btf import VMLINUX, no_btf
+from tracer.sources.ebpf.libbpf import BpfError, Libbpf
+from tracer.sources.ebpf.needs import RING_SIZE, TRACEPOINTS, TRACKED_MAX, check_privileges, probe_folder, refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_TRACKED = struct.Struct("=QII")
+"""struct ct_tracked."""
+
+_UNRESOLVED = re.compile(r"failed to resolve CO-RE relocation <\w+> \[\d+\] (struct [\w.]+)")
+
+
+class CoreProbes:
+    """The loaded programs and their maps. Raises CapabilityError where they cannot be loaded."""
+
+    def __init__(self, ring_size: int = RING_SIZE, tracked_max: int = TRACKED_MAX) -> None:
+        check_privileges()
+        data = object_path().read_bytes()
+        if not VMLINUX.exists():
+            raise no_btf("No such file or directory")
+        self._lib = Libbpf()
+        self._links: list[int] = []
+        self._object = 0
+        try:
+            with _unlimited_memlock():
+                self._object = self._lib.pointer("bpf_object__open_mem", data, len(data), None)
+                self._lib.number("bpf_map__set_max_entries", self._map("events"), ring_size)
+                self._lib.number("bpf_map__set_max_entries", self._map("tracked"), tracked_max)
+                self._lib.number("bpf_object__load", self._object)
+        except BpfError as error:
+            self.close()
+            raise _load_failure(error) from None
+        self.ring_size = ring_size
+        self.ring_fd = self._fd("events")
+        self._tracked, self._followed, self._counters = map(self._fd, ("tracked", "followed", "counters"))
+
+    def _map(self, name: str) -> int:
+        return self._lib.pointer("bpf_object__find_map_by_name", self._object, name.encode())
+
+    def _fd(self, name: str) -> int:
+        return self._lib.number("bpf_map__fd", self._map(name))
+
+    def attach(self) -> None:
+        """Let events flow. Raises CapabilityError."""
+        for tracepoint, name in TRACEPOINTS.items():
+            try:
+                program = self._lib.pointer("bpf_object__find_program_by_name", self._object, name.encode())
+                attach = self._lib.pointer("bpf_program__attach_raw_tracepoint", program, tracepoint.encode())
+            except BpfError as error:
+                raise CapabilityError(f"this kernel's tracepoint {tracepoint} cannot be used: {error}") from None
+            self._links.append(attach)
+
+    def track(self, tgid: int, start: int, mode: int) -> None:
+        """Record this process, and with wire.MEMBER all that it creates. `start` 0: not known."""
+        self._update(self._tracked, struct.pack("=I", tgid), _TRACKED.pack(start, mode, 0))
+
+    def untrack(self, tgid: int) -> None:
+        """No longer record it."""
+        self._lib.bpf_map_delete_elem(self._tracked, struct.pack("=I", tgid))
+
+    def tracked(self) -> dict[int, int]:
+        """tgid -> mode, as the kernel has it now."""
+        found: dict[int, int] = {}
+        key, value = c_uint32(), ctypes.create_string_buffer(_TRACKED.size)
+        previous = None
+        while self._lib.bpf_map_get_next_key(self._tracked, previous, ctypes.byref(key)) == 0:
+            if self._lib.bpf_map_lookup_elem(self._tracked, ctypes.byref(key), value) == 0:
+                found[key.value] = _TRACKED.unpack(value.raw)[1]
+            previous = ctypes.byref(c_uint32(key.value))
+        return found
+
+    def follow(self, comm: str) -> None:
+        """Record each process from the moment that it execs a program of this name, whoever starts it."""
+        key = comm.encode("utf-8", "surrogateescape")[:15].ljust(16, b"\0")
+        self._update(self._followed, key, struct.pack("=I", 1))
+        self.set_counter(wire.COUNTER_FOLLOWING, self.counter(wire.COUNTER_FOLLOWING) + 1)
+
+    def counter(self, slot: int) -> int:
+        """A slot of the counters map (wire.COUNTER_*)."""
+        value = c_uint64()
+        self._lib.number("bpf_map_lookup_elem", self._counters, ctypes.byref(c_uint32(slot)), ctypes.byref(value))
+        return value.value
+
+    def set_counter(self, slot: int, value: int) -> None:
+        """Write a slot of the counters map."""
+        self._update(self._counters, struct.pack("=I", slot), struct.pack("=Q", value))
+
+    def _update(self, fd: int, key: bytes, value: bytes) -> None:
+        try:
+            self._lib.number("bpf_map_update_elem", fd, key, value, 0)
+        except BpfError as error:
+            raise CapabilityError(f"a map of the probes cannot be written: {error}") from None
+
+    def close(self) -> None:
+        """Detach and unload."""
+        for link in self._links:
+            self._lib.bpf_link__destroy(link)
+        self._links.clear()
+        if self._object:
+            self._lib.bpf_object__close(self._object)
+            self._object = 0
+
+
+def object_path() -> Path:
+    """The compiled probes for this machine. Raises CapabilityError where there are none."""
+    path = probe_folder() / f"ctrace.{platform.machine()}.bpf.o"
+    if not path.exists():
+        raise CapabilityError(f"there are no compiled probes for this machine ({platform.machine()})")
+    return path
+
+
+@contextlib.contextmanager
+def _unlimited_memlock() -> Iterator[None]:
+    """Before 5.11 maps count as locked memory. What the limit is for those whom we start is left as it was."""
+    old = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_MEMLOCK, old)
+
+
+def _load_failure(error: BpfError) -> CapabilityError:
+    """The reason why libbpf or the kernel refused."""
+    refused = refusal(str(error))
+    if refused is not None:
+        return refused
+    lacking = _UNRESOLVED.search(error.said)
+    if lacking is not None:
+        return CapabilityError(f"this kernel's types differ from what the probes know: no {lacking[1]}")
+    lines = [line.strip() for line in error.said.splitlines() if line.strip()]
+    detail = next((line for line in lines if "failed" in line or "error" in line), lines[0] if lines else "")
+    return CapabilityError(f"the probes cannot be loaded: {error}" + (f" ({detail})" if detail else ""))

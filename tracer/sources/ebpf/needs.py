@@ -1,0 +1,80 @@
+"""What loading probes takes, whatever loads them: privileges, the sources' folder, and why the kernel refused."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import sys
+from pathlib import Path
+
+from tracer.errors import CapabilityError
+
+RING_SIZE = 8 << 20
+"""Bytes; about 60,000 events."""
+TRACKED_MAX = 65536
+"""Processes that can be tracked at once."""
+
+TRACEPOINTS = {
+    "task_newtask": "on_newtask",
+    "sched_process_exec": "on_exec",
+    "sched_process_exit": "on_exit",
+    "sched_process_free": "on_free",
+    "task_rename": "on_rename",
+    "cgroup_attach_task": "on_cgroup",
+    "sys_exit": "on_sys_exit",
+}
+"""Raw tracepoint -> program of probes/ctrace.bpf.c."""
+
+_CAP_SYS_ADMIN, _CAP_PERFMON, _CAP_BPF = 21, 38, 39
+_REFUSED = "Operation not permitted"
+
+
+def probe_folder() -> Path:
+    """Where the C sources and the compiled objects are: in the installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parents[2]
+    installed = package / "_probes"
+    return installed if installed.is_dir() else package.parent / "probes"
+
+
+def check_privileges() -> None:
+    """Raises CapabilityError unless this process may load tracing programs."""
+    status = Path("/proc/self/status").read_text()
+    effective = int(status.partition("CapEff:")[2].split()[0], 16)
+
+    def has(capability: int) -> bool:
+        return bool(effective >> capability & 1)
+
+    if not (has(_CAP_SYS_ADMIN) or (has(_CAP_BPF) and has(_CAP_PERFMON))):
+        hint = "sudo " + " ".join(["ctrace", *sys.argv[1:]]) if os.geteuid() else "give it CAP_BPF and CAP_PERFMON"
+        raise CapabilityError("live tracing needs root, or the capabilities CAP_BPF and CAP_PERFMON", hint)
+
+
+def package_command(by_distribution: dict[str, str]) -> str:
+    """The command for this distribution, by its ID or family (debian, fedora, arch, suse); several if unknown."""
+    try:
+        release = platform.freedesktop_os_release()
+    except OSError:
+        release = {}
+    for name in [release.get("ID", ""), *release.get("ID_LIKE", "").split()]:
+        for known, command in by_distribution.items():
+            if known in {name, "fedora" if name in {"rhel", "centos", "rocky"} else name}:
+                return command
+    return f"{by_distribution['debian']} (Debian, Ubuntu), {by_distribution['fedora']} (Fedora, Rocky)"
+
+
+def refusal(said: str) -> CapabilityError | None:
+    """The reason, where the kernel refuses all such programs; `said` is what the loader got to hear."""
+    lockdown = Path("/sys/kernel/security/lockdown")
+    with contextlib.suppress(OSError):
+        if "[confidentiality]" in lockdown.read_text():
+            return CapabilityError(
+                "the kernel is locked down (confidentiality mode) and refuses tracing programs",
+                "boot with lockdown=integrity, or switch Secure Boot off",
+            )
+    if _REFUSED in said:
+        return CapabilityError(
+            f"the kernel refuses the bpf system call ({_REFUSED})",
+            "in a container? run it on the node itself, or as: docker run --privileged --pid=host ...",
+        )
+    return None
