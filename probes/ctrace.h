@@ -33,7 +33,7 @@ enum ct_limits {
 	CT_FILENAME_MAX = 1024,	/* bytes, NUL included; a longer filename is cut */
 	CT_ARGS_MAX = 4096,	/* bytes of argv; what is longer is cut, args_total tells */
 	CT_PATH_MAX = 1024,	/* bytes of a cgroup's path, NUL included; a longer one is cut */
-	CT_WALK_MAX = 512,	/* processes per call of the walk */
+	CT_WALK_MAX = 64,	/* processes per call of the walk: each costs the kernel's verifier time when the probes are loaded */
 };
 
 enum ct_flags {

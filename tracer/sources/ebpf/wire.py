@@ -63,7 +63,7 @@ COUNTER_FOLLOWING = 6
 COUNTER_HIERARCHY = 7
 
 WALK_ENDED = 1
-WALK_MAX = 512
+WALK_MAX = 64
 """Processes per call of the walk."""
 WALK_PRCTL = 0x63747763
 
