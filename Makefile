@@ -2,6 +2,7 @@
 # make test   install what the tests need, then check and test everything
 # make check  formatting, lint, types, import rules
 # make probes compile the CO-RE probes anew; needs clang 16
+# make test-kernels  other kernels under qemu, with the wheel: needs root and apt, 15 minutes, writes docs/limits.md
 # make fuzz   random process trees against the kernel: SECONDS=600 SEED=0 SETS=all (or complete, lacking, names)
 # make bench  speed and memory against other tools, in one run
 # make bench-live  what watching costs, with other tracers in the same run; needs root
@@ -14,7 +15,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check probes fuzz bench bench-live docs dist-check help clean
+.PHONY: run test test-kernels check probes fuzz bench bench-live docs dist-check help clean
 
 run: $(VENV)/.run
 	@$(BIN)/ctrace replay fixtures/logs/containerd-pod/strace.log
@@ -33,6 +34,9 @@ check: $(VENV)/.test
 
 probes:
 	@$(MAKE) --no-print-directory -C probes
+
+test-kernels: $(VENV)/.test
+	@$(BIN)/python -m tests.kernels.run
 
 fuzz: $(VENV)/.test
 	@$(BIN)/python -m tests.fuzz.run --seconds $(or $(SECONDS),600) --seed $(or $(SEED),0) --sets $(or $(SETS),all)

@@ -111,10 +111,10 @@ def _read_task(folder: Path, tgid: int, round_now: int) -> _Task:
 def _stays_blocked(folder: Path, state: str, flags: int, round_now: int) -> bool:
     if state == "Z":
         return True
+    if flags & PF_EXITING:  # a namespace's init waits in zap_pid_ns_processes until strangers inside are reaped
+        return state in "SI"  # idle: seen in 6.1.192
     if state not in "SD":
         return False
-    if flags & PF_EXITING:  # a namespace's init waits in zap_pid_ns_processes until strangers inside are reaped
-        return state == "S"
     words = (folder / "syscall").read_text().split()
     if words[0] == "running":
         return False

@@ -18,6 +18,10 @@ from tracer.sources.proc import read_process
 
 HERE = Path(__file__).parent
 FIXTURES = HERE.parents[1] / "fixtures" / "programs"
+PREBUILT = os.environ.get("CTRACE_TEST_PROGRAMS")
+"""A folder with the programs, where there is no compiler."""
+PATIENCE = float(os.environ.get("CTRACE_TEST_PATIENCE", "1"))
+"""How many times slower than a usual machine this one is."""
 
 
 class Compiled:
@@ -28,7 +32,7 @@ class Compiled:
 
     def __call__(self, name: str) -> str:
         """Path of the binary of tests/live/programs/NAME.c or fixtures/programs/NAME.c."""
-        binary = self._folder / name
+        binary = Path(PREBUILT or self._folder) / name
         if not binary.exists():
             own = HERE / "programs" / f"{name}.c"
             source = own if own.exists() else FIXTURES / f"{name}.c"
@@ -58,9 +62,9 @@ class Live:
 
     def settle(self, quiet: float = 0.3, limit: float = 20.0) -> None:
         """Read events until none has come for a while."""
-        end = time.monotonic() + limit
+        end = time.monotonic() + limit * PATIENCE
         while time.monotonic() < end:
-            events = self.source.poll(quiet)
+            events = self.source.poll(quiet * PATIENCE)
             if not events:
                 return
             self.feed(events)
@@ -112,7 +116,7 @@ def differences(live: Live, root: int) -> list[str]:
 
 def agreed(live: Live, root: int, seconds: float = 5.0) -> list[str]:
     """`differences`, after some time for the kernel's delayed frees if there are any at first."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + seconds * PATIENCE
     while True:
         live.settle()
         found = differences(live, root)
@@ -147,7 +151,7 @@ def kill_all(live: Live, root: int) -> None:
 
 def wait_until(condition: Callable[[], bool], what: str, seconds: float = 20.0) -> None:
     """Raises AssertionError where it does not become true."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + seconds * PATIENCE
     while not condition():
         assert time.monotonic() < end, what
         time.sleep(0.01)
