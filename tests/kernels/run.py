@@ -28,7 +28,7 @@ PACKAGE = "linux-image-cloud-amd64"
 SUITES = ("bullseye", "bookworm", "trixie", "sid")
 HERE = "here"
 TOOLS = {"qemu-system-x86_64": "qemu-system-x86", "cpio": "cpio", "debootstrap": "debootstrap", "gcc": "gcc"}
-PATIENCE = "3"
+PATIENCE = "2"
 """Time limits inside are this many times those of a usual machine."""
 
 
