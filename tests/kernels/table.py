@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -74,10 +75,14 @@ def _first_tree(steps: dict[str, dict[str, Any]]) -> str:
     return f"{step['first_tree_ms'] / 1000:.1f} s ({step['cpu_ms'] / 1000:.1f} s CPU)" if step.get("ok") else "**no**"
 
 
+def _age(row: Row) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", row.release)[:3]]
+
+
 def text(rows: list[Row]) -> str:
     """Markdown."""
     lines = [HEADINGS, tuple("---" for _ in HEADINGS)]
-    lines += [(r.release, r.origin, *r.cells, "; ".join(r.notes)) for r in rows]
+    lines += [(r.release, r.origin, *r.cells, "; ".join(r.notes)) for r in sorted(rows, key=_age)]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
