@@ -122,6 +122,7 @@ def record(
 
 
 def _record(wanted: _Wanted, output: str, force: bool) -> int:
+    from tracer.live import privileges
     from tracer.live.command import Held
     from tracer.live.newfile import check_new
     from tracer.live.signals import Signals
@@ -139,6 +140,7 @@ def _record(wanted: _Wanted, output: str, force: bool) -> int:
         events = source.start(_select(wanted, held))
         # Only now, when nothing but writing can fail any more, the file is made.
         file = stack.enter_context(_open(output, force))
+        privileges.drop(command=held is not None)
         return _Recording(wanted, output, source, file, signals, held).run(events)
 
 

@@ -118,6 +118,7 @@ def watch(
 
 
 def _watch(output: Output, wanted: _Wanted) -> int:
+    from tracer.live import privileges
     from tracer.live.session import Session
     from tracer.live.signals import Signals
     from tracer.live.start import Scope
@@ -131,6 +132,7 @@ def _watch(output: Output, wanted: _Wanted) -> int:
         session = Session(source, tell=output.tell, tell_last=output.tell_last, files=Files())
         scope = Scope(None if wanted.everything else _select(wanted.target))
         scope.start(source, session)
+        privileges.drop()
         gc.freeze()
         output.begin(session, scope)
         until = None if wanted.duration is None else session.started + wanted.duration
