@@ -152,6 +152,8 @@ def manual() -> str:
 
 def _roff(text: str) -> str:
     text = text.replace("\\", "\\e").replace("-", "\\-").replace("`", "").replace("≠", "!=")
+    # groff without its preprocessor reads bytes; its names for characters are understood everywhere.
+    text = "".join(c if c.isascii() else f"\\[u{ord(c):04X}]" for c in text)
     return "\\&" + text if text.startswith((".", "'")) else text
 
 

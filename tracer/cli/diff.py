@@ -42,8 +42,8 @@ class _Input:
 
 
 @click.command(epilog=_EPILOG)
-@click.argument("a", metavar="A")
-@click.argument("b", metavar="[B]", required=False)
+@click.argument("a", type=click.Path(), metavar="A")
+@click.argument("b", type=click.Path(), metavar="[B]", required=False)
 @click.option("--at1", metavar="LINE|TIME", help="Side A is the trace A at this moment.")
 @click.option("--at2", metavar="LINE|TIME", help="Side B is the trace B (or A, without B) at this moment.")
 @click.option(

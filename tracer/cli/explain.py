@@ -33,7 +33,7 @@ Exit codes: 0 fine; 1 the input could not be used, or there is no such process; 
 
 @click.command(epilog=_EPILOG)
 @click.argument("who", metavar="PID|NAME")
-@click.argument("file", metavar="[FILE]", required=False)
+@click.argument("file", type=click.Path(), metavar="[FILE]", required=False)
 @answer_options("ctrace.story/1")
 def explain(who: str, file: str | None, output: str | None, form: str, width: int | None, ascii_only: bool) -> int:
     """Tell how a process got where it is: each step, with the kernel's rule, the evidence and the place in the trace.

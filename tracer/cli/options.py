@@ -29,7 +29,7 @@ _FILTERS: list[Any] = [
 ]
 
 _OUTPUT: list[Any] = [
-    click.option("-o", "--output", metavar="FILE", help="Write there instead of stdout."),
+    click.option("-o", "--output", type=click.Path(), metavar="FILE", help="Write there instead of stdout."),
     click.option("--width", type=click.IntRange(20), metavar="N", help="Columns to lay out in, and to cut to."),
     click.option("--ascii", "ascii_only", is_flag=True, help="No line drawing characters."),
     click.option("--threads", is_flag=True, help="Show every thread."),
@@ -64,7 +64,7 @@ def answer_options(schema: str) -> Callable[[F], F]:
         help=f"json is {schema}.",
     )
     options = [
-        click.option("-o", "--output", metavar="FILE", help="Write there instead of stdout."),
+        click.option("-o", "--output", type=click.Path(), metavar="FILE", help="Write there instead of stdout."),
         form,
         click.option("--width", type=click.IntRange(20), metavar="N", help="Columns to lay out in."),
         click.option("--ascii", "ascii_only", is_flag=True, help="No drawing characters."),

@@ -84,7 +84,9 @@ class _Wanted:
 
 @click.command(cls=_WithCommand, epilog=_EPILOG)
 @click.argument("target", required=False)
-@click.option("-o", "--output", required=True, metavar="FILE", help="The file to make; - for stdout.")
+@click.option(
+    "-o", "--output", type=click.Path(), required=True, metavar="FILE", help="The file to make; - for stdout."
+)
 @click.option("--force", is_flag=True, help="Replace FILE if it is there.")
 @click.option("--all", "everything", is_flag=True, help="The whole machine.")
 @click.option("--duration", callback=parse_duration, metavar="TIME", help="End after so long: 30s, 5m, 1h.")

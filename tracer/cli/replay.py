@@ -52,7 +52,7 @@ class _Layout:
 
 
 @click.command(epilog=_EPILOG)
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument("files", type=click.Path(), nargs=-1, required=True, metavar="FILE...")
 @click.option(
     "--format",
     "form",
@@ -72,7 +72,12 @@ class _Layout:
 @output_options
 @click.option("--unreadable", is_flag=True, help="List the lines that could not be read, instead.")
 @click.option("--findings", is_flag=True, help="Say what was wrong at the end, and what to do about it, instead.")
-@click.option("--verify", metavar="FILE", help="Compare with the text of `pstree -p` or `ps` in FILE, instead.")
+@click.option(
+    "--verify",
+    type=click.Path(),
+    metavar="FILE",
+    help="Compare with the text of `pstree -p` or `ps` in FILE, instead.",
+)
 def replay(
     files: tuple[str, ...],
     form: str,

@@ -37,7 +37,7 @@ Exit codes: 0 fine; 1 the input could not be used, or no such process, unit or c
 @click.command(epilog=_EPILOG)
 @click.argument("event", type=click.Choice(["exit", "stop", "kill"]))
 @click.argument("target", metavar="PID|UNIT|CONTAINER")
-@click.argument("file", metavar="[FILE]", required=False)
+@click.argument("file", type=click.Path(), metavar="[FILE]", required=False)
 @click.option(
     "--kill-mode",
     type=click.Choice(["control-group", "mixed", "process", "none"]),
