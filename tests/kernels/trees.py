@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -46,7 +47,7 @@ def run(options: OptionSet, count: int, folder: Path) -> dict[str, object]:
     harness.build(folder)
     tracer = LiveTracer()
     total, points, problems, restless = Verdict(), 0, list[str](), list[str]()
-    log_wrong = disagreed = 0
+    log_wrong = disagreed = missed = 0
     try:
         for seed in range(count):
             done = trial.run(options, seed, folder, folder / "kept", replay, live=tracer)
@@ -60,6 +61,7 @@ def run(options: OptionSet, count: int, folder: Path) -> dict[str, object]:
                 log_wrong += wrong(done.verdict)
             kept = [case / "problems.txt" for case in done.kept if case.name.endswith("-live")]
             problems += [f"seed {seed}: {path.read_text()[-600:]}" for path in kept]
+        missed = missed_runs()
     finally:
         tracer.close()
     return {
@@ -73,12 +75,19 @@ def run(options: OptionSet, count: int, folder: Path) -> dict[str, object]:
         "unknown": total.unknown,
         "evidence": dict(total.right),
         "lost": tracer.lost,
+        "missed_runs": missed,
         "never_quiet": restless,
         "problems": problems[:5],
         "strace_log_differences": log_wrong,
         "tracers_differ": disagreed,
         "reuse": "reuse" in options.kinds,
     }
+
+
+def missed_runs() -> int:
+    """How often the kernel left out a program of ours because it was running on that processor already."""
+    text = "".join(path.read_text() for path in Path("/proc/self/fdinfo").iterdir() if path.exists())
+    return sum(map(int, re.findall(r"^recursion_misses:\s+(\d+)", text, re.M)))
 
 
 def wrong(verdict: Verdict) -> int:
