@@ -153,7 +153,7 @@ def one(name: str, mirrors: Mirrors, archives: list[Path], work: Path, arguments
     print(f"{name}:", flush=True)
     if name == HERE:
         result = native(work, arguments)
-        row = table.row(platform.release(), "the machine itself, not emulated", result)
+        row = table.row(platform.release().partition("-")[0], "the machine itself, not emulated", result)
     else:
         try:
             found = kernel(name, PACKAGE, mirrors)

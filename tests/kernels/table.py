@@ -58,7 +58,7 @@ def _why(step: dict[str, Any]) -> str:
     if step.get("bad"):
         return ", ".join(step["bad"])
     if step.get("problems"):
-        return f"{len(step['problems'])} trees differ"
+        return f"{step['wrong']:,} of {step['processes']:,} differ"
     return str(step.get("why", "failed")).split("\n")[0][:120]
 
 
