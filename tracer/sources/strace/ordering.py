@@ -45,12 +45,14 @@ from tracer.sources.strace.records import (
     PDEATHSIG,
     REAP,
     RENAME,
+    RUN,
     SAME_GROUP,
     SEEN,
     SUBREAPER,
     Program,
     Record,
 )
+from tracer.sources.strace.runs import Plan, records_of
 
 MAX_KEPT = 200_000
 """So many records wait for an open call to return; then the task is taken for one whose creation the log lacks."""
@@ -86,6 +88,8 @@ class Orderer:
         self.events: list[Event] = []
         self.programs: dict[int, Program] = {}
         """The exec table that EXEC records refer to."""
+        self._plans: dict[int, Plan] = {}
+        """The table that RUN records refer to."""
         self._known: dict[int, Namespace | None] = {}
         self._births = Births(self._known)
         self._births.exits_seen = shows_exits
@@ -116,12 +120,19 @@ class Orderer:
         history = births.history.append
         waits = bool(self._kept or self._reused)
         for record in records:
+            kind = record[0]
+            if kind >= RUN:
+                if kind == RUN and not waits and self._is_plain(record):
+                    self.events += self._plans[record[5]].events(record)
+                else:
+                    self._run(record)
+                    waits = bool(self._kept or self._reused)
+                continue
             tid = record[3]
             if waits or tid not in known:
                 self._slowly(record)
                 waits = bool(self._kept or self._reused)
                 continue
-            kind = record[0]
             if kind == CLONED:
                 _, _, _, _, child, flags, _, real, matched, chosen, _ = record
                 if (
@@ -167,6 +178,35 @@ class Orderer:
                 continue
             self._slowly(record)
             waits = bool(self._kept or self._reused)
+
+    def _is_plain(self, record: Record) -> bool:
+        """Is nothing in doubt about a whole life? Then note its birth."""
+        _, at, _, tid, child, number = record
+        births = self._births
+        known = self._known
+        if (
+            known.get(tid, self) is None
+            and -FAR < child - births.recent < FAR
+            and (child > births.newest or child >= RESERVED)
+            and child not in known
+            and births.exits_seen
+            and tid not in births.open
+            and not (births.next_ns or births.settled)
+        ):
+            births.recent = child
+            if child > births.newest and child not in births.chosen:
+                births.newest = child
+            end = at + self._plans[number].clone_end
+            births.history.append((CLONED, at, None, tid, child, 0, 0, 0, "", False, end))
+            return True
+        return False
+
+    def _run(self, record: Record) -> None:
+        """A life record by record, or what its number means."""
+        if record[0] == RUN:
+            self.feed(records_of(record, self._plans[record[5]].run))
+        else:
+            self._plans[record[4]] = Plan(record[5], self.programs)
 
     def _slowly(self, record: Record) -> None:
         births = self._births

@@ -24,6 +24,11 @@ class Programs:
         self._kept = kept
         self._next = 1
 
+    @property
+    def count(self) -> int:
+        """How many programs there have been."""
+        return self._next - 1
+
     def reference(self, args: bytes) -> int:
         """The number for the arguments of an execve; 0 where they cannot be read."""
         number = self.by_args.get(args)

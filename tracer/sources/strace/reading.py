@@ -13,6 +13,7 @@ from tracer.sources.strace.lines import pieces, whole_lines
 from tracer.sources.strace.prefilter import Prefilter
 from tracer.sources.strace.programs import Programs
 from tracer.sources.strace.records import Program, Record
+from tracer.sources.strace.repeats import Repeats
 from tracer.sources.strace.shortcuts import Shortcuts
 
 Batch = tuple[list[Record], list[tuple[int, Program]], set[str], list[tuple[int, bytes]], int]
@@ -48,6 +49,8 @@ def read_blocks(
     """
     joiner = Joiner(style, only, programs)
     shortcuts = Shortcuts(joiner, style) if style.clock_width is not None and only is None else None
+    # Lives are known by their text, in which every line's time would differ.
+    repeats = Repeats(joiner, shortcuts) if shortcuts is not None and style.clock is None else None
     prefilter = Prefilter() if filter_from is not None else None
     done = 0
     at = 1
@@ -66,7 +69,7 @@ def read_blocks(
             for piece in pieces(block):
                 piece = clean(piece, style.junk)
                 if shortcuts is not None and not cut:
-                    number = shortcuts.feed(count(at), piece)
+                    number = shortcuts.feed(count(at), piece) if repeats is None else repeats.feed(at, piece)
                     at += number
                     yield (*joiner.take(), number)
                     continue
