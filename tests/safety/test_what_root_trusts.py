@@ -39,14 +39,20 @@ def test_no_shell_is_run() -> None:
 
 
 def test_only_these_modules_start_programs() -> None:
-    """systemctl with a list of arguments; this Python for a second reader; the user's own COMMAND."""
+    """systemctl and versions, with lists of arguments; this Python for a second reader; a trial's child; COMMAND."""
     found = set()
     for path in SOURCES:
         if re.search(
             r"import (subprocess|multiprocessing|pty)\b|\bos\.(exec|posix_spawn|spawn|fork)", path.read_text()
         ):
             found.add(path.relative_to(ROOT / "tracer").as_posix())
-    assert found == {"sources/systemd.py", "sources/strace/worker.py", "live/command.py"}
+    assert found == {
+        "sources/systemd.py",
+        "sources/strace/worker.py",
+        "live/command.py",
+        "doctor/ask.py",
+        "doctor/trial.py",
+    }
 
 
 @pytest.fixture
@@ -88,6 +94,7 @@ def public(path: Path) -> bool:
     [
         ["tree"],
         ["replay", "../log"],
+        pytest.param(["doctor"], marks=pytest.mark.live),
         pytest.param(["record", "--all", "--duration", "1", "-o", "../out"], marks=pytest.mark.live),
     ],
     ids=lambda args: args[0],
@@ -123,7 +130,7 @@ def test_kernel_headers_of_a_public_folder_are_not_used() -> None:
         pytest.skip("the checkout lies in /tmp, which this test hides")
     prefix = ["unshare", "-m", "sh", "-c", f"mount -t tmpfs none /run && mount -t tmpfs none /tmp && {script}", "sh"]
     done = subprocess.run(
-        [*prefix, sys.executable, "-m", "tracer", "watch", "--all", "--duration", "1", "--format", "lines"],
+        [*prefix, sys.executable, "-m", "tracer", "watch", "--all", "--loader", "bcc", "--duration", "1"],
         capture_output=True,
         text=True,
         timeout=90,

@@ -29,6 +29,7 @@ COMMANDS = {
     "diff": "Compare two traces, snapshots or moments: who came, went, moved or changed.",
     "watch": "Watch processes come, go and change parents, live (eBPF).",
     "record": "Record processes live (eBPF), for `ctrace replay`.",
+    "doctor": "Tell what works on this machine, and what mends the rest.",
     "completion": "Print a script that lets the shell complete ctrace's commands.",
 }
 """Subcommand -> its line in `ctrace --help`; its code is tracer.cli.<name>.<name>."""
