@@ -97,7 +97,7 @@ def build_view(
         keep = set(keep)
     chosen = graph.processes if keep is None else [p for p in graph.processes if p in keep]
     everything = name != NOW
-    finished = {} if everything else _fold(chosen, above, roles)
+    finished = {} if everything else _fold(chosen, roles)
     wanted = [p for p in chosen if everything or p.state is not DEAD]
     anchors = [p for p in finished if p is not None]
     included = _with_ancestors([*wanted, *anchors], above)
@@ -130,38 +130,69 @@ def _place(view: View, included: dict[Process, None], above: Above) -> None:
             view.children.setdefault(parent, []).append(process)
 
 
-def _fold(chosen: list[Process], above: Above, roles: Roles) -> dict[Process | None, Finished]:
-    """Count every dead process at the nearest process above it that is not dead."""
+def _fold(chosen: list[Process], roles: Roles) -> dict[Process | None, Finished]:
+    """Count every dead process at the nearest process above it, in the tree of `now`, that is not dead."""
     finished: dict[Process | None, Finished] = {}
     nearest: dict[Process, Process | None] = {}
+    kind_of = _Kinds(roles).kind
     for process in chosen:
         if process.state is not DEAD:
             continue
-        anchor = _nearest_alive(process, above, nearest)
+        task = process.real_parent
+        parent = task.process if task is not None else None
+        if parent is None or parent.state is not DEAD:
+            anchor = parent
+        else:
+            # Siblings come one after the other: where their parent was looked up, so are they.
+            anchor = nearest[parent] if parent in nearest else _nearest_alive(parent, nearest)
         fold = finished.get(anchor)
         if fold is None:
             fold = finished[anchor] = Finished()
-        if above(process) is anchor:
-            kind = _kind(process, roles)
+        if parent is anchor:
+            kind = kind_of(process)
             fold.kinds[kind] = fold.kinds.get(kind, 0) + 1
         else:
             fold.below += 1
     return finished
 
 
-def _nearest_alive(process: Process, above: Above, known: dict[Process, Process | None]) -> Process | None:
+def _nearest_alive(process: Process, known: dict[Process, Process | None]) -> Process | None:
     path = []
     node: Process | None = process
     while node is not None and node.state is DEAD and node not in known:
         known[node] = None
         path.append(node)
-        node = above(node)
+        node = node.parent
     anchor = known[node] if node is not None and node.state is DEAD else node
     for passed in path:
         known[passed] = anchor
     return anchor
 
 
-def _kind(process: Process, roles: Roles) -> str:
-    label = roles.label(process)
-    return f"cni {label}" if roles.role(process) == CNI else label
+class _Kinds:
+    """Kinds of dead processes by name; of the many that are alike but for their number, one is looked at."""
+
+    def __init__(self, roles: Roles) -> None:
+        self._roles = roles
+        self._alike: dict[tuple[int, int, str, bool], str] = {}
+
+    def kind(self, process: Process) -> str:
+        mother = process.creator
+        parent = process.real_parent
+        program = process.program
+        if program is None or process.past or process.reparentings:
+            return self._named(process)
+        if mother is None or parent is None or parent.process is not mother:
+            return self._named(process)
+        exec_at = mother.exec_at
+        if mother.past or (exec_at is not None and exec_at > process.born_at):
+            return self._named(process)  # the creator ran something else then
+        key = id(mother), id(program), process.comm, process.exec_at is None
+        kind = self._alike.get(key)
+        if kind is None:
+            kind = self._alike[key] = self._named(process)
+        return kind
+
+    def _named(self, process: Process) -> str:
+        label = self._roles.label(process)
+        return f"cni {label}" if self._roles.role(process) == CNI else label

@@ -187,6 +187,7 @@ def _write_tree(
     roles: Roles,
     layout: _Layout,
 ) -> None:
+    from tracer.graph import DEAD
     from tracer.render.beside import Beside
     from tracer.render.header import header_line, nothing_alive, nothing_chosen, recording_line
     from tracer.render.lines import Line
@@ -205,7 +206,7 @@ def _write_tree(
         return
     if view is None:
         # What is asked for by name is not to be folded away.
-        alive = any(p.alive for p in (graph.processes if keep is None else keep))
+        alive = any(p.state != DEAD for p in (graph.processes if keep is None else keep))
         folded = keep is None and len(graph.processes) > LINEAGE_SHOWN
         view = "now" if alive or folded else "lineage"
         if not alive and graph.processes:

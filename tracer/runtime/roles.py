@@ -10,6 +10,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tracer.graph import Process, ProcessGraph, Program
 
 CONTAINERD = "containerd"
@@ -85,7 +87,7 @@ class Roles:
     """The roles and names of one graph's processes."""
 
     def __init__(self, graph: ProcessGraph) -> None:
-        self._started_shim = {p.creator for p in graph.processes if p.creator is not None and _is_shim_start(p)}
+        self._started_shim = set(_starters_of_shims(graph))
 
     def role(self, process: Process, at: int | None = None) -> str | None:
         """The role at `at` (now, or at its end, when None): a constant above, `runc-<command>`, or None."""
@@ -107,6 +109,18 @@ class Roles:
         if process.outside and not process.comm:
             return "init"
         return display_name(name_at(process, at)) or role or "?"
+
+
+def _starters_of_shims(graph: ProcessGraph) -> Iterator[Process]:
+    """Who ran `shim start`. A graph has millions of processes but few programs, and neighbours often run the same."""
+    program = None
+    is_shim = False
+    for process in graph.processes:
+        if process.program is not program:
+            program = process.program
+            is_shim = program is not None and _base(program.path).startswith("containerd-shim")
+        if is_shim and process.creator is not None and _is_shim_start(process):
+            yield process.creator
 
 
 def is_helper(role_name: str | None) -> bool:
