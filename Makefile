@@ -7,6 +7,7 @@
 # make bench  speed and memory against other tools, in one run
 # make bench-live  what watching costs, with other tracers in the same run; needs root
 # make docs   write every output in the documents anew: WITH='--root --slow' for those that need it
+# make dist   the wheel and the source distribution, in dist/
 # make dist-check  the wheel, installed into empty environments of every Python here, without a compiler
 # make clean  remove what was made here
 # make help   this list
@@ -15,7 +16,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test test-kernels check probes fuzz bench bench-live docs dist-check help clean
+.PHONY: run test test-kernels check probes fuzz bench bench-live docs dist dist-check help clean
 
 run: $(VENV)/.run
 	@$(BIN)/ctrace replay fixtures/logs/containerd-pod/strace.log
@@ -61,6 +62,11 @@ $(VENV)/.bench: $(VENV)/.test
 
 docs: $(VENV)/.test
 	@$(BIN)/python docs/make_outputs.py $(WITH)
+
+dist: $(VENV)/.venv-made
+	@$(BIN)/pip install --quiet --disable-pip-version-check hatchling
+	@rm -rf dist
+	@$(BIN)/python -m hatchling build
 
 dist-check:
 	@scripts/check-dist
