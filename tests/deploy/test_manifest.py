@@ -7,11 +7,13 @@ import os
 import subprocess
 import sys
 
+import click
 import pytest
 
 from tests.deploy.manifest import CAPABILITIES, PATH, confined, container, objects, pod
 from tests.live.harness import running, wait_until
 from tests.live.watching import ARGV
+from tracer.cli import cli
 from tracer.cli.record import record
 from tracer.sources.proc import read_process
 
@@ -44,7 +46,8 @@ def test_it_asks_for_nothing_else() -> None:
 def test_its_command_line_is_understood() -> None:
     name, *args = container()["args"]
     assert name == "record"
-    parameters = record.make_context("record", list(args)).params
+    # Under the group's context, since a command keeps the help option that it is first asked for.
+    parameters = record.make_context("record", list(args), parent=click.Context(cli, **cli.context_settings)).params
     assert (parameters["target"], parameters["duration"], parameters["force"]) == (None, 86400, True)
     (mount,) = container()["volumeMounts"]
     assert parameters["output"].startswith(mount["mountPath"] + "/")
