@@ -48,8 +48,9 @@ _PART_OF_WORD = re.compile(rb"\w[\0\1]|[\0\1]\w")
 
 _Known = tuple[int, int, bool]
 """Number of a run, how many lines, whether the creator has to have been seen before."""
-_ONCE: _Known = (-1, 0, False)
-_NEVER: _Known = (-2, 0, False)
+_NEW: _Known = (-1, 0, False)
+_ONCE: _Known = (-2, 0, False)
+_NEVER: _Known = (-3, 0, False)
 
 
 class Repeats:
@@ -59,6 +60,8 @@ class Repeats:
         self._joiner = joiner
         self._shortcuts = shortcuts
         self._known: dict[bytes, _Known] = {}
+        self._known_by_creator: dict[bytes, _Known] = {}
+        """What was found there, by the text with the creator's number still in it: it stays the same for a while."""
         self._next = 0
         self._programs = 0
         """How many programs there were when the first run was learned."""
@@ -80,14 +83,18 @@ class Repeats:
 
     def _make_room(self) -> None:
         programs = self._joiner.programs.count
+        if len(self._known_by_creator) >= MAX_KEPT:
+            self._known_by_creator.clear()
         if len(self._known) >= MAX_KEPT or programs > self._programs + MAX_KEPT_PROGRAMS:
             self._known.clear()
+            self._known_by_creator.clear()
             self._next = 0
             self._programs = programs
 
     def _feed(self, at: int, block: bytes, word: bytes) -> tuple[int, int, int]:
         """The line behind the block, and how many lives were known and were not."""
         known = self._known.get
+        known_by_creator = self._known_by_creator.get
         joiner = self._joiner
         append = joiner.records.append
         tids = joiner.tids.get
@@ -103,13 +110,18 @@ class Repeats:
             if not tid or not number or tid == number:
                 missed += 1
                 continue
-            key = text.replace(child, _CHILD).replace(creator, _CREATOR)
-            what = known(key)
-            if what is None or what is _NEVER:
-                missed += 1
-                if what is None and len(key) < MAX_LENGTH:
-                    self._known[key] = _ONCE
-                continue
+            by_creator = text.replace(child, _CHILD)
+            what = known_by_creator(by_creator)
+            if what is None:
+                key = by_creator.replace(creator, _CREATOR)
+                what = known(key, _NEW)
+                if what[0] >= 0:
+                    self._known_by_creator[by_creator] = what
+                elif what is not _ONCE:
+                    missed += 1
+                    if what is _NEW and len(key) < MAX_LENGTH:
+                        self._known[key] = _ONCE
+                    continue
             if done < start:
                 at += self._shortcuts.feed(count(at), block[done:start])
                 done = start
@@ -132,12 +144,16 @@ class Repeats:
     def _is_free(self, tid: int, number: int, child: bytes) -> bool:
         """Does what a life's lines mean depend on nothing before? The child is new, and neither is inside a call."""
         joiner = self._joiner
-        return (
-            child not in joiner.tids
-            and not joiner.is_holding
-            and not any(tid in calls or number in calls for calls in (joiner.pending, joiner.opened, joiner.exec_by))
-            and number not in joiner.seen
-            and number not in joiner.leaders
+        pending, opened, exec_by = joiner.pending, joiner.opened, joiner.exec_by
+        return not (
+            child in joiner.tids
+            or tid in pending
+            or number in pending
+            or (opened and (tid in opened or number in opened))
+            or (exec_by and (tid in exec_by or number in exec_by))
+            or number in joiner.seen
+            or number in joiner.leaders
+            or joiner.is_holding
         )
 
     def _learn(self, at: int, text: bytes, key: bytes, tid: int, number: int) -> int:
