@@ -17,8 +17,9 @@ from typing import Any
 from tracer.event import CLONE_THREAD
 from tracer.sources.strace import calls
 from tracer.sources.strace.grammar import Style
-from tracer.sources.strace.joining import CREATING, LEAVING, WAITING, Joiner
+from tracer.sources.strace.joining import Joiner
 from tracer.sources.strace.records import CHILD_SIGNAL, CLONED, EXEC, EXIT, EXIT_BEGIN, OPEN, REAP, SEEN
+from tracer.sources.strace.state import CREATING, LEAVING, WAITING
 
 MAX_KEPT = 8_000
 MAX_LENGTH = 300

@@ -1,0 +1,175 @@
+"""Calls that count where they have returned 0: execve, prctl, unshare, setns, tgkill."""
+
+from __future__ import annotations
+
+import re
+
+from tracer.sources.strace import calls
+from tracer.sources.strace.grammar import result
+from tracer.sources.strace.records import (
+    EXEC,
+    EXIT,
+    HANDOVER,
+    JOIN_PID_NS,
+    NEW_PID_NS,
+    PDEATHSIG,
+    RENAME,
+    SAME_GROUP,
+    SUBREAPER,
+)
+from tracer.sources.strace.state import DETACHED_INSIDE, TWO_ENDED, UNFINISHED, Handler, Handlers, State
+
+_PID_CHANGED = re.compile(rb"<pid changed to (\d{1,18}) \.\.\.>$")
+_TWO_NUMBERS = re.compile(rb"(\d{1,18})(?:<[^,\n]*>)?(?: /\*[^*]*\*/)?, (\d{1,18})(?:<[^,\n]*>)?(?: /\*[^*]*\*/)?, ")
+
+
+class Changing:
+    """Reads the calls by which a task changes itself."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def _call_start(self, name: str) -> Handler:
+        state = self._state
+        pending = state.pending
+        finish = self._finisher(name)
+        head = name.encode() + b"("
+
+        def handle(at: int, time: bytes, tid: int, rest: bytes) -> None:
+            if rest[-4:] == b" = 0":
+                finish(at, time, tid, rest[:-4])
+            elif rest[-16:] == UNFINISHED:
+                pending[tid] = (name, rest[:-16], at, None, None)
+                state.saw(at, time, tid)
+            elif rest[-5:] == b" ...>":
+                changed = _PID_CHANGED.search(rest)
+                if changed is not None:
+                    pending[tid] = (name, rest[: changed.start()], at, None, None)
+                    self._changed(at, time, tid, int(changed[1]))
+            else:
+                found = result(rest)
+                if found is None:
+                    state.hold(at, time, tid, head, rest)
+                elif found.value == 0:
+                    finish(at, time, tid, found.args)
+                else:
+                    state.saw(at, time, tid)
+
+        return handle
+
+    def _call_resumed(self, name: str) -> Handler:
+        state = self._state
+        pending = state.pending
+        finish = self._finisher(name)
+        head = b"<... " + name.encode() + b" resumed>"
+        is_exec = name.startswith("exec")
+
+        def handle(at: int, time: bytes, tid: int, rest: bytes) -> None:
+            if is_exec and tid not in pending and tid not in state.exec_by:
+                self._find_thread(tid)
+            start = pending.pop(tid, None)
+            args = start[1] if start is not None and start[0] == name else b""
+            if rest[-4:] == b" = 0":
+                finish(at, time, tid, args + rest[:-4])
+                return
+            found = result(rest)
+            if found is None:
+                if start is not None:
+                    pending[tid] = start
+                if rest[-14:] != DETACHED_INSIDE:
+                    state.hold(at, time, tid, head, rest)
+            elif found.value == 0:
+                finish(at, time, tid, args + found.args)
+            elif found.open and start is not None:
+                pending[tid] = start
+            elif is_exec and tid in state.exec_by:
+                # It failed after the thread had become the leader: the thread's number is gone, the program is not.
+                state.records.append((EXIT, at, state.time_of(time), state.exec_by.pop(tid), None))
+
+        return handle
+
+    def _changed(self, at: int, time: bytes, thread: int, leader: int) -> None:
+        """The thread's number ends here; its execve goes on as the leader's."""
+        state = self._state
+        if state.alone:
+            args = state.pending.pop(thread)[1]
+            state.records.append((HANDOVER, at, state.time_of(time), thread, leader, state.programs.reference(args)))
+        else:
+            state.superseded(thread, leader)
+
+    def _find_thread(self, leader: int) -> None:
+        """An execve returns to a task that began none: -qqq hid that it took over from one of its threads."""
+        state = self._state
+        threads = [t for t, call in state.pending.items() if call[0][:4] == "exec" and state.leaders.get(t) == leader]
+        if len(threads) == 1:
+            state.move_exec(threads[0], leader)
+
+    def _finisher(self, name: str) -> Handler:
+        return {
+            "execve": self._execed,
+            "execveat": self._execed,
+            "prctl": self._prctled,
+            "unshare": self._unshared,
+            "setns": self._joined_ns,
+            "tgkill": self._tgkilled,
+        }[name]
+
+    def _execed(self, at: int, time: bytes, tid: int, args: bytes) -> None:
+        state = self._state
+        reference = state.programs.reference(args)
+        if reference == 0 and args.strip(b" )"):
+            state.unreadable.append((at, b"execve(" + args))
+            return
+        old = state.exec_by.pop(tid, tid) if state.exec_by else tid
+        state.records.append((EXEC, at, state.time_of(time), tid, old, reference))
+
+    def _prctled(self, at: int, time: bytes, tid: int, args: bytes) -> None:
+        state = self._state
+        found = calls.prctl(args)
+        if found is None:
+            state.saw(at, time, tid)
+            return
+        option, rest = found
+        if option == calls.PR_SET_NAME:
+            comm = calls.quoted(rest)
+            if comm is not None:
+                state.records.append(
+                    (RENAME, at, state.time_of(time), tid, comm.encode()[:15].decode("utf-8", "ignore"))
+                )
+            return
+        value = calls.signal_value(calls.first_value(rest))
+        if value is None:
+            return
+        if option == calls.PR_SET_CHILD_SUBREAPER:
+            state.records.append((SUBREAPER, at, state.time_of(time), tid, value != 0, True))
+        else:
+            state.records.append((PDEATHSIG, at, state.time_of(time), tid, value))
+
+    def _unshared(self, at: int, time: bytes, tid: int, args: bytes) -> None:
+        state = self._state
+        if calls.has_newpid(args):
+            state.records.append((NEW_PID_NS, at, state.time_of(time), tid))
+        else:
+            state.saw(at, time, tid)
+
+    def _joined_ns(self, at: int, time: bytes, tid: int, args: bytes) -> None:
+        state = self._state
+        inode = calls.joins_pid_ns(args)
+        if inode is not None:
+            state.records.append((JOIN_PID_NS, at, state.time_of(time), tid, inode))
+        else:
+            state.saw(at, time, tid)
+
+    def _tgkilled(self, at: int, time: bytes, tid: int, args: bytes) -> None:
+        state = self._state
+        found = _TWO_NUMBERS.match(args)
+        if found is not None and found[1] != found[2]:
+            state.records.append((SAME_GROUP, at, state.time_of(time), tid, int(found[1]), int(found[2])))
+
+    def handlers(self) -> Handlers:
+        """For the lines of these calls."""
+        table: Handlers = {}
+        for name in TWO_ENDED:
+            table[name.encode() + b"("] = self._call_start(name)
+            table[b"<... " + name.encode() + b" resumed>"] = self._call_resumed(name)
+        return table

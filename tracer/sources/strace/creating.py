@@ -1,0 +1,156 @@
+"""clone, clone3, fork and vfork: CLONED where they return, OPEN where they begin."""
+
+from __future__ import annotations
+
+from tracer.event import CLONE_THREAD, SIGCHLD
+from tracer.sources.strace import calls
+from tracer.sources.strace.grammar import result
+from tracer.sources.strace.records import CLONED, CUT_SHORT, NOT_CLONED, OPEN, SEEN
+from tracer.sources.strace.state import CREATING, DETACHED_INSIDE, MAX_DIGITS, UNFINISHED, Handler, Handlers, State
+
+NO_START = "the beginning of the call, which says what it creates, is not in the trace"
+
+
+class Creating:
+    """Reads the calls that create tasks."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._flags: dict[bytes, tuple[int, int]] = {}
+
+    def _clone_start(self, name: str) -> Handler:
+        state = self._state
+        records = state.records
+        append = records.append
+        pending = state.pending
+        opened = state.opened
+        clock = state.time_of
+        created = self._created
+        head = name.encode() + b"("
+
+        def handle(at: int, time: bytes, tid: int, rest: bytes) -> None:
+            args, _, ret = rest.rpartition(b" = ")
+            if ret.isdigit() and len(ret) < MAX_DIGITS and args.rstrip()[-1:] == b")":
+                created(name, args, at, clock(time), tid, int(ret), 0, at)
+            elif rest[-16:] == UNFINISHED:
+                now = clock(time)
+                pending[tid] = (name, rest[:-16], at, now, None)
+                opened[tid] = len(records)
+                append((OPEN, at, now, tid))
+            else:
+                found = result(rest)
+                if found is not None:
+                    if found.value is not None and found.value > 0:
+                        created(name, found.args, at, clock(time), tid, found.value, found.real, at)
+                    elif found.open:
+                        append((OPEN, at, clock(time), tid))
+                        self._cut_short(name, found.args, at, tid)
+                    else:
+                        state.saw(at, time, tid)
+                elif rest[-14:] == DETACHED_INSIDE:
+                    state.saw(at, time, tid)
+                else:
+                    state.hold(at, time, tid, head, rest)
+
+        return handle
+
+    def _created(
+        self, name: str, args: bytes, at: int, now: int | None, tid: int, child: int, real: int, end: int
+    ) -> None:
+        state = self._state
+        values = self._clone_values(name, args)
+        matched = ""
+        if values is None:
+            matched = NO_START
+            # glibc and Go set the thread pointer of threads only; fork's children keep theirs.
+            values = (CLONE_THREAD, 0) if b"tls=" in args else (0, SIGCHLD)
+        flags, exit_signal = values
+        if flags & CLONE_THREAD:
+            state.leaders[real or child] = state.leaders.get(tid, tid)
+        if not state.prefixed:
+            state.naming.created(real or child)
+        record = (CLONED, at, now, tid, child, flags, exit_signal, real, matched, b"set_tid=[" in args, end)
+        place = state.opened.pop(tid, None) if state.opened else None
+        if place is not None:
+            state.records[place] = record
+        else:
+            state.records.append(record)
+
+    def _cut_short(self, name: str, args: bytes, at: int, tid: int) -> None:
+        """The call will never return; whoever it has created all the same is of this kind."""
+        state = self._state
+        state.opened.pop(tid, None)
+        values = self._clone_values(name, args)
+        if values is not None:
+            state.records.append((CUT_SHORT, at, None, tid, *values, b"set_tid=[" in args))
+
+    def _clone_values(self, name: str, args: bytes) -> tuple[int, int] | None:
+        if name == "fork":
+            return calls.FORK
+        if name == "vfork":
+            return calls.VFORK
+        start = args.find(b"flags=")
+        if start < 0:
+            return None
+        end = args.find(b",", start)
+        key = args[start:end] if end > 0 else args[start:]
+        if name == "clone3":
+            start = args.find(b"exit_signal=", start)
+            key += args[start : args.find(b",", start)] if start > 0 else b""
+        values = self._flags.get(key)
+        if values is None:
+            found = calls.clone_flags(args)
+            if found is None:
+                return None
+            values = found
+            if len(self._flags) < 1000:
+                self._flags[key] = values
+        return values
+
+    def _clone_resumed(self, name: str) -> Handler:
+        state = self._state
+        records = state.records
+        pending = state.pending
+        opened = state.opened
+        created = self._created
+        head = b"<... " + name.encode() + b" resumed>"
+
+        def handle(at: int, time: bytes, tid: int, rest: bytes) -> None:
+            start = pending.pop(tid, None)
+            if start is None or start[0] != name:
+                start = (name, b"", at, state.time_of(time), None)
+            args, _, ret = rest.rpartition(b" = ")
+            if ret.isdigit() and len(ret) < MAX_DIGITS:
+                created(name, start[1] + args, start[2], start[3], tid, int(ret), 0, at)
+                return
+            found = result(rest)
+            if found is None:
+                if rest[-14:] != DETACHED_INSIDE:
+                    pending[tid] = start
+                    state.hold(at, time, tid, head, rest)
+            elif found.value is not None and found.value > 0:
+                created(name, start[1] + found.args, start[2], start[3], tid, found.value, found.real, at)
+            elif found.open:
+                self._cut_short(name, start[1] + found.args, at, tid)  # perhaps there is a child
+            else:
+                place = opened.pop(tid, None)
+                if place is not None:
+                    records[place] = (SEEN, *records[place][1:])
+                else:
+                    records.append((NOT_CLONED, at, state.time_of(time), tid))
+
+        return handle
+
+    def handlers(self) -> Handlers:
+        """For the lines of these calls."""
+        table: Handlers = {}
+        for name in CREATING:
+            table[name.encode() + b"("] = self._clone_start(name)
+            table[b"<... " + name.encode() + b" resumed>"] = self._clone_resumed(name)
+        return table
+
+    def finish(self) -> None:
+        """The log ends here."""
+        for tid, call in self._state.pending.items():
+            if call[0] in CREATING:
+                self._cut_short(call[0], call[1], 0, tid)

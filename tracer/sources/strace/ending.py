@@ -1,0 +1,99 @@
+"""How tasks end: exit and exit_group, and strace's own `+++ exited with 0 +++`."""
+
+from __future__ import annotations
+
+import re
+
+from tracer.sources.strace import calls
+from tracer.sources.strace.records import EXIT, EXIT_BEGIN, SUBREAPER
+from tracer.sources.strace.state import LEAVING, Handler, Handlers, State
+
+_KILLED = re.compile(rb"killed by (\w+)( \(core dumped\))? \+\+\+")
+_SUPERSEDED = re.compile(rb"superseded by execve in pid (\d{1,18})")
+
+
+class Ending:
+    """Reads ends."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def _exit_start(self, name: str) -> Handler:
+        state = self._state
+        append = state.records.append
+        clock = state.time_of
+        group = name == "exit_group"
+        codes: dict[bytes, int] = {}
+
+        def handle(at: int, time: bytes, tid: int, rest: bytes) -> None:
+            code = codes.get(rest)
+            if code is None:
+                value = calls.number(rest.partition(b")")[0].partition(b" ")[0])
+                if value is None:
+                    state.unreadable.append((at, name.encode() + b"(" + rest))
+                    return
+                code = codes[rest] = value & 0xFF
+                if len(codes) > 2000:
+                    codes.clear()
+            append((EXIT_BEGIN, at, clock(time), tid, code, group))
+
+        return handle
+
+    def _exit_resumed(self, _name: str) -> Handler:
+        return lambda at, time, tid, rest: None
+
+    def _ended(self) -> Handler:
+        state = self._state
+        append = state.records.append
+        clock = state.time_of
+        status_of = {b"exited with %d +++" % code: code << 8 for code in range(256)}.get
+        pending, leaders, seen = state.pending, state.leaders, state.seen
+        tids = state.tids
+        other, alone = self._other_end, state.prefixed
+
+        def handle(at: int, time: bytes, tid: int, rest: bytes) -> None:
+            status = status_of(rest)
+            tids.pop(b"%d" % tid, None)
+            if status is None or not alone or tid in pending or tid in leaders or tid in seen:
+                other(at, time, tid, rest, status)
+            else:
+                append((EXIT, at, clock(time), tid, status))
+
+        return handle
+
+    def _other_end(self, at: int, time: bytes, tid: int, rest: bytes, status: int | None) -> None:
+        state = self._state
+        if status is None:
+            superseded = _SUPERSEDED.match(rest)
+            if superseded is not None:
+                state.superseded(int(superseded[1]), tid)
+                return
+            killed = _KILLED.match(rest)
+            if killed is None:
+                state.unreadable.append((at, b"+++ " + rest))
+                return
+            value = calls.signal_value(killed[1])
+            status = None if value is None else value | (0x80 if killed[2] else 0)
+        call = state.pending.pop(tid, None)
+        if call is not None and call[0] == "prctl":
+            self._killed_inside_prctl(at, time, tid, call[1])
+        state.leaders.pop(tid, None)
+        state.seen.discard(tid)
+        if not state.prefixed:
+            state.naming.ended(tid)
+        state.records.append((EXIT, at, state.time_of(time), tid, status))
+
+    def _killed_inside_prctl(self, at: int, time: bytes, tid: int, args: bytes) -> None:
+        state = self._state
+        found = calls.prctl(args)
+        if found is not None and found[0] == calls.PR_SET_CHILD_SUBREAPER:
+            value = calls.signal_value(calls.first_value(found[1]))
+            state.records.append((SUBREAPER, at, state.time_of(time), tid, value != 0, False))
+
+    def handlers(self) -> Handlers:
+        """For the lines of these calls and of ends."""
+        table: Handlers = {b"+++ ": self._ended()}
+        for name in LEAVING:
+            table[name.encode() + b"("] = self._exit_start(name)
+            table[b"<... " + name.encode() + b" resumed>"] = self._exit_resumed(name)
+        return table

@@ -1,0 +1,121 @@
+"""What reading remembers from line to line: calls that have begun, who is who, and what came of it so far."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tracer.sources.strace.clock import make_clock
+from tracer.sources.strace.grammar import Style
+from tracer.sources.strace.naming import Naming
+from tracer.sources.strace.programs import Programs
+from tracer.sources.strace.records import SEEN, Program, Record
+
+CREATING = ("clone", "clone2", "clone3", "fork", "vfork")
+WAITING = ("wait4", "waitid", "waitpid", "wait3")
+LEAVING = ("exit", "exit_group", "_exit")
+TWO_ENDED = ("execve", "execveat", "prctl", "unshare", "setns", "tgkill")
+CALLS = (*CREATING, *WAITING, *LEAVING, *TWO_ENDED)
+"""The system calls that change the tree or tell of it."""
+
+MAX_DIGITS = 12
+"""A number of a task has fewer."""
+
+UNFINISHED = b"<unfinished ...>"
+DETACHED_INSIDE = b"<detached ...>"
+
+Handler = Callable[[int, bytes, int, bytes], None]
+"""Reads one line: its number, time, task, and what follows the head."""
+Handlers = dict[bytes, Handler]
+"""By the head of the line: `wait4(`, `<... wait4 resumed>`, `+++ `, `--- `."""
+Pending = tuple[str, bytes, int, int | None, tuple[int, int] | None]
+"""A call that waits for its end: name, arguments so far, line and time of the beginning, and of a clone call its flags
+and exit signal if they are known already."""
+
+
+class Held:
+    """A line that stopped in the middle of a call: a notice or the tracee's output follows, then the rest of it."""
+
+    __slots__ = ("at", "head", "notices", "pieces", "rest", "tid", "time")
+
+    def __init__(self, at: int, time: bytes, tid: int, head: bytes, rest: bytes) -> None:
+        self.at = at
+        self.time = time
+        self.tid = tid
+        self.head = head
+        self.rest = rest
+        self.pieces = 1
+        self.notices: list[tuple[int, bytes]] = []
+
+
+class State:
+    """Shared by all that reads lines of one log. None of the containers is ever replaced by another."""
+
+    def __init__(self, style: Style, only: int | None = None, programs: Programs | None = None) -> None:
+        """`only`: the task of a file that holds no other (`-ff`)."""
+        self.records: list[Record] = []
+        self.programs = programs or Programs()
+        """The exec table; an EXEC record's number is 0 where the program is not known."""
+        self.calls: set[str] = set()
+        """Names of calls that the log has shown."""
+        self.unreadable: list[tuple[int, bytes]] = []
+        self.clock = make_clock(style)
+        self.every_time = style.relative_time
+        self.time_of = _as_number if self.every_time else self.clock
+        self.prefixed = style.prefixed and only is None
+        self.alone = only is not None
+        self.naming = Naming(self.records, only)
+        self.opened: dict[int, int] = {}
+        """Task -> place in `records` of the OPEN record of the call that it is in."""
+        self.pending: dict[int, Pending] = {}
+        """Calls that wait for their end, by task."""
+        self.exec_by: dict[int, int] = {}
+        """Leader -> the thread whose execve goes on under the leader's number."""
+        self.leaders: dict[int, int] = {}
+        """Thread -> leader, from clone calls: for an execve where no line names the leader."""
+        self.seen: set[int] = set()
+        self.tids: dict[bytes, int] = {}
+        self.held: Held | None = None
+
+    @property
+    def is_holding(self) -> bool:
+        """The last line was broken off: the next ones may be pieces of it."""
+        return self.held is not None
+
+    def hold(self, at: int, time: bytes, tid: int, head: bytes, rest: bytes) -> None:
+        """The line has no end: wait for the rest of it."""
+        self.held = Held(at, time, tid, head, rest)
+
+    def saw(self, at: int, time: bytes, tid: int) -> None:
+        """The task did something that has no record of its own."""
+        if tid not in self.seen:
+            self.seen.add(tid)
+            self.records.append((SEEN, at, self.time_of(time), tid))
+
+    def superseded(self, thread: int, leader: int) -> None:
+        """de_thread(): the thread's execve goes on under the leader's number."""
+        if thread == leader:  # without prefix, the thread was still taken for the one that lives
+            leader = self.leaders.get(thread, leader)
+        self.naming.became(thread, leader)
+        self.move_exec(thread, leader)
+
+    def move_exec(self, thread: int, leader: int) -> None:
+        """The open call is the leader's now."""
+        call = self.pending.pop(thread, None)
+        if call is not None:
+            self.pending[leader] = call
+        self.exec_by[leader] = thread
+
+    def take(self) -> tuple[list[Record], list[tuple[int, Program]], set[str], list[tuple[int, bytes]]]:
+        """What came of the lines so far; the next call returns only what is new."""
+        taken = (self.records[:], self.programs.new[:], self.calls.copy(), self.unreadable[:])
+        self.records.clear()
+        self.opened.clear()
+        if not self.alone:
+            self.programs.new.clear()
+        self.calls.clear()
+        self.unreadable.clear()
+        return taken
+
+
+def _as_number(text: bytes) -> int | None:
+    return int(text) if text else None

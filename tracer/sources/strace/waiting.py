@@ -1,0 +1,99 @@
+"""What tells a parent of its child's end: wait4 and its like, and SIGCHLD."""
+
+from __future__ import annotations
+
+from tracer.sources.strace import calls
+from tracer.sources.strace.grammar import result
+from tracer.sources.strace.records import CHILD_SIGNAL, REAP
+from tracer.sources.strace.state import DETACHED_INSIDE, MAX_DIGITS, UNFINISHED, WAITING, Handler, Handlers, State
+
+_FAST_SIGCHLD = b"SIGCHLD {si_signo=SIGCHLD, si_code=CLD_EXITED, si_pid="
+
+
+class Waiting:
+    """Reads waits and signals."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._wait_results: dict[bytes, tuple[bool, int | None]] = {}
+
+    def _wait_start(self, name: str) -> Handler:
+        state = self._state
+        head = name.encode() + b"("
+        seen = state.seen
+        waited = self._waited
+
+        def handle(at: int, time: bytes, tid: int, rest: bytes) -> None:
+            if rest[-16:] == UNFINISHED or rest[-14:] == DETACHED_INSIDE:
+                if tid not in seen:
+                    state.saw(at, time, tid)
+            else:
+                waited(name, head, at, time, tid, rest)
+
+        return handle
+
+    def _wait_resumed(self, name: str) -> Handler:
+        head = b"<... " + name.encode() + b" resumed>"
+
+        def handle(at: int, time: bytes, tid: int, rest: bytes) -> None:
+            self._waited(name, head, at, time, tid, rest)
+
+        return handle
+
+    def _waited(self, name: str, head: bytes, at: int, time: bytes, tid: int, rest: bytes) -> None:
+        state = self._state
+        args, _, ret = rest.rpartition(b" = ")
+        if ret.isdigit() and len(ret) < MAX_DIGITS and name != "waitid":
+            if ret != b"0":
+                self._reaped(args, at, time, tid, int(ret), 0)
+            return
+        if ret == b"-1 ECHILD (No child processes)":
+            return
+        found = result(rest)
+        if found is None:
+            if rest[-14:] != DETACHED_INSIDE:
+                state.hold(at, time, tid, head, rest)
+            return
+        if name == "waitid":
+            info = calls.child_info(found.args) if found.value == 0 and not calls.leaves_zombie(found.args) else None
+            if info is not None:
+                state.records.append((REAP, at, state.time_of(time), tid, info[0], info[2], info[1]))
+        elif found.value is not None and found.value > 0:
+            self._reaped(found.args + b")", at, time, tid, found.value, found.real)
+
+    def _reaped(self, args: bytes, at: int, time: bytes, tid: int, child: int, real: int) -> None:
+        state = self._state
+        known = self._wait_results.get(args)
+        if known is None:
+            known = calls.wait_result(args)
+            if len(self._wait_results) > 2000:
+                self._wait_results.clear()
+            self._wait_results[args] = known
+        if known[0]:
+            state.records.append((REAP, at, state.time_of(time), tid, child, known[1], real))
+
+    def _signalled(self) -> Handler:
+        state = self._state
+        append = state.records.append
+        clock = state.time_of
+        skip = len(_FAST_SIGCHLD)
+
+        def handle(at: int, time: bytes, tid: int, rest: bytes) -> None:
+            if rest[:skip] == _FAST_SIGCHLD:
+                text = rest[skip : rest.find(b",", skip)]
+                if text.isdigit() and len(text) < MAX_DIGITS:
+                    append((CHILD_SIGNAL, at, clock(time), tid, int(text), 0))
+                    return
+            info = calls.child_info(rest) if b"si_code=" in rest else None
+            if info is not None:
+                append((CHILD_SIGNAL, at, clock(time), tid, info[0], info[1]))
+
+        return handle
+
+    def handlers(self) -> Handlers:
+        """For the lines of these calls and of signals."""
+        table: Handlers = {b"--- ": self._signalled()}
+        for name in WAITING:
+            table[name.encode() + b"("] = self._wait_start(name)
+            table[b"<... " + name.encode() + b" resumed>"] = self._wait_resumed(name)
+        return table
