@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tracer.event import Clone, Event, Exit, Reap
+from tracer.event import Clone, Event, Exec, Exit, Reap, Rename
 from tracer.sources.ebpf import wire
 from tracer.sources.ebpf.decode import Decoder
 from tracer.sources.proc import ProcProcess, Stat
@@ -28,6 +28,11 @@ def exit_of(tid: int, time: int, parent: int, flags: int) -> bytes:
 
 def free(tid: int, time: int, parent: int) -> bytes:
     return wire.FREE.pack(*header(wire.T_FREE, time, tid), START[parent], parent, parent)
+
+
+def exec_of(tid: int, time: int, filename: bytes, args: bytes, comm: bytes, args_total: int) -> bytes:
+    told = (tid, INIT, 0, args_total, len(filename), len(args), 0, 1, tid, comm)
+    return wire.EXEC.pack(*header(wire.T_EXEC, time, tid), *told) + filename + args
 
 
 def decoder(is_gone: Callable[[int, int], bool]) -> Decoder:
@@ -83,3 +88,23 @@ def test_a_zombie_that_is_not_there_was_reaped() -> None:
     events, younger = made.reaped_unseen(before=51)
     assert (brief(events), younger) == ([(Reap, 0, CHILD)], False)
     assert made.decode([free(CHILD, 90, FATHER)]) == []
+
+
+def test_a_program_is_told_as_its_own_record_has_it() -> None:
+    """Programs are remembered by their bytes; what differs in one of them, or only in how they are cut, is another."""
+    made = decoder(lambda _tgid, _start: False)
+    records = [
+        exec_of(FATHER, 1, b"/bin/sh", b"sh\0-c\0", b"sh", 6),
+        exec_of(FATHER, 2, b"/bin/sh", b"sh\0-c\0", b"sh", 6),
+        exec_of(FATHER, 3, b"/bin/sh", b"sh\0-c\0", b"sh", 7),
+        exec_of(FATHER, 4, b"/bin/shs", b"h\0-c\0", b"shs", 5),
+        exec_of(FATHER, 5, b"/dev/fd/3", b"sh\0", b"memfd:x", 3),
+    ]
+    assert made.decode(records) == [
+        Exec(1, 1, FATHER, FATHER, "/bin/sh", ("sh", "-c"), False),
+        Exec(2, 2, FATHER, FATHER, "/bin/sh", ("sh", "-c"), False),
+        Exec(3, 3, FATHER, FATHER, "/bin/sh", ("sh", "-c"), True),
+        Exec(4, 4, FATHER, FATHER, "/bin/shs", ("h", "-c"), False),
+        Exec(5, 5, FATHER, FATHER, "/dev/fd/3", ("sh",), False),
+        Rename(6, 5, FATHER, "memfd:x"),
+    ]

@@ -121,10 +121,11 @@ def test_the_brief_layouts_are_the_same_records() -> None:
     for whole, brief, places in (
         (wire.CLONE, wire.CLONE_BRIEF, (3, 4, 5, 7, 8, 9, 10, 13, 14, 15, 17)),
         (wire.CLONE, wire.CLONE_REST, (16, *range(18, 27))),
+        (wire.EXEC, wire.EXEC_BRIEF, (3, 4, 5, 7, 9)),
         (wire.EXIT, wire.EXIT_BRIEF, (3, 4, 5, 7, 8, 9)),
         (wire.FREE, wire.FREE_BRIEF, (4, 5)),
         (wire.WAIT, wire.WAIT_BRIEF, (3, 5, 6, 7, 8)),
     ):
         record = bytes(range(1, 1 + whole.size))
         fields = whole.unpack(record)
-        assert brief.unpack(record) == tuple(fields[place] for place in places)
+        assert brief.unpack_from(record) == tuple(fields[place] for place in places)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tracer.sources.ebpf.decode import State, Survey, same_start
+from tracer.sources.ebpf.living import same_start
+from tracer.sources.ebpf.survey import State, Survey
 from tracer.sources.proc import TICK, ProcProcess
 
 Table = dict[int, ProcProcess]

@@ -34,7 +34,7 @@ class RingBuffer:
             raise CapabilityError(f"the ring buffer cannot be mapped: {error.strerror}") from None
         self._consumed = memoryview(self._consumer).cast("Q")
         self._produced = memoryview(self._producer)[:8].cast("Q")
-        self._lengths = memoryview(self._producer)[page:].cast("I")
+        self._lengths = memoryview(self._producer).cast("I")
         self._position = self._consumed[0]
         self._epoll = select.epoll()
         self._epoll.register(fd, select.EPOLLIN)
@@ -53,23 +53,26 @@ class RingBuffer:
         return self._produced[0]
 
     def drain(self, limit: int) -> list[bytes]:
-        """The records that are complete, oldest first, at most about `limit` bytes of them; frees their room."""
+        """The records that are complete, oldest first, at most about `limit` bytes of them; frees their room.
+
+        Each is copied: struct reads a copy in less than half the time that it needs for a place in a mapping.
+        """
         records: list[bytes] = []
-        mapping, lengths, mask, base = self._producer, self._lengths, self.size - 1, mmap.PAGESIZE + 8
-        position = self._position
-        end = min(self._produced[0], position + limit)
-        while position < end:
-            at = position & mask
+        append, mapping, lengths = records.append, self._producer, self._lengths
+        first = at = mmap.PAGESIZE + (self._position & self.size - 1)
+        end = at + min(self._produced[0] - self._position, limit, self.size)
+        while at < end:
             length = lengths[at >> 2]
-            if length & _BUSY:
+            if length <= _LENGTH:
+                append(mapping[at + 8 : at + 8 + length])
+            elif length & _BUSY:
                 break
-            size = length & _LENGTH
-            if not length & _DISCARD:
-                records.append(mapping[base + at : base + at + size])
-            position += size + 15 & ~7
-        if position != self._position:
-            self._position = position
-            self._consumed[0] = position
+            else:
+                length &= _LENGTH
+            at += length + 15 & ~7
+        if at != first:
+            self._position += at - first
+            self._consumed[0] = self._position
         return records
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ the ring buffer holds since the beginning is applied on top.
   They are applied again: each one sets a state, and the last one wins, so the result is right. Only an Exec from
   before that moment is dropped, since it would show as a second program. A task that has an Exit in the buffer is
   given as running, even if /proc saw the zombie: the Exit follows.
-- Events of tasks that neither the snapshot nor a Clone has shown are dropped (`strays`): they were gone before /proc
+- Events of tasks that neither the snapshot nor a Clone has shown are dropped: they were gone before /proc
   was read, and so was all that they knew.
 
 Filtering by subtree. While everything is recorded, the members are found: what `select` names in the snapshot, and
@@ -41,15 +41,17 @@ from typing import NamedTuple, Protocol
 import psutil
 
 from tracer.errors import TargetError
-from tracer.event import Event, Lost
+from tracer.event import Event
 from tracer.sources import proc
 from tracer.sources.base import Progress, SourceInfo, SourceStats
 from tracer.sources.ebpf import wire
-from tracer.sources.ebpf.decode import Decoder, Survey, same_start, survey
+from tracer.sources.ebpf.decode import Decoder
+from tracer.sources.ebpf.living import same_start
 from tracer.sources.ebpf.loader import Loader, load_probes
 from tracer.sources.ebpf.members import Table, ancestors, born_later, descendants
 from tracer.sources.ebpf.needs import RING_SIZE, TRACKED_MAX
 from tracer.sources.ebpf.ring import RingBuffer
+from tracer.sources.ebpf.survey import Survey, survey
 
 POLL_INTERVAL = 0.025
 """Seconds: so often the ring buffer is looked at; events are no older than this when `poll` returns them."""
@@ -285,10 +287,9 @@ class EbpfSource:
         self.stats.events = self._decoder.at
         if events and not self._look_at:
             self._look_at = time.monotonic() + ZOMBIE_AGE
-        for event in events:
-            if type(event) is Lost:
-                self.stats.lost += event.count
-                self._repair_due = True
+        if self._decoder.told_lost != self.stats.lost:
+            self.stats.lost = self._decoder.told_lost
+            self._repair_due = True
         return events
 
     # ---- loss ----

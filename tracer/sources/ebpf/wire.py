@@ -27,6 +27,8 @@ CLONE_BRIEF = struct.Struct("=8xQQI4xQQQI8xIiI4xI48x")
 """time, start, tid, clone_flags, child_start, cgroup, child, parent_tgid, exit_signal, flags, level"""
 CLONE_REST = struct.Struct("=80xI4x8I16s")
 """pidns, ns_pids, comm"""
+EXEC_BRIEF = struct.Struct("=8xQQI4xI4xI")
+"""time, start, tid, old_tid, flags"""
 EXIT_BRIEF = struct.Struct("=8xQQI4xIII4x")
 """time, start, tid, exit_code, parent_tgid, flags"""
 FREE_BRIEF = struct.Struct("=16xQI20x")

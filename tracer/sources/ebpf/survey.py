@@ -1,0 +1,44 @@
+"""What a heap of records tells before it is decoded: for the start of a session, and for repairs after a loss."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from tracer.sources.ebpf import wire
+
+
+class State(NamedTuple):
+    """A process as the kernel's walk saw it."""
+
+    start: int
+    parent_tgid: int
+    subreaper: bool
+
+
+class Survey(NamedTuple):
+    """What the records say of who is there."""
+
+    states: dict[int, State]
+    """By tgid, from CT_STATE records."""
+    births: list[tuple[int, int, int, int]]
+    """(creator tid, creator start, child tid, child start), in order."""
+    exits: dict[int, int]
+    """tid -> start of tasks that exit in these records."""
+
+
+def survey(records: Iterable[bytes]) -> Survey:
+    """Look through records without decoding them to events."""
+    found = Survey({}, [], {})
+    for record in records:
+        kind = record[wire.TYPE_AT]
+        if kind == wire.T_STATE:
+            _, _, _, _, start, _, tgid, _, _, parent_tgid, flags, _, _, _ = wire.STATE.unpack(record)
+            found.states[tgid] = State(start, parent_tgid, bool(flags & wire.F_SUBREAPER))
+        elif kind == wire.T_CLONE:
+            fields = wire.CLONE.unpack(record)
+            found.births.append((fields[5], fields[4], fields[10], fields[8]))
+        elif kind == wire.T_EXIT:
+            fields = wire.EXIT.unpack(record)
+            found.exits[fields[5]] = fields[4]
+    return found
