@@ -6,6 +6,8 @@ from tracer.event import Attach, SameProcess
 from tracer.graph import RUNNING, Task
 from tracer.reconstruct.state import State
 
+NO_THREAD = "it turned out to be no thread of {}: who created it is not known"
+
 
 def attach(state: State, at: int, time: int | None, tid: int) -> Task:
     """A task whose creation was not seen: a thread where a hint of the first pass says so, else its own process."""
@@ -47,6 +49,22 @@ def on_attach(state: State, event: Attach) -> None:
         state.clues.attached_with_threads(process, threads)
     elif not noticed:
         state.clues.found_without_notice(process)
+
+
+def split_off(state: State, task: Task, at: int, time: int | None) -> Task:
+    """A task that was taken for a thread does what only a leader does: it is a process, of unknown origin."""
+    host = task.process
+    host.threads.pop(task.tid, None)
+    old = state.tasks.pop(task.tid, None)
+    process = state.new_process(task.tid, host.ns, at, time, 0, old if old is not task else None)
+    process.subreaper = None
+    process.comm, process.program = host.comm, host.program
+    process.reason = NO_THREAD.format(host.tgid)
+    leader = process.leader
+    leader.children, task.children = task.children, None
+    for child in leader.children or ():
+        child.real_parent = leader
+    return leader
 
 
 def on_same_process(state: State, event: SameProcess) -> None:

@@ -26,7 +26,9 @@ def on_clone(state: State, event: Clone) -> None:
     if creator is None:
         creator = attach(state, at, time, tid)
     old = state.tasks.get(child_tid)
-    if old is not None and (old.process.state is not DEAD or old is creator) and _is_known(state, old, creator, event):
+    if (child_tid == 1 or (old is not None and (old.process.state is not DEAD or old is creator))) and _is_known(
+        state, old, creator, event
+    ):
         return
     if flags & CLONE_THREAD:
         if creator.process.state is not RUNNING:
@@ -119,11 +121,17 @@ def _judge_birth(state: State, process: Process, creator: Task, matched: str, pa
     process.evidence, process.reason = OBSERVED, ""
 
 
-def _is_known(state: State, old: Task, creator: Task, event: Clone) -> bool:
-    """The graph has this very task (from /proc), or the event makes no sense (nobody creates himself).
+def _is_known(state: State, old: Task | None, creator: Task, event: Clone) -> bool:
+    """The graph has this very task (from /proc), or the event makes no sense (nobody creates himself, or PID 1).
 
     Else the number is free now, whatever the trace says of the end of the one that had it.
     """
+    if event[3] == 1:
+        # The init of the namespace that the tracer lives in is there before anybody.
+        if state.live_task(1) is None:
+            attach(state, event[0], event[1], 1)
+        return True
+    assert old is not None
     if old is creator or old.tid == creator.process.tgid or (event[8] and old.process.start_time == event[8]):
         return True
     number_reused(state, old, event[0], event[1])

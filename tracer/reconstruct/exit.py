@@ -124,6 +124,10 @@ def forget_original_parent(
     """Give every child of a dead process to the reaper."""
     if father.ns.level > 0 and ns_is_dying(father.ns):
         # find_child_reaper(): zap_pid_ns_processes() kills and reaps the whole namespace; nobody inherits.
+        strangers = [child for child in last.children or () if not ns_is_dying(child.ns)]
+        for child in strangers:  # no kernel has them: an event is missing, or in the wrong place
+            why = f"the pid namespace of {father.tgid} ended"
+            set_real_parent(child, None, Evidence.UNKNOWN, why)
         return
     children = last.children
     last.children = None
@@ -188,6 +192,18 @@ def end_unseen_process(state: State, process: Process, at: int, time: int | None
     process.threads = {last.tid: last}
     state.tasks[last.tid] = last
     _process_ends(state, process, last, at, time)
+
+
+def zombie_found(state: State, process: Process, at: int, time: int | None) -> None:
+    """/proc has it as a zombie: exit_notify() has moved its children, though its end was not told."""
+    leader = process.leader
+    leader.exiting = True
+    merge_threads(state, process, leader)
+    process.threads = {leader.tid: leader}
+    state.tasks[leader.tid] = leader
+    process.state = ZOMBIE
+    if leader.children:
+        forget_original_parent(state, process, leader, at, time, None)
 
 
 def on_gone(state: State, event: Gone) -> None:

@@ -37,12 +37,22 @@ def _forget_merged(processes: list[Process], merged: set[Process]) -> None:
     processes[:] = [p for p in processes if p not in merged]
     for process in processes:
         if process.creator in merged:
-            process.creator = process.creator.leader.process
+            process.creator = _merged_into(process.creator, merged)
+        task = process.real_parent
+        if task is not None and task.process in merged:
+            task.process = _merged_into(task.process, merged)
         if process.reparentings:
             process.reparentings = [
-                change._replace(old=change.old.leader.process) if change.old in merged else change
+                change._replace(old=_merged_into(change.old, merged)) if change.old in merged else change
                 for change in process.reparentings
             ]
+
+
+def _merged_into(process: Process, merged: set[Process]) -> Process:
+    """The process that this one's tasks are threads of; each merge leads to an older process."""
+    while process in merged:
+        process = process.leader.process
+    return process
 
 
 def _end_members_of_dead_namespaces(processes: list[Process], state: State) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tracer.event import CgroupMove, ContainerTold, Detach, Exec, Lost, Rename, SetPdeathsig, SetSubreaper
 from tracer.graph import DEAD, Execed, Process, Program, Task
 from tracer.identity import Evidence
-from tracer.reconstruct.attach import attach
+from tracer.reconstruct.attach import attach, split_off
 from tracer.reconstruct.exit import merge_threads
 from tracer.reconstruct.state import State, is_below
 
@@ -35,6 +35,11 @@ def on_exec(state: State, event: Exec) -> None:
     if tid != old_tid and not _join_leader(state, task, tid):
         tid = old_tid
     process = task.process
+    if tid == old_tid != process.tgid and task.membership:
+        # A thread would have gone on under the leader's number.
+        task = split_off(state, task, at, time)
+        process = task.process
+    tid = process.tgid
     if state.clues.found_count:
         _threads_died_unseen(state, process, at)
     if tid != old_tid or len(process.threads) > 1:

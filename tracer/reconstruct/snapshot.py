@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from tracer.event import Snapshot
-from tracer.graph import RULE_SEEN, RUNNING, ZOMBIE, PidNs, Process, Program, Reparenting, Task
+from tracer.graph import RULE_SEEN, RUNNING, PidNs, Process, Program, Reparenting, Task
 from tracer.identity import Evidence
 from tracer.reconstruct.birth import new_thread, number_reused
+from tracer.reconstruct.exit import zombie_found
 from tracer.reconstruct.state import State, is_below, set_real_parent
 
 OBSERVED = Evidence.OBSERVED
@@ -42,7 +43,7 @@ def on_snapshot(state: State, event: Snapshot) -> None:
     process.cgroup = event.cgroup or process.cgroup
     process.ns_pids = event.ns_pids or process.ns_pids
     if event.zombie and process.state is RUNNING:
-        process.state = ZOMBIE
+        zombie_found(state, process, event.at, event.time)
     _kernel_says_parent(state, process, event)
 
 

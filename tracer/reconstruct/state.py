@@ -135,9 +135,10 @@ class State:
     def next_serial(self, tgid: int) -> int:
         """How many processes of this trace have had the number so far."""
         old = self.tasks.get(tgid)
+        used = self.serials.get(tgid, 0) if self.serials else 0
         if old is not None and old.process.tgid == tgid:
-            return old.process.serial + 1
-        return self.serials.get(tgid, 0)
+            return max(old.process.serial + 1, used)
+        return used
 
     def add_thread(self, process: Process, task: Task) -> None:
         """One more task of a living process."""
