@@ -12,6 +12,7 @@ number is used again only after its Exit. This module imports nothing of the pro
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 # include/uapi/linux/sched.h
@@ -252,6 +253,39 @@ class ContainerTold(NamedTuple):
     id: str
     details: tuple[str, ...]
     """The fields of runtime.oci.Details, in their order."""
+
+
+class Course(NamedTuple):
+    """What many short lives have in common: a child was born, perhaps ran a program, ended, and was reaped.
+
+    Lines (or records) are counted from the birth. No other event of the child or about it lies between.
+    """
+
+    flags: int
+    """As Clone has it; without CLONE_THREAD, CLONE_PARENT, CLONE_NEWPID."""
+    exec_after: int | None
+    """None: it ran what its creator did."""
+    program: tuple[str, tuple[str, ...], bool]
+    """filename, argv, argv_cut of the Exec."""
+    exit_after: int
+    status: int
+    reap_after: int
+    """The creator's wait returned it."""
+    events: Callable[[Life], list[Event]]
+    """The life as plain events, in order."""
+    size: int
+    """How many these are."""
+
+
+class Life(NamedTuple):
+    """A whole short life in place of its events, where a source is asked for it (`sources.base.Condensing`)."""
+
+    at: int
+    time: None
+    tid: int
+    """The creator."""
+    child: int
+    course: Course
 
 
 Event = (

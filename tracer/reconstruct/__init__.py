@@ -11,7 +11,7 @@ from tracer.identity import Moment
 from tracer.reconstruct.clues import Hints
 from tracer.reconstruct.engine import Engine
 from tracer.reconstruct.state import NOTHING, Lacks
-from tracer.sources.base import Progress, Source
+from tracer.sources.base import Condensing, Progress, Source
 
 WAIT_CALLS = {"wait4", "waitid", "waitpid", "wait3", "osf_wait4"}
 MAX_PASSES = 3
@@ -35,9 +35,13 @@ def reconstruct(
     lacks = NOTHING
     engine = Engine(hints, lacks, ptraced=source.info.kind == "strace")
     for passes_left in reversed(range(MAX_PASSES)):
-        batches = source.batches(progress)
-        for batch in batches if at is None else _until(batches, at, engine):
-            feed(engine, batch)
+        if at is None and feed is Engine.feed and isinstance(source, Condensing):
+            for lives in source.condensed(progress):
+                engine.feed(lives)
+        else:
+            batches = source.batches(progress)
+            for batch in batches if at is None else _until(batches, at, engine):
+                feed(engine, batch)
         found = engine.state.clues.solve() if engine.state.clues.found_count else {}
         missing = _missing(source, engine) if lacks is NOTHING else lacks
         if not passes_left or (not found.keys() - hints.keys() and missing == lacks):

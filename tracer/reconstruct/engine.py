@@ -6,16 +6,18 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from tracer import event as ev
-from tracer.event import Event
+from tracer.event import Event, Life
 from tracer.graph import ProcessGraph
 from tracer.reconstruct import attach, birth, namespaces, program, snapshot
 from tracer.reconstruct.clues import Hints
 from tracer.reconstruct.exit import on_exit, on_exit_begin, on_gone
 from tracer.reconstruct.finish import finish
+from tracer.reconstruct.life import on_life
 from tracer.reconstruct.reap import on_child_signal, on_reap
 from tracer.reconstruct.state import NOTHING, Lacks, State
 
 _HANDLERS: dict[type, Callable[[State, Any], None]] = {
+    ev.Life: on_life,
     ev.Clone: birth.on_clone,
     ev.Attach: attach.on_attach,
     ev.Snapshot: snapshot.on_snapshot,
@@ -51,7 +53,7 @@ class Engine:
         self.graph = ProcessGraph(state.root_ns, state.init, state.processes, state.stats)
         self.graph.containers = state.containers
 
-    def feed(self, events: Iterable[Event]) -> None:
+    def feed(self, events: Iterable[Event | Life]) -> None:
         """Apply the events. Never raises for what an event says, however odd."""
         state = self.state
         handlers = _HANDLERS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import NamedTuple
 
-from tracer.graph import DEAD, GraphStats, PidNs, Process, Program, Reparenting, Task
+from tracer.graph import DEAD, NO_THREADS, GraphStats, PidNs, Process, Program, Reparenting, Task
 from tracer.identity import Evidence
 from tracer.reconstruct.clues import Clues, Hints
 
@@ -22,9 +22,6 @@ class Lacks(NamedTuple):
 NOTHING = Lacks()
 
 RECENT_ADOPTIONS = 4096
-
-NO_THREADS: dict[int, Task] = {}
-"""Shared by all dead processes, never written: a dict each would be a third of the memory of a long replay."""
 
 
 class State:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from tracer.event import Event
+from tracer.event import Event, Life
 
 Progress = Callable[[int], None]
 """Called now and then with the number of input bytes read so far (compressed bytes, where compressed)."""
@@ -55,4 +55,13 @@ class Source(Protocol):
 
         Raises InputError (tracer.errors) where the input turns out unusable.
         """
+        ...
+
+
+@runtime_checkable
+class Condensing(Protocol):
+    """A source that can give whole short lives as one, for those who do not look at single events."""
+
+    def condensed(self, progress: Progress | None = None) -> Iterator[list[Event | Life]]:
+        """`batches`, with Life in the place of the events that it stands for."""
         ...

@@ -22,6 +22,7 @@ from tracer.event import (
     Exit,
     ExitBegin,
     JoinPidNs,
+    Life,
     NewPidNs,
     Reap,
     Rename,
@@ -79,13 +80,17 @@ _new = tuple.__new__
 class Orderer:
     """Feed it records, take events."""
 
-    def __init__(self, follows: bool, shows_exits: bool = False) -> None:
+    def __init__(self, follows: bool, shows_exits: bool = False, condense: bool = False) -> None:
         """`follows`: strace ran with -f, so that created tasks show up themselves.
 
         `shows_exits`: the log is known to tell of ordinary ends, before the first of them is read.
+        `condense`: whole lives may come as one (Life).
         """
         self._follows = follows
-        self.events: list[Event] = []
+        self._condense = condense
+        self.events: list[Event | Life] = []
+        self.condensed = 0
+        """How many more events there would be without Life."""
         self.programs: dict[int, Program] = {}
         """The exec table that EXEC records refer to."""
         self._plans: dict[int, Plan] = {}
@@ -123,7 +128,7 @@ class Orderer:
             kind = record[0]
             if kind >= RUN:
                 if kind == RUN and not waits and self._is_plain(record):
-                    self.events += self._plans[record[5]].events(record)
+                    self._lived(record)
                 else:
                     self._run(record)
                     waits = bool(self._kept or self._reused)
@@ -200,6 +205,16 @@ class Orderer:
             births.history.append((CLONED, at, None, tid, child, 0, 0, 0, "", False, end))
             return True
         return False
+
+    def _lived(self, record: Record) -> None:
+        """A whole life, about which nothing is in doubt."""
+        _, at, times, tid, child, number = record
+        plan = self._plans[number]
+        if self._condense and plan.course is not None and times is None:
+            self.events.append(_new(Life, (at, None, tid, child, plan.course)))
+            self.condensed += plan.course.size - 1
+        else:
+            self.events += plan.events(at, times, tid, child)
 
     def _run(self, record: Record) -> None:
         """A life record by record, or what its number means."""
@@ -414,7 +429,7 @@ class Orderer:
         ns = self._known.get(tid)
         return ns is None or number not in ns.guessed
 
-    def take(self) -> list[Event]:
+    def take(self) -> list[Event | Life]:
         """The events so far; the next call returns only what is new."""
         taken = self.events[:]
         self.events.clear()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tracer.event import ChildSignal, Clone, Event, Exec, Exit, ExitBegin, Reap
+from tracer.event import CLONE_PARENT, ChildSignal, Clone, Course, Event, Exec, Exit, ExitBegin, Life, Reap
 from tracer.sources.strace.records import (
     CHILD_SIGNAL,
     EXEC,
@@ -60,7 +60,7 @@ def records_of(record: Record, run: Run) -> list[Record]:
 class Plan:
     """How to make the events of a run."""
 
-    __slots__ = ("_birth", "_steps", "clone_end", "run")
+    __slots__ = ("_birth", "_steps", "clone_end", "course", "run")
 
     def __init__(self, run: Run, programs: dict[int, Program]) -> None:
         """`programs` is the exec table that the run's EXEC refers to."""
@@ -72,10 +72,11 @@ class Plan:
             for i, (kind, line, who, rest) in enumerate(run)
             if kind in _TYPES
         ]
+        self.course = self._course()
+        """What all these lives have in common, if it is no more than that; else None."""
 
-    def events(self, record: Record) -> list[Event]:
+    def events(self, at: int, times: tuple[int | None, ...] | None, creator: int, child: int) -> list[Event]:
         """The events that a RUN record stands for, where nothing is in doubt."""
-        _, at, times, creator, child, _ = record
         named = (creator, child), (child,), (child, child)
         made: list[Event]
         if times is None:
@@ -85,6 +86,29 @@ class Plan:
             made = [_new(Clone, (at, times[0], creator, child, *self._birth))]
             made += [_new(cls, (at + line, times[i], *named[who], *rest)) for cls, i, line, who, rest in self._steps]
         return made
+
+    def _course(self) -> Course | None:
+        kinds = tuple(step[0] for step in self._steps if step[0] is not ChildSignal)
+        line_of = {cls: line for cls, _, line, _, _ in self._steps}
+        fields_of = {cls: fields for cls, _, _, _, fields in self._steps}
+        flags, status = self._birth[0], fields_of[Exit][0]
+        if kinds not in _USUAL or flags & CLONE_PARENT or status is None or status & 0x7F:
+            return None
+        program = fields_of.get(Exec, ("", (), False))
+        size = 1 + len(self._steps)
+        return Course(flags, line_of.get(Exec), program, line_of[Exit], status, line_of[Reap], self._lived, size)
+
+    def _lived(self, life: Life) -> list[Event]:
+        return self.events(life.at, None, life.tid, life.child)
+
+
+_USUAL = {
+    (Exec, ExitBegin, Exit, Reap),
+    (ExitBegin, Exit, Reap),
+    (Exec, Exit, Reap),
+    (Exit, Reap),
+}
+"""What happens in a plain life, in order, but for the signal to the parent, which changes nothing."""
 
 
 def _fields(kind: int, rest: tuple[Any, ...], programs: dict[int, Program]) -> tuple[Any, ...]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import cast
 
 from tracer.errors import EmptyInput
-from tracer.event import Event
+from tracer.event import Event, Life
 from tracer.sources.base import UNREADABLE_KEPT, Progress, SourceInfo, SourceStats
 from tracer.sources.open import Input
 from tracer.sources.strace import sparse, worker
@@ -34,6 +35,13 @@ class StraceSource:
 
     def batches(self, progress: Progress | None = None) -> Iterator[list[Event]]:
         """Events in order; see Source."""
+        return plain(self._batches(progress, condense=False))
+
+    def condensed(self, progress: Progress | None = None) -> Iterator[list[Event | Life]]:
+        """The same with Life in place of what it stands for; see Condensing."""
+        return self._batches(progress, condense=True)
+
+    def _batches(self, progress: Progress | None, condense: bool) -> Iterator[list[Event | Life]]:
         self.stats = SourceStats()
         if sparse.pays(self._input, self._style):
             batches = sparse.read(self._input, self._style, progress)
@@ -41,7 +49,8 @@ class StraceSource:
             batches = worker.read_elsewhere(self._input, progress)
         else:
             batches = read(self._input, self._style, progress)
-        yield from replay(batches, Orderer(self._style.prefixed or self._style.bracketed), self.stats)
+        orderer = Orderer(self._style.prefixed or self._style.bracketed, condense=condense)
+        yield from ordered(batches, orderer, self.stats)
         if self._input.damage:
             count_unreadable(self.stats, [(self.stats.lines + 1, self._input.damage.encode())])
         if not self.stats.lines:
@@ -49,7 +58,17 @@ class StraceSource:
 
 
 def replay(batches: Iterator[Batch], orderer: Orderer, stats: SourceStats) -> Iterator[list[Event]]:
-    """Records to events, counting."""
+    """Records to events, counting. The orderer does not condense."""
+    return plain(ordered(batches, orderer, stats))
+
+
+def plain(condensed: Iterator[list[Event | Life]]) -> Iterator[list[Event]]:
+    """Where no orderer was asked for lives as one there are none."""
+    return cast("Iterator[list[Event]]", condensed)
+
+
+def ordered(batches: Iterator[Batch], orderer: Orderer, stats: SourceStats) -> Iterator[list[Event | Life]]:
+    """Records to events, and to lives if the orderer condenses; counting all that they stand for."""
     for records, programs, calls, unreadable, lines in batches:
         stats.lines += lines
         stats.calls |= calls
@@ -59,14 +78,16 @@ def replay(batches: Iterator[Batch], orderer: Orderer, stats: SourceStats) -> It
             orderer.programs.update(programs)
             forget_old(orderer.programs)
         orderer.feed(records)
-        events = orderer.take()
-        if events:
-            stats.events += len(events)
-            yield events
+        yield from _taken(orderer, stats)
     orderer.finish()
+    yield from _taken(orderer, stats)
+
+
+def _taken(orderer: Orderer, stats: SourceStats) -> Iterator[list[Event | Life]]:
     events = orderer.take()
     if events:
-        stats.events += len(events)
+        stats.events += len(events) + orderer.condensed
+        orderer.condensed = 0
         yield events
 
 

@@ -1,0 +1,63 @@
+"""A whole short life at one go: what the rules make of its events, where nothing about them is in doubt.
+
+A log can have a million of these. Whatever is out of the usual, in the state or in the life, goes event by event
+through the rules, so there is nothing that only this module knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tracer.event import ChildSignal, Clone, Exec, Exit, ExitBegin, Life, Reap
+from tracer.graph import DEAD, RUNNING, new_dead
+from tracer.reconstruct.birth import on_clone
+from tracer.reconstruct.exit import on_exit, on_exit_begin
+from tracer.reconstruct.program import on_exec
+from tracer.reconstruct.reap import on_child_signal, on_reap
+from tracer.reconstruct.state import NOTHING, State
+
+_HANDLERS: dict[type, Callable[[State, Any], None]] = {
+    Clone: on_clone,
+    Exec: on_exec,
+    ExitBegin: on_exit_begin,
+    Exit: on_exit,
+    Reap: on_reap,
+    ChildSignal: on_child_signal,
+}
+
+
+def on_life(state: State, life: Life) -> None:
+    """What on_clone, on_exec, on_exit_begin, on_exit and on_reap would have kept."""
+    at, _, tid, child, course = life
+    tasks = state.tasks
+    creator = tasks.get(tid)
+    old = tasks.get(child)
+    execs = course.exec_after is not None
+    program = state.programs.get(course.program) if execs else None
+    if (
+        creator is None
+        or creator.membership
+        or creator.process.state is not RUNNING
+        or creator.process.ns.level
+        or (old is not None and (old.process.state is not DEAD or old is creator))
+        or child == 1
+        or (execs and program is None)  # nobody ran it before
+        or state.clues.found_count
+        or (state.lacks is not NOTHING and state.lacks != NOTHING)
+        or state.ns_for_children
+        or state.early_reuse
+    ):
+        for event in course.events(life):
+            _HANDLERS[type(event)](state, event)
+        return
+    serial = 0 if old is None and not state.serials else state.next_serial(child)
+    process = new_dead(child, serial, creator, at, at + course.exit_after, course.status, at + course.reap_after)
+    if program is not None:
+        process.program, comm = program
+        process.exec_at = at + (course.exec_after or 0)
+        if course.program[0]:
+            process.comm = comm
+    tasks[child] = process.leader
+    state.processes.append(process)
+    state.exits_seen = True
