@@ -257,7 +257,7 @@ class _Recording:
         return OutputError(f"{name}: {error.message}; the recording ends here", hint)
 
     def _say_end(self, session: Session) -> None:
-        from tracer.cli.watch_outputs import duration_text
+        from tracer.cli.watch_words import duration_text
 
         stats = self._source.stats
         took = duration_text(time.monotonic() - self._started)

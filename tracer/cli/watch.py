@@ -94,7 +94,7 @@ def watch(
     TARGET is a process name, a PID, a systemd unit or a cgroup; default containerd. Its descendants belong to it, and
     so do shims that were orphaned long ago, with what is under them.
     """
-    from tracer.cli.watch_outputs import JsonlOutput, LinesOutput, ScreenOutput
+    from tracer.cli.watch_outputs import JsonlOutput, LinesOutput
     from tracer.errors import UsageError
 
     if everything and target is not None:
@@ -110,6 +110,8 @@ def watch(
     if form == "lines":
         lines = LinesOutput(name, sys.stdout, width=width, ascii_only=ascii_only, threads=threads)
         return _watch(lines, wanted)
+    from tracer.cli.watch_screen import ScreenOutput
+
     screen = ScreenOutput(name, sys.stdout, ascii_only=ascii_only)
     try:
         return _watch(screen, wanted)

@@ -57,21 +57,22 @@ class Journal:
 
     def feed(self, events: Iterable[Event], moved: list[tuple[Process, Reparenting]]) -> None:
         """Apply the events one by one; adds every adoption to `moved`."""
-        state, apply = self._state, self._engine.handlers
+        state, apply, tell = self._state, self._engine.handlers, self.tell
         before, after = _BEFORE, _AFTER
         moves: list[tuple[Process, Reparenting]] = []
         state.moves = moves
         for event in events:
             kind = type(event)
-            known = before[kind](state, event) if kind in before else None
+            remember, look = before.get(kind), after.get(kind)
+            known = remember(state, event) if remember is not None else None
             apply[kind](state, event)
-            look = after.get(kind)
             if look is not None:
-                for happened in look(state, event, known):
-                    self.tell(happened)
+                happened = look(state, event, known)
+                if happened is not None:
+                    tell(happened)
             if moves:
                 for process, step in moves:
-                    self.tell(Happened(ADOPTED, step.at, step.time, process, step))
+                    tell(Happened(ADOPTED, step.at, step.time, process, step))
                 moved += moves
                 moves.clear()
 
@@ -91,7 +92,7 @@ def _child_before(state: State, event: Any) -> tuple[Task, str, bool | None, str
 
 
 _Known = tuple[Task, str, bool | None, str] | None
-_Said = Iterable[Happened]
+_Said = Happened | None
 
 
 def _process_now(state: State, tid: int) -> Process | None:
@@ -102,60 +103,60 @@ def _process_now(state: State, tid: int) -> Process | None:
 def _created(state: State, event: ev.Clone, known: _Known) -> _Said:
     process = _process_now(state, event.child)
     if process is None or (known is not None and known[0].process is process):
-        return ()
+        return None
     if event.flags & ev.CLONE_THREAD:
-        return (Happened(THREAD_CREATED, event.at, event.time, process, event.child),)
-    return (Happened(CREATED, event.at, event.time, process),)
+        return Happened(THREAD_CREATED, event.at, event.time, process, event.child)
+    return Happened(CREATED, event.at, event.time, process)
 
 
 def _found(state: State, event: ev.Snapshot | ev.Attach, known: _Known) -> _Said:
     process = _process_now(state, event.tid)
     if process is None or process.tgid != event.tid or (known is not None and known[0].process is process):
-        return ()
-    return (Happened(FOUND, event.at, event.time, process),)
+        return None
+    return Happened(FOUND, event.at, event.time, process)
 
 
 def _execed(state: State, event: ev.Exec, known: _Known) -> _Said:
     process = _process_now(state, event.tid)
-    return () if process is None else (Happened(EXEC, event.at, event.time, process, process.program),)
+    return None if process is None else Happened(EXEC, event.at, event.time, process, process.program)
 
 
 def _subreaper(state: State, event: ev.SetSubreaper, known: _Known) -> _Said:
     process = _process_now(state, event.tid)
     if process is None or (known is not None and known[2] is event.on):
-        return ()
-    return (Happened(SUBREAPER, event.at, event.time, process, event.on),)
+        return None
+    return Happened(SUBREAPER, event.at, event.time, process, event.on)
 
 
 def _pdeathsig(state: State, event: ev.SetPdeathsig, known: _Known) -> _Said:
     process = _process_now(state, event.tid)
-    return () if process is None else (Happened(PDEATHSIG, event.at, event.time, process, event.signal),)
+    return None if process is None else Happened(PDEATHSIG, event.at, event.time, process, event.signal)
 
 
 def _renamed(state: State, event: ev.Rename, known: _Known) -> _Said:
     process = _process_now(state, event.tid)
     if process is None or process.tgid != event.tid or known is None or known[3] == process.comm:
-        return ()
-    return (Happened(RENAMED, event.at, event.time, process, known[3]),)
+        return None
+    return Happened(RENAMED, event.at, event.time, process, known[3])
 
 
 def _ended(state: State, event: ev.Exit | ev.Gone, known: _Known) -> _Said:
     if known is None or known[1] is not RUNNING:
-        return ()
+        return None
     process = known[0].process
     if process.state is RUNNING:
-        return (Happened(THREAD_EXITED, event.at, event.time, process, event.tid),)
-    return (Happened(GONE if type(event) is ev.Gone else EXITED, event.at, event.time, process),)
+        return Happened(THREAD_EXITED, event.at, event.time, process, event.tid)
+    return Happened(GONE if type(event) is ev.Gone else EXITED, event.at, event.time, process)
 
 
 def _reaped(state: State, event: ev.Reap, known: _Known) -> _Said:
     if known is None or known[0].process.state is not DEAD or known[0].tid != known[0].process.tgid:
-        return ()
-    return (Happened(REAPED, event.at, event.time, known[0].process),)
+        return None
+    return Happened(REAPED, event.at, event.time, known[0].process)
 
 
 def _lost(state: State, event: ev.Lost, known: _Known) -> _Said:
-    return (Happened(LOST, event.at, event.time, None, event.count),)
+    return Happened(LOST, event.at, event.time, None, event.count)
 
 
 _BEFORE: dict[type, Callable[[State, Any], _Known]] = {

@@ -9,15 +9,16 @@ from tracer.graph import Program, Reparenting
 from tracer.identity import Evidence, signal_name
 from tracer.live import journal as j
 from tracer.render import words
-from tracer.render.lines import Line, Span
+from tracer.render.lines import Line, Span, width_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tracer.graph import Process
     from tracer.live.journal import Happened
     from tracer.runtime.containers import Names
     from tracer.runtime.roles import Roles
 
-_SECOND = 1_000_000_000
 _DERIVED = Evidence.DERIVED.rank
 
 QUIET = frozenset({j.REAPED, j.THREAD_CREATED, j.THREAD_EXITED, j.PDEATHSIG, j.RENAMED})
@@ -33,17 +34,19 @@ class WallClock:
     def __init__(self) -> None:
         self.epoch_offset = time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
         """ns to add to a time since boot to get one since the epoch, as of now."""
-        self._second = -1
+        self._millisecond = -1
         self._text = ""
 
     def show(self, boot_time: int | None) -> str:
         """`06:50:12.123`; as many blanks where the time is not known."""
         if boot_time is None:
             return " " * 12
-        second, rest = divmod(boot_time + self.epoch_offset, _SECOND)
-        if second != self._second:
-            self._second, self._text = second, time.strftime("%H:%M:%S", time.localtime(second))
-        return f"{self._text}.{rest // 1_000_000:03d}"
+        millisecond = (boot_time + self.epoch_offset) // 1_000_000
+        if millisecond != self._millisecond:
+            self._millisecond = millisecond
+            second, rest = divmod(millisecond, 1000)
+            self._text = f"{time.strftime('%H:%M:%S', time.localtime(second))}.{rest:03d}"
+        return self._text
 
 
 def happened_line(
@@ -53,18 +56,43 @@ def happened_line(
     left = [Span(clock.show(happened.time) + "  ", "dim")]
     process = happened.process
     if process is None:
-        said = f"{happened.detail:,} events were lost; /proc is read to repair the tree"
-        return Line([*left, Span(said, "bad")])
-    left += [
-        Span(roles.label(process, happened.at), words.name_style(process, roles)),
-        Span(f" ({process.tgid})  ", "pid"),
-    ]
+        return Line([*left, Span(_losses(happened), "bad")])
+    role, label = roles.role_and_label(process, happened.at)
+    left += [Span(label, words.style_of_role(role)), Span(f" ({process.tgid})  ", "pid")]
     text, style = _said(happened, process, roles)
     left.append(Span(text, style))
-    notes = _container(happened, process, names) if names is not None else []
-    if isinstance(happened.detail, Reparenting) and happened.detail.evidence.rank > _DERIVED:
-        notes = words.evidence(happened.detail.evidence, happened.detail.reason)
-    return Line(left, notes, max(width * 84 // 100, 52), _shorter(happened, roles))
+    return Line(left, _notes(happened, process, names), _column(width), _shorter(happened, roles))
+
+
+def happened_text(
+    happened: Happened, roles: Roles, clock: WallClock, safe: Callable[[str], str], *, width: int, names: Names | None
+) -> str:
+    """What `Painter.render` makes of that line where nothing is cut or coloured, in a third of the time."""
+    process = happened.process
+    if process is None:
+        return safe(f"{clock.show(happened.time)}  {_losses(happened)}").rstrip()
+    label = roles.role_and_label(process, happened.at)[1]
+    said = safe(f"{clock.show(happened.time)}  {label} ({process.tgid})  {_said(happened, process, roles)[0]}")
+    notes = _notes(happened, process, names)
+    if notes:
+        said += " " * max(_column(width) - width_of(said), 2) + safe("".join([note.text for note in notes]))
+    return said.rstrip()
+
+
+def _losses(happened: Happened) -> str:
+    return f"{happened.detail:,} events were lost; /proc is read to repair the tree"
+
+
+def _column(width: int) -> int:
+    """Where notes begin."""
+    return max(width * 84 // 100, 52)
+
+
+def _notes(happened: Happened, process: Process, names: Names | None) -> list[Span]:
+    change = happened.detail
+    if type(change) is Reparenting and change.evidence.rank > _DERIVED:
+        return words.evidence(change.evidence, change.reason)
+    return _container(happened, process, names) if names is not None else []
 
 
 def _shorter(happened: Happened, roles: Roles) -> list[str]:
@@ -83,15 +111,14 @@ def _container(happened: Happened, process: Process, names: Names) -> list[Span]
 def _said(happened: Happened, process: Process, roles: Roles) -> tuple[str, str]:
     """What is said of the process, and in which style."""
     kind, detail = happened.kind, happened.detail
-    if isinstance(detail, Reparenting):
-        return f"adopted {words.adoption(detail, roles, near=False)}", "mark"
     if kind == j.CREATED:
         return _birth(process, roles), "dim"
     if kind == j.EXEC:
         return f"runs {command(detail if isinstance(detail, Program) else None)}", ""
     if kind == j.EXITED:
-        text = words.end(process)
-        return text, "bad" if process.status else "dim"
+        return words.end(process), "bad" if process.status else "dim"
+    if isinstance(detail, Reparenting):
+        return f"adopted {words.adoption(detail, roles, near=False)}", "mark"
     if kind == j.SUBREAPER:
         return ("became a subreaper" if detail else "is no subreaper any more"), "mark"
     if kind == j.PDEATHSIG:

@@ -159,6 +159,11 @@ class Painter:
         self.ascii_only = needs_ascii(out) if ascii_only is None else ascii_only
         self._codes = _codes(color_system) if color_system and not os.environ.get("NO_COLOR") else None
 
+    @property
+    def plain(self) -> bool:
+        """Lines are neither cut nor coloured here."""
+        return self._codes is None and self.limit is None
+
     def text(self, text: str) -> str:
         """The text as it may be printed here."""
         text = clean(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from tracer.graph import (
@@ -15,6 +16,7 @@ from tracer.graph import (
     Process,
     Reparenting,
 )
+from tracer.identity import wait_status
 from tracer.render.lines import Span
 from tracer.runtime import roles as r
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from tracer.identity import Evidence
     from tracer.runtime.roles import Roles
 
+_STATUSES = 512
+"""Wait statuses whose words are kept: 256 codes and the signals."""
 _ROLE_STYLES = {
     r.CONTAINER: "container",
     r.SHIM: "shim",
@@ -46,7 +50,11 @@ def number(process: Process) -> str:
 
 def name_style(process: Process, roles: Roles) -> str:
     """The style for the name, by role."""
-    role = roles.role(process)
+    return style_of_role(roles.role(process))
+
+
+def style_of_role(role: str | None) -> str:
+    """The style for the names of processes with this role."""
     if r.is_helper(role):
         return "helper"
     return _ROLE_STYLES.get(role or "", "name")
@@ -65,10 +73,14 @@ def marks(process: Process, roles: Roles) -> list[str]:
 
 def end(process: Process) -> str:
     """`exited with 0`, `killed by SIGKILL`; '' while it runs."""
-    status = process.exit
-    if status is not None:
-        return str(status)
+    if process.status is not None:
+        return _ended(process.status)
     return "" if process.state not in {DEAD, ZOMBIE} else "ended, status not in the trace"
+
+
+@lru_cache(_STATUSES)
+def _ended(status: int) -> str:
+    return str(wait_status(status))
 
 
 def state_notes(process: Process) -> list[Span]:

@@ -10,6 +10,7 @@ strace cuts long arguments (32 characters unless told otherwise): what was cut i
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ _CRI_NAME = re.compile(r"k8s_([^_]+)_([^_]+)_([^_]+)_([^_]+)_\d+", re.ASCII)
 """What dockershim and CRI-O call their containers: k8s_CONTAINER_POD_NAMESPACE_UID_ATTEMPT, none of which has a `_`."""
 _ID = re.compile(r"[\w+-][\w+.-]{0,1023}", re.ASCII)
 _HEX = re.compile(r"[0-9a-f]{12,64}", re.ASCII)
+_CACHED = 8192
+"""Programs; a machine runs few of them, and often."""
 FULL_ID = 64
 """Digits of an id that a container engine made."""
 
@@ -66,8 +69,7 @@ class CriName(NamedTuple):
 
 def is_runtime(filename: str) -> bool:
     """Whether a program of that name may claim to work for a container: quick, for every exec of a live trace."""
-    base = _base(filename)
-    return base in _RUNTIMES or base == "conmon" or base.startswith("containerd-shim")
+    return _kind(filename) is not None
 
 
 def split_cri_name(text: str) -> CriName | None:
@@ -90,12 +92,19 @@ def claim(program: Program | None) -> Claim | None:
     """What the program's command line says, None where it is no container runtime's."""
     if program is None or len(program.argv) < 2:
         return None
-    base = _base(program.path)
+    kind = _kind(program.path)
+    return None if kind is None else _READERS[kind](program.argv)
+
+
+@lru_cache(_CACHED)
+def _kind(path: str) -> str | None:
+    """SHIM, RUNTIME or MONITOR, by the program's file name alone."""
+    base = _base(path)
     if base.startswith("containerd-shim"):
-        return _shim(program.argv)
+        return SHIM
     if base in _RUNTIMES:
-        return _runtime(program.argv)
-    return _monitor(program.argv) if base == "conmon" else None
+        return RUNTIME
+    return MONITOR if base == "conmon" else None
 
 
 def _base(path: str) -> str:
@@ -159,3 +168,6 @@ def _namespace_of_root(root: str) -> str:
     """containerd gives runc a state folder for each namespace: /run/containerd/runc/k8s.io, .../runtime-runc/moby."""
     parent, _, last = root.rstrip("/").rpartition("/")
     return last if _base(parent) in {"runc", "runtime-runc"} else ""
+
+
+_READERS = {SHIM: _shim, RUNTIME: _runtime, MONITOR: _monitor}

@@ -178,10 +178,19 @@ class Names:
             return _by_claim(process, claim, where)
         if where.container_id:
             return _by_cgroup(process, where)
-        found = _by_shim_and_path(process) if process.cgroup else None
+        found = _by_shim_and_path(process) if process.cgroup and not self._is_as_its_creator(process) else None
         if found is None and self._files is not None and process.cgroup:
             found = self._by_state(process)
         return found
+
+    def _is_as_its_creator(self, process: Process) -> bool:
+        """Above it and in its cgroup's path is what is above and in the path of its creator, who was asked already."""
+        creator = process.creator
+        if creator is None or process.parent is not creator or process.cgroup != creator.cgroup:
+            return False
+        memo = self._members.get((creator.tgid, creator.serial))
+        known = memo is not None and memo[0] == (creator.cgroup, creator.exec_at, creator.program)
+        return known and claims.claim(creator.program) is None
 
     def _by_state(self, process: Process) -> Member | None:
         assert self._files is not None
@@ -238,8 +247,8 @@ def _inherited(process: Process, member: Member | None) -> Member | None:
 
 def own_claim(process: Process) -> Claim | None:
     """The claim of the program that it runs itself, not just inherited at fork."""
-    name = name_at(process)
-    return claims.claim(name.program) if name.own else None
+    claim = claims.claim(process.program)
+    return claim if claim is not None and name_at(process).own else None
 
 
 def holder(process: Process) -> str:
@@ -294,9 +303,8 @@ def _by_claim(process: Process, claim: Claim, where: cgroup.CgroupFacts) -> Memb
 
 def _by_shim_and_path(process: Process) -> Member | None:
     """`ctr run` makes the cgroup NAMESPACE/ID, and the id is whatever its user chose: the shim above has both."""
-    parts = cgroup.components(process.cgroup)
-    for _, claim in claims_above(process, "") if parts else ():
-        if claim.kind == claims.SHIM and (claim.namespace, claim.id) in pairwise(parts):
+    for _, claim in claims_above(process, ""):
+        if claim.kind == claims.SHIM and (claim.namespace, claim.id) in pairwise(cgroup.components(process.cgroup)):
             return Member(claim.id, namespace=claim.namespace, runtime=_runtime(claim))
     return None
 

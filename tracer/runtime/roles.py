@@ -6,7 +6,6 @@ earlier, and from who its parent was. strace cuts arguments, so the first ones m
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -58,6 +57,10 @@ _CACHED = 8192
 """Traces have millions of processes, but few programs."""
 
 
+_new = tuple.__new__
+"""Twice as fast as calling the class of a NamedTuple."""
+
+
 class Name(NamedTuple):
     """What a process was at some moment."""
 
@@ -74,7 +77,7 @@ def name_at(process: Process, at: int | None = None) -> Name:
         exec_at = process.exec_at
         if exec_at is None or at is None or exec_at <= at:
             # Without an exec of its own it runs what it was born with; older than the trace, that is its own.
-            return Name(process.comm, process.program, own and (exec_at is not None or process.creator is None))
+            return _new(Name, (process.comm, process.program, own and (exec_at is not None or process.creator is None)))
         for earlier in reversed(process.past or ()):
             if earlier.at <= at:
                 return Name(earlier.comm, earlier.program, own)
@@ -92,9 +95,10 @@ class Roles:
     def role(self, process: Process, at: int | None = None) -> str | None:
         """The role at `at` (now, or at its end, when None): a constant above, `runc-<command>`, or None."""
         name = name_at(process, at)
-        known = _role_of_name(name)
-        if known is not None:
-            return known
+        return _facts(name).role or self._role_by_place(process, at, name)
+
+    def _role_by_place(self, process: Process, at: int | None, name: Name) -> str | None:
+        """What its name does not tell."""
         if name.own and (_child_of_shim(process) or _was_runc_init(process, at)):
             return PAUSE if _is_pause(name) else CONTAINER
         if name.program is None and not name.comm and process in self._started_shim:
@@ -103,12 +107,20 @@ class Roles:
 
     def label(self, process: Process, at: int | None = None) -> str:
         """What people call it: `shim start`, `runc create`, else the program's name. Raw: clean it. Never empty."""
-        role = self.role(process, at)
-        if role in {SHIM_START, SHIM_DELETE} or (role is not None and role.startswith("runc-")):
-            return role.replace("-", " ", 1)
-        if process.outside and not process.comm:
-            return "init"
-        return display_name(name_at(process, at)) or role or "?"
+        return self.role_and_label(process, at)[1]
+
+    def role_and_label(self, process: Process, at: int | None = None) -> tuple[str | None, str]:
+        """Both, for the price of one."""
+        name = name_at(process, at)
+        facts = _facts(name)
+        role = facts.role or self._role_by_place(process, at, name)
+        if role is not None and (role in {SHIM_START, SHIM_DELETE} or role.startswith("runc-")):
+            label = role.replace("-", " ", 1)
+        elif process.outside and not process.comm:
+            label = "init"
+        else:
+            label = facts.label or role or "?"
+        return role, label
 
 
 def _starters_of_shims(graph: ProcessGraph) -> Iterator[Process]:
@@ -128,9 +140,36 @@ def is_helper(role_name: str | None) -> bool:
     return role_name is not None and (role_name in HELPERS or role_name.startswith("runc"))
 
 
-@lru_cache(_CACHED)
+class _Facts(NamedTuple):
+    """What a name alone tells."""
+
+    program: Program | None
+    """Kept, so that its address stays its own."""
+    role: str | None
+    label: str
+
+
+_known: dict[tuple[int, str, bool], _Facts] = {}
+"""By address of the program, comm and `own`: processes share their programs, and hashing a long argv takes a while."""
+
+
+def _facts(name: Name) -> _Facts:
+    comm, program, own = name
+    key = id(program), comm, own
+    facts = _known.get(key)
+    if facts is None:
+        if len(_known) >= _CACHED:
+            _known.clear()
+        facts = _known[key] = _Facts(program, _role_of_name(name), _display_name(name))
+    return facts
+
+
 def display_name(name: Name) -> str:
     """The program's whole file name where comm is just that, cut to 15 bytes by the kernel; else comm."""
+    return _facts(name).label
+
+
+def _display_name(name: Name) -> str:
     if name.program is None:
         return name.comm
     base = _base(name.program.path)
@@ -154,7 +193,6 @@ def _argv0(program: Program) -> str:
     return program.argv[0] if program.argv else ""
 
 
-@lru_cache(_CACHED)
 def _role_of_name(name: Name) -> str | None:
     """What program and arguments alone say."""
     program = name.program
@@ -219,7 +257,7 @@ def _child_of_shim(process: Process) -> bool:
 
 def _is_shim(process: Process) -> bool:
     """containerd's, or what podman and CRI-O have in its place."""
-    return _role_of_name(name_at(process)) in {SHIM, "conmon"}
+    return _facts(name_at(process)).role in {SHIM, "conmon"}
 
 
 def _was_runc_init(process: Process, at: int | None) -> bool:
@@ -229,14 +267,15 @@ def _was_runc_init(process: Process, at: int | None) -> bool:
     first_exec = process.past[0].at if process.past else process.exec_at
     if at is not None and first_exec > at:
         return False
-    if _role_of_name(name_at(process.creator, process.born_at)) == RUNC_INIT:
+    if _facts(name_at(process.creator, process.born_at)).role == RUNC_INIT:
         return True
-    return any(
-        _role_of_name(Name(earlier.comm, earlier.program, own=True)) == RUNC_INIT
-        for earlier in process.past or ()
-        if at is None or earlier.at <= at
-    )
+    for earlier in process.past or ():
+        if at is not None and earlier.at > at:
+            break
+        if _facts(Name(earlier.comm, earlier.program, own=True)).role == RUNC_INIT:
+            return True
+    return False
 
 
 def _is_shim_start(process: Process) -> bool:
-    return _role_of_name(name_at(process)) == SHIM_START
+    return _facts(name_at(process)).role == SHIM_START
