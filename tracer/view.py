@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from tracer.alike import Likeness, likeness
 from tracer.graph import DEAD, Process, ProcessGraph
 from tracer.runtime.roles import CNI, Roles
 
@@ -170,27 +171,19 @@ def _nearest_alive(process: Process, known: dict[Process, Process | None]) -> Pr
 
 
 class _Kinds:
-    """Kinds of dead processes by name; of the many that are alike but for their number, one is looked at."""
+    """Kinds of dead processes by name; of the many that are alike, one is looked at."""
 
     def __init__(self, roles: Roles) -> None:
         self._roles = roles
-        self._alike: dict[tuple[int, int, str, bool], str] = {}
+        self._alike: dict[Likeness, str] = {}
 
     def kind(self, process: Process) -> str:
-        mother = process.creator
-        parent = process.real_parent
-        program = process.program
-        if program is None or process.past or process.reparentings:
+        like = likeness(process)
+        if like is None:
             return self._named(process)
-        if mother is None or parent is None or parent.process is not mother:
-            return self._named(process)
-        exec_at = mother.exec_at
-        if mother.past or (exec_at is not None and exec_at > process.born_at):
-            return self._named(process)  # the creator ran something else then
-        key = id(mother), id(program), process.comm, process.exec_at is None
-        kind = self._alike.get(key)
+        kind = self._alike.get(like)
         if kind is None:
-            kind = self._alike[key] = self._named(process)
+            kind = self._alike[like] = self._named(process)
         return kind
 
     def _named(self, process: Process) -> str:

@@ -9,7 +9,9 @@ import jsonschema
 import pytest
 
 from tests.script import Script, pod
-from tracer.render.json import document_head, write_json, write_jsonl
+from tracer.alike import likeness
+from tracer.render.json import document_head, process_object, write_json, write_jsonl
+from tracer.runtime.containers import names_of
 from tracer.runtime.roles import Roles
 
 SCHEMA = json.loads(Path("docs/reference/graph.schema.json").read_text(encoding="utf-8"))
@@ -95,6 +97,36 @@ def test_jsonl_says_the_same() -> None:
     write_jsonl(out, document_head(graph, script.info, script.stats), graph.processes, Roles(graph))
     head, *processes = [json.loads(line) for line in out.getvalue().splitlines()]
     assert {**head, "processes": processes} == document(script)
+
+
+@pytest.mark.parametrize("timed", [False, True])
+def test_many_that_are_alike_are_each_what_they_are(timed: bool) -> None:
+    """Each text is that of the process alone, also where a text is filled into that of another."""
+    script = Script(timed=timed)
+    script.attach(10, "sh")
+    script.fork(10, 11)
+    script.exec(11, '/bin/50%s "sh"', "50%d")
+    number = 20
+    for turn in range(60):
+        shell, child = 10 + turn % 2, number + turn % 7  # the numbers come back
+        script.fork(shell, child)
+        if turn % 3:
+            script.exec(child, ("/bin/100%", "/opt/cni/bin/bridge")[turn % 5 == 0], "%(x)s", "\u2028")
+        if turn % 11 == 0:
+            script.rename(child, "other %")
+        if turn == 30:
+            script.exec(10, "/usr/bin/containerd")
+        script.exit(child, turn % 4 << 8)
+        if turn % 13:
+            script.reap(shell, child)
+    graph = script.graph()
+    roles, names = Roles(graph), names_of(graph)
+    for known in (names, None):
+        out = io.StringIO()
+        write_jsonl(out, document_head(graph, script.info, script.stats), graph.processes, roles, known)
+        expected = [json.dumps(process_object(process, roles, known)) for process in graph.processes]
+        assert out.getvalue().splitlines()[1:] == expected
+    assert len({like for like in map(likeness, graph.processes) if like is not None}) < len(graph.processes) / 2
 
 
 def test_the_schema_can_refuse() -> None:

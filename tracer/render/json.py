@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, TextIO
 
+from tracer.alike import Likeness, likeness
 from tracer.clean import clean_surrogates
 from tracer.graph import DEAD, Process, ProcessGraph, Reparenting
 
@@ -41,8 +42,9 @@ def json_text(
         yield f"{_encode(key)}: {_encode(value)},\n"
     yield '"processes": ['
     separator = "\n"
+    text = _Texts(roles, names).text
     for process in processes:
-        yield separator + _encode(process_object(process, roles, names))
+        yield separator + text(process)
         separator = ",\n"
     yield "\n]}\n"
 
@@ -52,8 +54,57 @@ def write_jsonl(
 ) -> None:
     """The same, one object a line: first the document without its processes, then each process."""
     out.write(_encode(head) + "\n")
+    text = _Texts(roles, names).text
     for process in processes:
-        out.write(_encode(process_object(process, roles, names)) + "\n")
+        out.write(text(process) + "\n")
+
+
+class _Texts:
+    """Texts of processes; of those that are alike the third and all further ones are filled into that of the second."""
+
+    def __init__(self, roles: Roles, names: Names | None) -> None:
+        self._roles = roles
+        self._names = names
+        self._templates: dict[Likeness, str] = {}
+
+    def text(self, process: Process) -> str:
+        """The object of one process."""
+        like = likeness(process)
+        template = None if like is None else self._templates.get(like)
+        if not template:
+            known = process_object(process, self._roles, self._names)
+            if like is not None:
+                if len(self._templates) >= _TEMPLATES_KEPT:
+                    self._templates.clear()
+                self._templates[like] = "" if template is None else _template(known)
+            return _encode(known)
+        born, exited = process.born_time, process.exited_time
+        return template % (
+            process.tgid,
+            process.serial,
+            process.tgid,
+            process.born_at,
+            "null" if born is None else born,
+            process.exited_at,
+            "null" if exited is None else exited,
+            process.reaped_at,
+        )
+
+
+_TEMPLATES_KEPT = 1000
+_HOLES = {
+    "uid": '"%d#%d"',
+    "pid": "%d",
+    "born": '{"line": %d, "time": %s}',
+    "exited": '{"line": %d, "time": %s}',
+    "reaped": '{"line": %d, "time": null}',
+}
+"""What alike processes (`alike`) do not share, in the order of process_object()."""
+
+
+def _template(known: dict[str, Any]) -> str:
+    values = (_HOLES.get(key) or _encode(value).replace("%", "%%") for key, value in known.items())
+    return "{" + ", ".join([f"{_encode(key)}: {value}" for key, value in zip(known, values, strict=True)]) + "}"
 
 
 def document_head(graph: ProcessGraph, info: SourceInfo, stats: SourceStats) -> dict[str, Any]:
