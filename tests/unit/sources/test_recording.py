@@ -23,9 +23,15 @@ from tracer import event
 from tracer.errors import InputError, NotATrace, OutputError, UnreadableInput
 from tracer.event import Clone, Event, Exec, Exit, Lost, Snapshot
 from tracer.reconstruct import reconstruct
-from tracer.sources import recording
 from tracer.sources.detect import open_source
-from tracer.sources.recording import MAGIC, RecordingSource, RecordingWriter, decode_event, encode_event, header_here
+from tracer.sources.recording import (
+    MAGIC,
+    RecordingSource,
+    RecordingWriter,
+    decode_event,
+    encode_event,
+    header_here,
+)
 
 CLONE = Clone(1, 1000, 100, 101, 0, 17, 0, "", 5_000_000_123, (7, 1), 42, 100)
 EXEC = Exec(2, 2000, 101, 101, "/bin/sh", ("sh", "-c", "echo '\x1b[31m'\udcff"), False)
@@ -311,7 +317,7 @@ def test_a_real_full_device_is_an_error_with_a_message() -> None:
 
 
 def test_frames_are_ended_so_that_damage_stays_local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recording, "FRAME_BYTES", 1000)
+    monkeypatch.setattr(recording_writer, "FRAME_BYTES", 1000)
     with (tmp_path / "r").open("wb") as file:
         writer = RecordingWriter(file, header_here("x"))
         for i in range(200):
