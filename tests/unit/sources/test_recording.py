@@ -317,7 +317,7 @@ def test_a_real_full_device_is_an_error_with_a_message() -> None:
 
 
 def test_frames_are_ended_so_that_damage_stays_local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recording_writer, "FRAME_BYTES", 1000)
+    monkeypatch.setattr("tracer.sources.recording.writer.FRAME_BYTES", 1000)
     with (tmp_path / "r").open("wb") as file:
         writer = RecordingWriter(file, header_here("x"))
         for i in range(200):
