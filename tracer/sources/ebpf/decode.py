@@ -255,8 +255,7 @@ class Decoder:
         if task is not process:
             del self.tasks[tid]
         if live <= 0:
-            traced, autoreaped = flags & wire.F_TRACED != 0, flags & wire.F_AUTOREAP != 0
-            self.living.dies(process, time, status, parent_tgid, traced=traced, autoreaped=autoreaped)
+            self.living.dies(process, time, status, parent_tgid, flags)
 
     def _before_adoption(self, parent: int, tid: int, time: int) -> None:
         """The last thread of `parent` dies: children that vanished by themselves are not there to be adopted."""
@@ -305,8 +304,8 @@ class Decoder:
 
     def _wait(self, record: bytes) -> None:
         time, tid, tgid, number, level = _wait_brief(record)
-        process = self.living.zombie_child(tgid, number, level)
-        if process is None:
+        process = self.tasks.get(number) if level == 0 else self.living.zombie_inside(tgid, number, level)
+        if type(process) is not LiveProcess or not process.dead:
             return  # a stopped child, or a wait of a ptracer
         if process.parent == tgid or not (process.traced or self.living.lives(process.parent)):
             self._reap(process, time, tid)

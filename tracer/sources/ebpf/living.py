@@ -5,6 +5,7 @@ One entry per living task and per zombie; nothing grows with history.
 
 from __future__ import annotations
 
+from tracer.sources.ebpf import wire
 from tracer.sources.proc import TICK, ProcProcess
 
 
@@ -27,9 +28,6 @@ class LiveThread(LiveTask):
     """A thread that is not its process's leader."""
 
     __slots__ = ("_process",)
-
-    dead = False
-    """Nobody can wait for it."""
 
     def __init__(self, start: int, process: LiveProcess) -> None:
         self.start = start
@@ -108,7 +106,7 @@ class Living:
             live.live += not task.exited
             self.tasks[tid] = task
         if live.live == 0:
-            self.dies(live, 0, None, process.stat.ppid, traced=False, autoreaped=False)
+            self.dies(live, 0, None, process.stat.ppid, 0)
 
     def find(self, tid: int, start: int) -> LiveTask | None:
         """The task with this identity; a start time known from /proc only becomes exact."""
@@ -121,16 +119,14 @@ class Living:
             task.start = start
         return task
 
-    def dies(
-        self, process: LiveProcess, time: int, status: int | None, parent: int, *, traced: bool, autoreaped: bool
-    ) -> None:
-        """Its last thread has exited: a zombie now."""
+    def dies(self, process: LiveProcess, time: int, status: int | None, parent: int, flags: int) -> None:
+        """Its last thread has exited: a zombie now. `flags`: of the CT_EXIT record."""
         process.dead = True
         process.died = time
         process.status = status
         process.parent = parent
-        process.traced = traced
-        process.autoreaped = autoreaped
+        process.traced = flags & wire.F_TRACED != 0
+        process.autoreaped = autoreaped = flags & wire.F_AUTOREAP != 0
         process.confirmed = False
         if autoreaped or process.ns_pids:
             self.zombies.setdefault(parent, {})[process.tgid] = process
@@ -143,11 +139,8 @@ class Living:
             if siblings is not None and siblings.pop(process.tgid, None) is not None and not siblings:
                 del self.zombies[process.parent]
 
-    def zombie_child(self, parent: int, number: int, level: int) -> LiveProcess | None:
-        """The dead process that a caller at this depth of pid namespaces calls `number`."""
-        if level == 0:
-            task = self.tasks.get(number)
-            return task if type(task) is LiveProcess and task.dead else None
+    def zombie_inside(self, parent: int, number: int, level: int) -> LiveProcess | None:
+        """The dead process that a caller at this depth of nested pid namespaces calls `number`."""
         for process in self.zombies.get(parent, {}).values():
             if process.ns_pids[level - 1 : level] == (number,):
                 return process
