@@ -1,0 +1,221 @@
+"""From a record whose turn has come to its events.
+
+`Maker` is where `ordering` has got to in the log: the tasks that are announced and have not ended. A task's first
+record announces it, numbers of nested namespaces are translated, and what contradicts a birth is put right.
+"""
+
+from __future__ import annotations
+
+from tracer.event import (
+    Attach,
+    ChildSignal,
+    Clone,
+    Detach,
+    Event,
+    Exec,
+    Exit,
+    ExitBegin,
+    JoinPidNs,
+    Life,
+    NewPidNs,
+    Reap,
+    Rename,
+    SameProcess,
+    SetPdeathsig,
+    SetSubreaper,
+)
+from tracer.sources.strace.births import Births
+from tracer.sources.strace.pidns import Call
+from tracer.sources.strace.records import (
+    ATTACHED,
+    CHILD_SIGNAL,
+    CLONED,
+    DETACHED,
+    EXEC,
+    EXIT,
+    EXIT_BEGIN,
+    JOIN_PID_NS,
+    NEW_PID_NS,
+    PDEATHSIG,
+    REAP,
+    RENAME,
+    SAME_GROUP,
+    SEEN,
+    SUBREAPER,
+    Program,
+    Record,
+)
+
+_PLAIN: dict[int, type[Event]] = {
+    EXIT_BEGIN: ExitBegin,
+    SUBREAPER: SetSubreaper,
+    PDEATHSIG: SetPdeathsig,
+    RENAME: Rename,
+    NEW_PID_NS: NewPidNs,
+    JOIN_PID_NS: JoinPidNs,
+    DETACHED: Detach,
+}
+"""Kinds whose records are their events with the kind in front."""
+
+_new = tuple.__new__
+
+
+class Maker:
+    """Makes events, in the order of the calls of `apply`."""
+
+    def __init__(self, births: Births) -> None:
+        self.births = births
+        self.known = births.known
+        """Tasks that are announced and have not ended, with their nested namespace or None."""
+        self.events: list[Event | Life] = []
+        self.programs: dict[int, Program] = {}
+        """The exec table that EXEC records refer to."""
+        self.attached: set[int] = set()
+        """Those of `known` whose creation was not in the trace."""
+        self.reused: dict[int, Call] = {}
+        """Births that wait for the end of the number's last owner, by creator."""
+        self._early: dict[int, Record] = {}
+        """Waits in nested namespaces that stand before their child's end: the order of -ff files is by beginnings."""
+        self._forced: set[int] = set()
+        """Tasks that were announced as attached though a call that is open may have created them."""
+        self._last_attached_end = 0
+        """The task that ended with the last record, if its creation was not in the trace."""
+
+    def finish(self) -> None:
+        """The log has ended: nothing more is waited for."""
+        for call in list(self.reused.values()):
+            self._announce(call)
+
+    def force(self, tid: int) -> None:
+        """The task is announced as attached when its turn comes, whatever a call may still tell."""
+        self._forced.add(tid)
+        self.births.fresh.pop(tid, None)
+
+    def apply(self, record: Record, call: Call | None) -> bool:
+        """Make the record's event; False if it has to wait."""
+        kind, at, time, tid = record[:4]
+        if tid not in self.known and not self._birth(record, tid):
+            return False
+        if tid in self.reused:
+            self._announce(self.reused[tid])
+        if kind in _PLAIN:
+            self.events.append(_new(_PLAIN[kind], record[1:]))
+        elif kind == EXIT:
+            self._last_attached_end = tid if tid in self.attached else 0
+            self.attached.discard(tid)
+            del self.known[tid]
+            self.events.append(_new(Exit, record[1:]))
+            if tid in self._early:
+                reap = self._early.pop(tid)
+                waiter = reap[3] if reap[6] or self._is_sure(reap[3], reap[4]) else 0
+                self.events.append(_new(Reap, (at, time, waiter, tid, reap[5])))
+            return True
+        elif kind == CLONED:
+            assert call is not None
+            if not call.settled:
+                return call.passed
+            if call.child and not call.born:
+                self._bring(call)
+        elif kind == EXEC:
+            self._exec(at, time, tid, record[4], record[5])
+        else:
+            self._apply_evidence(record)
+        self._last_attached_end = 0
+        return True
+
+    def _bring(self, call: Call) -> None:
+        """A call has its child. Where the number's last owner is still to end, within the call, the birth waits."""
+        child = call.child
+        if child in self.known and call.reuses:
+            self.reused[call.tid] = call
+        else:
+            self._announce(call)
+
+    def _apply_evidence(self, record: Record) -> None:
+        """What tells of other tasks, by numbers that may have to be translated."""
+        kind, at, time, tid = record[:4]
+        if kind == CHILD_SIGNAL:
+            child = record[5] or self._translate(tid, record[4])
+            ns = self.known[tid]
+            if record[5] and ns is not None:
+                ns.learn(record[4], child, chosen=True)  # wait4, which is not translated, will return it
+            if child and self._is_sure(tid, record[4]):
+                self.events.append(_new(ChildSignal, (at, time, tid, child)))
+        elif kind == REAP:
+            child = record[6] or self._translate(tid, record[4])
+            if child in self.known and self.known[tid] is not None and child != tid and self.births.exits_seen:
+                self._early[child] = record
+            elif child:
+                waiter = tid if record[6] or self._is_sure(tid, record[4]) else 0
+                self.events.append(_new(Reap, (at, time, waiter, child, record[5])))
+                if child in self.known and child != tid and not self.births.exits_seen:  # -qq hid its end
+                    self.attached.discard(child)
+                    del self.known[child]
+        elif kind == SAME_GROUP:
+            one, other = self._translate(tid, record[5]), self._translate(tid, record[4])
+            if one in self.known and other in self.known and one != other:
+                self.events.append(SameProcess(at, time, one, other))
+
+    def _birth(self, record: Record, tid: int) -> bool:
+        """The task's first record: announce it, if who created it is known or will never be."""
+        calls = self.births.settled.get(tid)
+        if calls:
+            self._announce(calls[0])
+            return True
+        if self.births.may_be_explained(tid):
+            return False
+        noticed = record[0] == ATTACHED
+        self.events.append(Attach(record[1], record[2], tid, "", noticed, record[4] if noticed else 0))
+        self.attached.add(tid)
+        self.known[tid] = None
+        return True
+
+    def _announce(self, call: Call) -> None:
+        """The birth of a call's child."""
+        child = call.child
+        self.births.announced(call)
+        if self.reused.get(call.tid) is call:
+            del self.reused[call.tid]
+        call.born = True
+        if child in self.known:
+            if child in self._forced:
+                self._forced.discard(child)
+                return
+            # The number is used again, so its last owner has ended; -qq hides how.
+            self.attached.discard(child)
+            self.events.append(Exit(call.at, call.time, child, None))
+        self.known[child] = call.child_ns
+        number = call.number if call.number != child else 0
+        self.events.append(
+            _new(
+                Clone,
+                (call.at, call.time, call.tid, child, call.flags, call.exit_signal, number, call.matched, 0, (), 0, 0),
+            )
+        )
+
+    def _exec(self, at: int, time: int | None, tid: int, old: int, reference: int) -> None:
+        if old != tid:
+            if old not in self.known and not self._birth((SEEN, at, time, old), old):
+                self.births.decide(old, at_end=False)
+                self._birth((SEEN, at, time, old), old)
+            self.known.pop(old, None)
+            self.attached.discard(old)
+        filename, argv, cut = self.programs.get(reference, ("", (), True))
+        self.events.append(_new(Exec, (at, time, tid, old, filename, argv, cut)))
+
+    def _translate(self, tid: int, number: int) -> int:
+        """strace's number of the task that `tid` calls so; 0 where that cannot be known."""
+        ns = self.known.get(tid)
+        if ns is None:
+            return number
+        child = ns.tasks.get(number, 0)
+        if not child and self._last_attached_end:
+            # Nothing lies between a task's end and this report of one, and nothing else explains the task.
+            child = self._last_attached_end
+            ns.learn(number, child, chosen=True, guessed=True)
+        return child
+
+    def _is_sure(self, tid: int, number: int) -> bool:
+        """A wait or signal proves who the parent is only if its number is known to mean that child."""
+        ns = self.known.get(tid)
+        return ns is None or number not in ns.guessed
