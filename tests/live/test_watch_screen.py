@@ -88,7 +88,15 @@ def test_every_size() -> None:
 def test_scrolling() -> None:
     """More processes than lines, whatever else runs on this machine."""
     many = "for i in $(seq 20); do sleep 6$i & done; wait"
-    with running(["sh", "-c", many], start_new_session=True), watching("--all", rows=14) as (terminal, process):
+    with running(["sh", "-c", many], start_new_session=True) as work:
+        try:
+            _scroll()
+        finally:
+            os.killpg(work.pid, signal.SIGKILL)
+
+
+def _scroll() -> None:
+    with watching("--all", rows=14) as (terminal, process):
         terminal.wait_for("more below")
         terminal.type(b"j")
         terminal.wait_for("lines above")
