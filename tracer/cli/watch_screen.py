@@ -172,7 +172,7 @@ class ScreenOutput:
             Span(self._target, "name"),
             Span(f"   {duration_text(time.monotonic() - session.started)}", "dim"),
             Span(f" · {lost:,} lost", "bad" if lost else "dim"),
-            Span(f" · {living(session) - hidden:,} processes", "dim"),
+            Span(f" · {self._screen.living - hidden:,} processes", "dim"),
             Span(f" and {hidden} kernel threads" if hidden else "", "dim"),
             Span(f" · {session.source.stats.events:,} events", "dim"),
         ]

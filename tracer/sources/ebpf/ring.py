@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import mmap
 import select
+import time
 
 from tracer.errors import CapabilityError
 
@@ -39,9 +40,15 @@ class RingBuffer:
         self._epoll = select.epoll()
         self._epoll.register(fd, select.EPOLLIN)
 
-    def wait(self, seconds: float) -> None:
-        """Sleep until the kernel says that there is much to read, but no longer than this."""
-        self._epoll.poll(seconds)
+    def wait(self, seconds: float, every: float) -> None:
+        """Sleep until there is something to read, but no longer than this; looks `every` so many seconds.
+
+        The kernel says by itself only that there is much to read.
+        """
+        head, end = self._produced[0], time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            if self._epoll.poll(min(left, every)) or self._produced[0] != head or head != self._position:
+                break
 
     @property
     def position(self) -> int:

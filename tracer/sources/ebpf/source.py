@@ -55,6 +55,8 @@ from tracer.sources.ebpf.survey import Survey, survey
 
 POLL_INTERVAL = 0.025
 """Seconds: so often the ring buffer is looked at; events are no older than this when `poll` returns them."""
+QUIET_INTERVAL = 0.1
+"""Seconds: so often the counters of what was lost are looked at while there is nothing to read."""
 BATCH = 1 << 20
 """Bytes of records decoded per call of `poll`, so that a flood does not starve the screen."""
 ZOMBIE_AGE = 0.2
@@ -253,7 +255,7 @@ class EbpfSource:
             if remaining <= 0 or self._stopped:
                 return []
             if not records:
-                self._ring.wait(min(remaining, POLL_INTERVAL))
+                self._ring.wait(min(remaining, QUIET_INTERVAL), POLL_INTERVAL)
 
     def _decode(self, records: list[bytes]) -> list[Event]:
         """Decoded records, and the cgroups of those who were born into one."""
