@@ -20,6 +20,7 @@ from tests.live.watching import ARGV
 
 _STYLE = re.compile(r"\x1b\[[0-9;]*m")
 ENTER, LEAVE = "\x1b[?1049h", "\x1b[?1049l"
+_END = b"(end)"
 HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
 
 
@@ -56,14 +57,21 @@ class Terminal:
         """The lines on the normal screen after the alternate one was left."""
         return _STYLE.sub("", self.text.rpartition(LEAVE)[2]).split("\r\n")
 
+    def final(self) -> str:
+        """What is on the normal screen when the command has ended; what is written now comes after it."""
+        os.write(self.slave, _END)
+        wait_until(lambda: self._data.endswith(_END), "the terminal is not read")
+        return "\n".join(self.after)
+
     def shown(self, text: str) -> bool:
         """In the last whole frame."""
         return any(text in line for line in (self.frames or [[]])[-1])
 
     def wait_for(self, text: str, seconds: float = 60.0) -> None:
-        """Until it is on the screen."""
+        """Until it is on the screen, be it for one frame."""
+        now = max(len(self.frames) - 1, 0)
         try:
-            wait_until(lambda: self.shown(text), "", seconds)
+            wait_until(lambda: any(text in line for frame in self.frames[now:] for line in frame), "", seconds)
         except AssertionError:
             raise AssertionError(f"{text!r} is not on the screen: {self.frames[-1:]} {self.text[-500:]!r}") from None
 

@@ -52,4 +52,4 @@ def test_the_screen_says_it(programs: Compiled) -> None:
         wait_until(lambda: not terminal.shown("· 0 lost"), "the head says that nothing was lost")
         terminal.type(b"q")
         assert process.wait(timeout=30) == 0
-        assert "a larger --buffer loses less" in "\n".join(terminal.after)
+        assert "a larger --buffer loses less" in terminal.final()

@@ -19,8 +19,8 @@ from tests.live.watching import run_workload, workload
 
 
 def test_tree_above_and_events_below() -> None:
-    with watching("--all", "--verify", rows=60) as (terminal, process):
-        terminal.wait_for("watching the whole machine")
+    with watching(str(os.getpid()), "--verify", rows=60) as (terminal, process):
+        terminal.wait_for(f"({os.getpid()})")
         assert HIDE_CURSOR in terminal.text
         with running(workload(20, 20), stdout=subprocess.PIPE) as work:
             assert work.stdout is not None
@@ -33,7 +33,7 @@ def test_tree_above_and_events_below() -> None:
             assert f"({orphan})  adopted from" in events
             terminal.type(b"q")
             assert process.wait(timeout=30) == 0
-        final = "\n".join(terminal.after)
+        final = terminal.final()
         assert f"({orphan})" in final
         assert "1 finished" in final or "2 finished" in final
         assert f"({top})  subreaper" in final
@@ -49,7 +49,7 @@ def test_a_signal_gives_the_terminal_back(number: signal.Signals) -> None:
         process.send_signal(number)
         assert process.wait(timeout=30) == 0
         assert termios.tcgetattr(terminal.slave) == terminal.modes
-        wait_until(lambda: "lost" in terminal.after[-2], "no summary")
+        terminal.final()
         text = terminal.text
     assert text.count(ENTER) == text.count(LEAVE) == 1
     assert text.rindex(SHOW_CURSOR) > text.rindex(HIDE_CURSOR)
@@ -123,7 +123,7 @@ def test_suspended_and_continued() -> None:
         process.send_signal(signal.SIGTSTP)
         wait_until(lambda: _state(process.pid) == "T", "it does not stop")
         assert termios.tcgetattr(terminal.slave) == terminal.modes
-        assert terminal.text.count(LEAVE) == 1
+        wait_until(lambda: terminal.text.count(LEAVE) == 1, "the screen is not left")
         process.send_signal(signal.SIGCONT)
         wait_until(lambda: terminal.text.count(ENTER) == 2, "the screen does not come back")
         terminal.type(b"q")
