@@ -15,6 +15,11 @@ from pathlib import Path
 import atheris  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
 with atheris.instrument_imports(include=["tracer"]):
+    # These are imported late: what is imported outside of this block tells the fuzzer nothing of where it has been.
+    import tracer.reconstruct
+    import tracer.sources.detect
+    import tracer.sources.recording
+    import tracer.sources.strace.ff  # noqa: F401
     from tests.hostile.invariants import check_graph
     from tracer import replay
     from tracer.errors import CtraceError
