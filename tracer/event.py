@@ -108,14 +108,15 @@ class ChildSignal(NamedTuple):
 
 
 class SetSubreaper(NamedTuple):
-    """prctl(PR_SET_CHILD_SUBREAPER) succeeded."""
+    """prctl(PR_SET_CHILD_SUBREAPER) succeeded, or has begun."""
 
     at: int
     time: int | None
     tid: int
     on: bool
     sure: bool = True
-    """False: the task was killed inside the call, so whether the flag changed is not known."""
+    """False: the call has begun. Until it returns, which another event tells, the flag may have changed or not; if the
+    task is killed inside it will never be known."""
 
 
 class SetPdeathsig(NamedTuple):

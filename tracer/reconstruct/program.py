@@ -109,8 +109,11 @@ def _take_over_group(state: State, process: Process, task: Task, tid: int) -> No
     """de_thread(): the caller takes the leader's number; all others are dead, their children are the caller's."""
     merge_threads(state, process, task)
     state.tasks.pop(task.tid, None)
-    if task.tid in state.ns_for_children:
-        state.ns_for_children[tid] = state.ns_for_children.pop(task.tid)
+    if state.ns_for_children:  # nsproxy is of the task: what the old leader unshared ended with it
+        namespace = state.ns_for_children.pop(task.tid, None)
+        state.ns_for_children.pop(tid, None)
+        if namespace is not None:
+            state.ns_for_children[tid] = namespace
     task.tid = tid
     task.creator_tid = process.leader.creator_tid
     task.exiting = False
@@ -124,12 +127,33 @@ def on_set_subreaper(state: State, event: SetSubreaper) -> None:
     process = _process_of(state, event)
     if state.recent_adoptions and process.subreaper is not event.on:
         _doubt_recent_adoptions(state, process, event)
+    known = process.subreaper is event.on and process not in state.doubts
     process.subreaper = event.on
-    process.subreaper_at = event.at
+    if not known:
+        process.subreaper_at = event.at
     if not event.sure:
-        state.doubts[process] = f"{event.tid} was killed inside prctl: whether the subreaper flag changed is not known"
+        state.flag_calls.setdefault(process, {})[event.tid] = event.on
+        if not known:
+            state.doubts[process] = (
+                f"{event.tid} was inside prctl: whether it had changed the subreaper flag is not known"
+            )
+    elif process in state.flag_calls and _changed_at_once(state, process, event):
+        state.doubts[process] = (
+            f"two threads of {process.tgid} set the subreaper flag at once: which was last is not known"
+        )
     elif state.doubts:
         state.doubts.pop(process, None)
+
+
+def _changed_at_once(state: State, process: Process, event: SetSubreaper) -> bool:
+    """While this call was open, another one of the process was that sets the flag to another value."""
+    calls = state.flag_calls[process]
+    overtaken = calls.pop(event.tid, event.on) is None
+    rivals = [tid for tid, on in calls.items() if on is not event.on and tid in process.threads]
+    calls.update(dict.fromkeys(rivals))
+    if not calls:
+        del state.flag_calls[process]
+    return overtaken or bool(rivals)
 
 
 def _doubt_recent_adoptions(state: State, changed: Process, event: SetSubreaper) -> None:

@@ -34,6 +34,7 @@ class State:
         "early_reuse",
         "exit_begun",
         "exits_seen",
+        "flag_calls",
         "hints",
         "init",
         "lacks",
@@ -77,6 +78,9 @@ class State:
         """The trace shows that tasks exited; without (strace -qq shows only those killed) other signs must do."""
         self.doubts: dict[Process, str] = {}
         """Processes whose subreaper flag is not sure, and why."""
+        self.flag_calls: dict[Process, dict[int, bool | None]] = {}
+        """Calls that set the subreaper flag and have not returned: tid -> the new value; None once another thread's call
+        with another value has returned meanwhile."""
         self.merged: set[Process] = set()
         """Entries of `processes` that turned out to be threads of others."""
         self.programs: dict[tuple[str, tuple[str, ...], bool], tuple[Program, str]] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.reconstruct.build import Memory, edges, graph_of, parse
-from tracer.event import CLONE_NEWPID, CLONE_PARENT, SIGCHLD, Clone, JoinPidNs, Lost, SetSubreaper, Snapshot
+from tracer.event import CLONE_NEWPID, CLONE_PARENT, SIGCHLD, Clone, Exit, JoinPidNs, Lost, SetSubreaper, Snapshot
 from tracer.graph import DEAD, RUNNING, ZOMBIE
 from tracer.identity import Moment
 from tracer.reconstruct import reconstruct
@@ -315,15 +315,38 @@ def test_an_exec_proves_that_a_task_out_of_nowhere_was_a_thread() -> None:
     }
 
 
-def test_killed_inside_prctl_nobody_knows_the_flag() -> None:
+def orphan_while_5_sets_its_flag(calls: str) -> tuple[int | None, str]:
+    """12, a child of 10, a child of 5, which has two threads: `5 begins 1` stands for a call that has not returned."""
+    events = parse("5 exec t\n5 thread 6\n5 fork 10\n10 fork 12")
+    for at, line in enumerate(calls.split(", "), 5):
+        tid, verb, value = line.split()
+        if verb == "exit":
+            events += [Exit(at, None, int(tid), 0)]
+        else:
+            events += [SetSubreaper(at, None, int(tid), value == "1", verb == "sets")]
     engine = Engine()
-    engine.feed(parse("5 exec t\n5 fork 10\n10 fork 12\n5 subreaper 1\n5 subreaper 0\n10 exit 0"))
-    unsure = Engine()
-    events = parse("5 exec t\n5 fork 10\n10 fork 12\n5 subreaper 1\n5 subreaper 0\n10 exit 0")
-    events[3] = SetSubreaper(4, None, 5, True, False)
-    unsure.feed(e for i, e in enumerate(events) if i != 4)
-    assert edges(engine.finish())[12] == (1, "assumed")
-    assert edges(unsure.finish())[12] == (5, "inferred")
+    engine.feed(events)
+    return edges(engine.finish())[12]
+
+
+@pytest.mark.parametrize(
+    ("calls", "edge"),
+    [
+        ("5 sets 1, 10 exit 0", (5, "derived")),
+        ("5 sets 1, 5 sets 0, 10 exit 0", (1, "assumed")),
+        ("5 begins 1, 10 exit 0", (5, "inferred")),
+        ("5 begins 1, 10 exit 0, 5 sets 1", (5, "inferred")),
+        ("5 begins 1, 5 sets 1, 10 exit 0", (5, "derived")),
+        ("5 sets 1, 5 begins 1, 10 exit 0", (5, "derived")),
+        ("5 begins 0, 6 begins 1, 5 sets 0, 6 sets 1, 10 exit 0", (5, "inferred")),
+        ("5 begins 1, 6 begins 1, 5 sets 1, 6 sets 1, 10 exit 0", (5, "derived")),
+        ("5 begins 0, 6 begins 1, 5 sets 0, 6 sets 1, 5 begins 1, 5 sets 1, 10 exit 0", (5, "derived")),
+        ("6 begins 0, 6 exit 0, 5 begins 1, 5 sets 1, 10 exit 0", (5, "derived")),
+    ],
+)
+def test_a_flag_that_is_being_set_is_no_certain_one(calls: str, edge: tuple[int, str]) -> None:
+    """Open calls, and two threads that set it to different values at once: nobody knows what the kernel did first."""
+    assert orphan_while_5_sets_its_flag(calls) == edge
 
 
 NESTED = Clone(3, None, 11, 12, 0, SIGCHLD, 4)
@@ -341,6 +364,13 @@ def test_setns_into_the_only_namespace_there_is() -> None:
     events = parse("10 exec top\n10 newpid 20\n10 fork 11")
     events += [JoinPidNs(4, None, 11), *parse("11 fork 12\n12 fork 13\n12 exit 0")]
     assert edges(reconstruct(Memory(events)))[13] == (20, "inferred")
+
+
+@pytest.mark.parametrize(("unshares", "level"), [(10, 0), (12, 1)])
+def test_exec_by_a_thread_keeps_that_threads_namespace_for_children(unshares: int, level: int) -> None:
+    """nsproxy->pid_ns_for_children is of the task, and de_thread() ends the leader's task."""
+    graph = graph_of(f"9 fork 10\n10 thread 12\n{unshares} unshare\n10 exec 12 sh\n10 fork 13")
+    assert graph.find(13)[0].ns.level == level
 
 
 def test_numbers_inside_from_the_outermost_level_on() -> None:

@@ -34,13 +34,15 @@ class Changing:
         pending = state.pending
         finish = self._finisher(name)
         head = name.encode() + b"("
+        began = self._prctl_began if name == "prctl" else None
 
         def handle(at: int, time: bytes, tid: int, rest: bytes) -> None:
             if rest[-4:] == b" = 0":
                 finish(at, time, tid, rest[:-4])
             elif rest[-16:] == UNFINISHED:
                 pending[tid] = (name, rest[:-16], at, None, None)
-                state.saw(at, time, tid)
+                if began is None or not began(at, time, tid, rest[:-16]):
+                    state.saw(at, time, tid)
             elif rest[-5:] == b" ...>":
                 changed = _PID_CHANGED.search(rest)
                 if changed is not None:
@@ -52,7 +54,7 @@ class Changing:
                     state.hold(at, time, tid, head, rest)
                 elif found.value == 0:
                     finish(at, time, tid, found.args)
-                else:
+                elif not (began is not None and found.open and began(at, time, tid, found.args)):
                     state.saw(at, time, tid)
 
         return handle
@@ -144,6 +146,15 @@ class Changing:
             state.records.append((SUBREAPER, at, state.time_of(time), tid, value != 0, True))
         else:
             state.records.append((PDEATHSIG, at, state.time_of(time), tid, value))
+
+    def _prctl_began(self, at: int, time: bytes, tid: int, args: bytes) -> bool:
+        """From here on the flag may be set, though the call has not returned: True if it is about that flag."""
+        found = calls.prctl(args)
+        if found is None or found[0] != calls.PR_SET_CHILD_SUBREAPER:
+            return False
+        value = calls.signal_value(calls.first_value(found[1]))
+        self._state.records.append((SUBREAPER, at, self._state.time_of(time), tid, value != 0, False))
+        return True
 
     def _unshared(self, at: int, time: bytes, tid: int, args: bytes) -> None:
         state = self._state

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from tracer.sources.strace import calls
-from tracer.sources.strace.records import EXIT, EXIT_BEGIN, SUBREAPER
+from tracer.sources.strace.records import EXIT, EXIT_BEGIN
 from tracer.sources.strace.state import LEAVING, Handler, Handlers, State
 
 _KILLED = re.compile(rb"killed by (\w+)( \(core dumped\))? \+\+\+")
@@ -74,21 +74,12 @@ class Ending:
                 return
             value = calls.signal_value(killed[1])
             status = None if value is None else value | (0x80 if killed[2] else 0)
-        call = state.pending.pop(tid, None)
-        if call is not None and call[0] == "prctl":
-            self._killed_inside_prctl(at, time, tid, call[1])
+        state.pending.pop(tid, None)
         state.leaders.pop(tid, None)
         state.seen.discard(tid)
         if not state.prefixed:
             state.naming.ended(tid)
         state.records.append((EXIT, at, state.time_of(time), tid, status))
-
-    def _killed_inside_prctl(self, at: int, time: bytes, tid: int, args: bytes) -> None:
-        state = self._state
-        found = calls.prctl(args)
-        if found is not None and found[0] == calls.PR_SET_CHILD_SUBREAPER:
-            value = calls.signal_value(calls.first_value(found[1]))
-            state.records.append((SUBREAPER, at, state.time_of(time), tid, value != 0, False))
 
     def handlers(self) -> Handlers:
         """For the lines of these calls and of ends."""
