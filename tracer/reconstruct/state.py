@@ -79,7 +79,7 @@ class State:
         self.doubts: dict[Process, str] = {}
         """Processes whose subreaper flag is not sure, and why."""
         self.flag_calls: dict[Process, dict[int, bool | None]] = {}
-        """Calls that set the subreaper flag and have not returned: tid -> the new value; None once another thread's call
+        """Calls that set the subreaper flag and have not returned: tid -> new value; None once another thread's call
         with another value has returned meanwhile."""
         self.merged: set[Process] = set()
         """Entries of `processes` that turned out to be threads of others."""
