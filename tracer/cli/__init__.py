@@ -6,7 +6,7 @@ This is the one place where an error becomes a message and an exit code (docs/re
 0    fine; also when the reader of the output went away (`| head`)
 1    the input could not be used, or the machine lacks something
 2    wrong options or arguments
-3    --verify or diff found a difference
+3    --verify, --findings or diff found something
 130  interrupted
 """
 
@@ -44,7 +44,8 @@ Examples:
   ctrace replay strace.log --format json -o g.json
 
 \b
-Exit codes: 0 fine; 1 the input could not be used; 2 wrong usage; 3 --verify found a difference.
+Exit codes: 0 fine; 1 the input could not be used, or the machine lacks something; 2 wrong usage;
+3 --verify, --findings or diff found something; 130 interrupted.
 
 \b
 The strace command that leaves nothing out:
@@ -65,6 +66,17 @@ class LazyGroup(click.Group):
             return None
         command: click.Command = getattr(import_module(f"tracer.cli.{cmd_name}"), cmd_name)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does it, and for a name with a slip in it: which one was meant."""
+        from difflib import get_close_matches
+
+        near = get_close_matches(args[0], COMMANDS)
+        if args[0] not in COMMANDS and near:
+            ctx.fail(f"No such command {args[0]!r}. Did you mean {near[0]!r}?")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list in --help, without importing any."""
@@ -105,9 +117,26 @@ def entry() -> NoReturn:
 
     Taking a graph of a million processes apart, object by object, takes as long as building a fifth of it.
     """
+    _open_streams()
     code = main()
     sys.stderr.flush()
     os._exit(code)
+
+
+def _open_streams() -> None:
+    """Give those of the three standard streams that the caller closed (`>&-`) something that fails when it is used.
+
+    Else Python has None for them, and the next file that is opened gets the number, and with it what was meant for
+    the stream. Opened the wrong way round, so that using it is an error; only what goes to stderr is just not seen.
+    """
+    for fd, name, mode in ((0, "stdin", os.O_WRONLY), (1, "stdout", os.O_RDONLY), (2, "stderr", os.O_RDWR)):
+        if getattr(sys, name) is None:
+            free = os.open(os.devnull, mode)
+            if free != fd:
+                os.dup2(free, fd)
+                os.close(free)
+            os.set_inheritable(fd, True)
+            setattr(sys, name, os.fdopen(fd, "w" if fd else "r", encoding="utf-8"))
 
 
 def _run(args: list[str]) -> int:
@@ -144,7 +173,9 @@ def _usage_error(error: click.ClickException) -> int:
     if isinstance(error, click.UsageError) and error.ctx is not None:
         click.echo(error.ctx.get_usage(), err=True)
         click.echo(f"Try '{error.ctx.command_path} --help' for help.", err=True)
-    click.echo(f"ctrace: {clean(error.format_message())}", err=True)
+    # click puts each of the choices on a line of its own.
+    said = " ".join(part.strip() for part in error.format_message().splitlines())
+    click.echo(f"ctrace: {clean(said)}", err=True)
     return error.exit_code
 
 

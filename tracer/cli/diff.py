@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tracer.cli.options import answer_options
+from tracer.cli.options import FILE, answer_options
 
 if TYPE_CHECKING:
     from tracer.diff import Side
@@ -42,8 +42,8 @@ class _Input:
 
 
 @click.command(epilog=_EPILOG)
-@click.argument("a", type=click.Path(), metavar="A")
-@click.argument("b", type=click.Path(), metavar="[B]", required=False)
+@click.argument("a", type=FILE, metavar="A")
+@click.argument("b", type=FILE, metavar="[B]", required=False)
 @click.option("--at1", metavar="LINE|TIME", help="Side A is the trace A at this moment.")
 @click.option("--at2", metavar="LINE|TIME", help="Side B is the trace B (or A, without B) at this moment.")
 @click.option(
@@ -120,12 +120,10 @@ def _now() -> _Input:
 
 
 def _is_graph(path: str) -> bool:
-    from pathlib import Path
-
     from tracer.sources.graph_json import looks_like_graph
-    from tracer.sources.open import Input
+    from tracer.sources.open import Input, is_file
 
-    return (path == "-" or Path(path).is_file()) and looks_like_graph(Input(path).sample())
+    return (path == "-" or is_file(path)) and looks_like_graph(Input(path).sample())
 
 
 def _saved(path: str) -> _Input:

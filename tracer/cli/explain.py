@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tracer.cli.options import answer_options
+from tracer.cli.options import FILE, answer_options
 
 if TYPE_CHECKING:
     from tracer.cli.scene import Scene
@@ -33,20 +33,22 @@ Exit codes: 0 fine; 1 the input could not be used, or there is no such process; 
 
 @click.command(epilog=_EPILOG)
 @click.argument("who", metavar="PID|NAME")
-@click.argument("file", type=click.Path(), metavar="[FILE]", required=False)
+@click.argument("file", type=FILE, metavar="[FILE]", required=False)
 @answer_options("ctrace.story/1")
 def explain(who: str, file: str | None, output: str | None, form: str, width: int | None, ascii_only: bool) -> int:
     """Tell how a process got where it is: each step, with the kernel's rule, the evidence and the place in the trace.
 
-    WHO is a process number, a number with serial (`1224703#1`), the name of a program, or the name or id of a container
-    or pod. FILE is anything that `ctrace replay` reads; without it, /proc tells what it knows.
+    Ask for a process number, a number with serial (`1224703#1`), the name of a program, or the name or id of a
+    container or pod. FILE is anything that `ctrace replay` reads; without it, /proc tells what it knows.
     """
     from tracer.cli.output import open_output
+    from tracer.cli.scene import check_order
     from tracer.render.lines import Painter
     from tracer.render.prose import Prose
     from tracer.render.story_json import write_stories
 
     gc.disable()
+    check_order(who, file)
     scene, stories, left_out = _now(who) if file is None else _history(who, file)
     with open_output(output) as out:
         if form == "json":

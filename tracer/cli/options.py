@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+FILE = click.Path(readable=False)
+"""Not looked at here: what cannot be read or written is no wrong usage, and has a message of its own."""
+
 _FILTERS: list[Any] = [
     click.option("--pid", "pids", type=int, multiple=True, metavar="PID", help="Only this process."),
     click.option("--comm", "comms", multiple=True, metavar="GLOB", help="Only processes called so (now or earlier)."),
@@ -29,7 +32,7 @@ _FILTERS: list[Any] = [
 ]
 
 _OUTPUT: list[Any] = [
-    click.option("-o", "--output", type=click.Path(), metavar="FILE", help="Write there instead of stdout."),
+    click.option("-o", "--output", type=FILE, metavar="FILE", help="Write there instead of stdout."),
     click.option("--width", type=click.IntRange(20), metavar="N", help="Columns to lay out in, and to cut to."),
     click.option("--ascii", "ascii_only", is_flag=True, help="No line drawing characters."),
     click.option("--threads", is_flag=True, help="Show every thread."),
@@ -64,7 +67,7 @@ def answer_options(schema: str) -> Callable[[F], F]:
         help=f"json is {schema}.",
     )
     options = [
-        click.option("-o", "--output", type=click.Path(), metavar="FILE", help="Write there instead of stdout."),
+        click.option("-o", "--output", type=FILE, metavar="FILE", help="Write there instead of stdout."),
         form,
         click.option("--width", type=click.IntRange(20), metavar="N", help="Columns to lay out in."),
         click.option("--ascii", "ascii_only", is_flag=True, help="No drawing characters."),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
+from tracer.cli.options import FILE
 from tracer.cli.quantities import buffer_option, loader_option, parse_duration
 from tracer.errors import OutputError, UsageError
 
@@ -84,9 +85,7 @@ class _Wanted:
 
 @click.command(cls=_WithCommand, epilog=_EPILOG)
 @click.argument("target", required=False)
-@click.option(
-    "-o", "--output", type=click.Path(), required=True, metavar="FILE", help="The file to make; - for stdout."
-)
+@click.option("-o", "--output", type=FILE, required=True, metavar="FILE", help="The file to make; - for stdout.")
 @click.option("--force", is_flag=True, help="Replace FILE if it is there.")
 @click.option("--all", "everything", is_flag=True, help="The whole machine.")
 @click.option("--duration", callback=parse_duration, metavar="TIME", help="End after so long: 30s, 5m, 1h.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from tracer.cli.options import Filters, filter_options, output_options
+from tracer.cli.options import FILE, Filters, filter_options, output_options
 from tracer.errors import UsageError
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class _Layout:
 
 
 @click.command(epilog=_EPILOG)
-@click.argument("files", type=click.Path(), nargs=-1, required=True, metavar="FILE...")
+@click.argument("files", type=FILE, nargs=-1, required=True, metavar="FILE...")
 @click.option(
     "--format",
     "form",
@@ -74,7 +74,7 @@ class _Layout:
 @click.option("--findings", is_flag=True, help="Say what was wrong at the end, and what to do about it, instead.")
 @click.option(
     "--verify",
-    type=click.Path(),
+    type=FILE,
     metavar="FILE",
     help="Compare with the text of `pstree -p` or `ps` in FILE, instead.",
 )

@@ -51,6 +51,16 @@ def look() -> Scene:
     return of_source(source, engine.finish())
 
 
+def check_order(who: str, file: str | None) -> None:
+    """Raises UsageError where the two arguments were given the wrong way round."""
+    from os.path import lexists
+
+    from tracer.errors import UsageError
+
+    if file is not None and file != "-" and lexists(who) and not lexists(file):
+        raise UsageError(f"there is no file {file}", f"First who is meant, then the file: {file} {who}")
+
+
 def read(file: str, *, at: str | None = None) -> Scene:
     """A trace at its end, or at a moment. Raises InputError, UsageError."""
     from tracer.cli.progress import ReadingProgress

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tracer.cli.options import answer_options
+from tracer.cli.options import FILE, answer_options
 
 if TYPE_CHECKING:
     from tracer.cli.scene import Scene
@@ -37,7 +37,7 @@ Exit codes: 0 fine; 1 the input could not be used, or no such process, unit or c
 @click.command(epilog=_EPILOG)
 @click.argument("event", type=click.Choice(["exit", "stop", "kill"]))
 @click.argument("target", metavar="PID|UNIT|CONTAINER")
-@click.argument("file", type=click.Path(), metavar="[FILE]", required=False)
+@click.argument("file", type=FILE, metavar="[FILE]", required=False)
 @click.option(
     "--kill-mode",
     type=click.Choice(["control-group", "mixed", "process", "none"]),
@@ -71,6 +71,7 @@ def whatif(
 
     if at is not None and file is None:
         raise UsageError("--at needs a FILE", "/proc shows the present only.")
+    scenes.check_order(target, file)
     scene = scenes.look() if file is None else scenes.read(file, at=at)
     reactions = Reactions(scene.graph, scene.roles, scene.names, namespaces_known=scene.source.info.kind != "strace")
     ask = {"exit": _exit, "stop": _stop, "kill": _kill}[event]

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from tracer.errors import EmptyInput, NotATrace
 from tracer.sources.base import Source
-from tracer.sources.open import Input
+from tracer.sources.open import Input, is_file
 
 READABLE = (
     "readable are: a log of `strace -f` (any options; also a -ff folder, gzip or zstd), and a recording of "
@@ -34,9 +33,9 @@ def open_source(paths: list[str]) -> Source:
     if recording is not None:
         return recording
     if not sample:
-        raise EmptyInput(f"{source.path} is empty", READABLE)
+        raise EmptyInput(f"{source.name} is empty", READABLE)
     if not looks_like_strace(sample):
-        raise NotATrace(f"{source.path} is no trace; it begins with: {first_line(sample)}", READABLE)
+        raise NotATrace(f"{source.name} is no trace; it begins with: {first_line(sample)}", READABLE)
     return StraceSource(source)
 
 
@@ -50,7 +49,7 @@ def apart(paths: list[str]) -> list[list[str]]:
 def _is_recording(path: str) -> bool:
     from tracer.sources.recording import MAGIC
 
-    return Path(path).is_file() and Input(path).sample().startswith(MAGIC)
+    return is_file(path) and Input(path).sample().startswith(MAGIC)
 
 
 def _recording(source: Input, sample: bytes) -> Source | None:

@@ -36,15 +36,15 @@ def read_graph(source: Input) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     for block in source.blocks():
         data += block
         if len(data) > MAX:
-            raise UnreadableInput(f"{source.path} is too big to compare: more than {MAX >> 20} MB")
+            raise UnreadableInput(f"{source.name} is too big to compare: more than {MAX >> 20} MB")
     try:
         head, processes = _parse(data.decode("utf-8", "surrogateescape"))
     except (ValueError, RecursionError) as error:
-        raise NotATrace(f"{source.path} is no {SCHEMA}: {error}") from None
+        raise NotATrace(f"{source.name} is no {SCHEMA}: {error}") from None
     if head.get("schema") != SCHEMA:
-        raise NotATrace(f"{source.path} has the schema {head.get('schema')!r}", f"readable is {SCHEMA}")
+        raise NotATrace(f"{source.name} has the schema {head.get('schema')!r}", f"readable is {SCHEMA}")
     for number, process in enumerate(processes):
-        _check(process, number, source.path)
+        _check(process, number, source.name)
     return head, processes
 
 

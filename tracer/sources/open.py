@@ -26,7 +26,8 @@ SAMPLE = 1 << 18
 
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
-_OTHERS = {b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"PK\x03\x04": "zip", b"\x04\x22\x4d\x18": "lz4"}
+_OTHERS = {b"BZh": "bzip2 -dc", b"\xfd7zXZ": "xz -dc", b"PK\x03\x04": "unzip -p", b"\x04\x22\x4d\x18": "lz4 -dc"}
+"""What else is recognised -> the command that unpacks it to a pipe."""
 _ZSTD_PIECE = 2048
 """A zstd block of 4 bytes can stand for 128 KiB, so compressed data goes in by small pieces."""
 
@@ -37,18 +38,25 @@ class Input:
     def __init__(self, path: str) -> None:
         """Raises UnreadableInput for what cannot be opened; directories are the caller's matter."""
         self.path = path
+        self.name = "stdin" if path == "-" else path
+        """For people."""
         self.damage = ""
         """After a pass over `blocks`: why the input could not be read to its end, or ''."""
         self._file = _stdin() if path == "-" else _open(path)
-        self.size = os.fstat(self._file.fileno()).st_size if path != "-" and _is_regular(path) else None
+        self.size = os.fstat(self._file.fileno()).st_size if path != "-" and is_file(path) else None
         """Bytes on disk, None for pipes."""
-        start = self._file.read(8)
+        try:
+            start = self._file.read(8)
+        except OSError as error:
+            raise UnreadableInput(f"cannot read {self.name}: {_why(error)}") from error
         self._file.seek(0)
         self.compression = "gzip" if start[:2] == _GZIP else "zstd" if start[:4] == _ZSTD else ""
-        for magic, name in _OTHERS.items():
+        for magic, unpack in _OTHERS.items():
             if start.startswith(magic):
+                kind = unpack.split()[0].removeprefix("un")
+                command = f"... | {unpack}" if path == "-" else f"{unpack} {path}"
                 raise UnreadableInput(
-                    f"{path} is {name} data", f"unpack it first; gzip and zstd are read as they are: {name} -d {path}"
+                    f"{self.name} is {kind} data", f"only gzip and zstd are unpacked here: {command} | ctrace replay -"
                 )
 
     @property
@@ -83,7 +91,7 @@ class Input:
                 block = self._file.read(size)
             except OSError as error:
                 if not done:
-                    raise UnreadableInput(f"cannot read {self.path}: {error.strerror}") from error
+                    raise UnreadableInput(f"cannot read {self.name}: {error.strerror}") from error
                 self.damage = f"reading stopped after {done} bytes: {error.strerror}"
                 return
             if not block:
@@ -142,7 +150,8 @@ class Input:
 
     def _damaged(self, kind: str, why: str, began: bool) -> None:
         if not began:
-            raise UnreadableInput(f"{self.path} is damaged {kind} data: {why}", f"check it with: {kind} -t {self.path}")
+            check = f"check it with: {kind} -t {self.path}" if self.path != "-" else ""
+            raise UnreadableInput(f"{self.name} is damaged {kind} data: {why}", check)
         self.damage = f"the {kind} data is damaged: {why}; the rest of the file was not read"
 
     def close(self) -> None:
@@ -191,8 +200,14 @@ def _stdin() -> _Spool:
     return _stdin_spool
 
 
-def _is_regular(path: str) -> bool:
-    return Path(path).is_file()
+def is_file(path: str) -> bool:
+    """Whether it is a regular file; also no where that may not be seen: opening it will tell."""
+    return os.path.isfile(path)  # noqa: PTH113 - Path.is_file() raises where a folder is closed
+
+
+def is_folder(path: str) -> bool:
+    """Whether it is a folder; no where that may not be seen."""
+    return os.path.isdir(path)  # noqa: PTH112
 
 
 def _open(path: str) -> IO[bytes] | _Spool:
@@ -200,7 +215,7 @@ def _open(path: str) -> IO[bytes] | _Spool:
         file = Path(path).open("rb", buffering=0)  # noqa: SIM115 - lives as long as the input
     except (OSError, ValueError) as error:
         raise UnreadableInput(f"cannot read {path}: {_why(error)}", _hint(path, error)) from error
-    if _is_regular(path):
+    if is_file(path):
         return file
     return _Spool(file)  # a pipe or a device: /dev/fd/63 and the like
 
@@ -213,7 +228,7 @@ def _hint(path: str, error: OSError | ValueError) -> str:
     if not isinstance(error, OSError):
         return ""
     if error.errno == errno.EACCES:
-        return f"try: sudo ctrace replay {path}"
+        return "you may not read it: try sudo"
     if error.errno == errno.ENOENT:
         return "is the name right? '-' reads from stdin"
     return ""

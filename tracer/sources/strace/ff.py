@@ -13,13 +13,14 @@ import re
 from array import array
 from collections.abc import Iterator
 from glob import glob
+from os.path import lexists
 from pathlib import Path
 from typing import NamedTuple
 
 from tracer.errors import EmptyInput, NotATrace, UnreadableInput
 from tracer.event import Event
 from tracer.sources.base import Progress, Source, SourceInfo, SourceStats
-from tracer.sources.open import Input
+from tracer.sources.open import Input, is_file, is_folder
 from tracer.sources.strace.grammar import Style, find_style, looks_like_strace
 from tracer.sources.strace.ordering import Orderer
 from tracer.sources.strace.programs import Programs
@@ -44,26 +45,38 @@ class TaskFile(NamedTuple):
 def find_set(paths: list[str]) -> list[TaskFile]:
     """The files that these paths mean. Raises UnreadableInput where they mean none, or more than one set."""
     if len(paths) == 1:
-        path = Path(paths[0])
-        if path.is_dir():
-            return _one_set([str(p) for p in path.iterdir() if p.is_file()], paths[0])
-        if paths[0] == "-" or path.exists() or not glob(paths[0]):  # noqa: PTH207 - absolute and relative
+        if is_folder(paths[0]):
+            return _one_set(_files_in(paths[0]), paths[0])
+        if paths[0] == "-" or lexists(paths[0]) or not glob(paths[0]):  # noqa: PTH207 - absolute and relative
             return _with_siblings(paths[0])
         paths = glob(paths[0])  # noqa: PTH207
         if len(paths) == 1:
             return _with_siblings(paths[0])
+    for path in paths:
+        if _NUMBERED.fullmatch(Path(path).name) is None:
+            raise UnreadableInput(
+                f"{len(paths)} files, and {path} is not one of `strace -ff -o NAME` (NAME.1234, one for each task)",
+                "Several files are those of one -ff set, or recordings of `ctrace record`; give logs one at a time.",
+            )
     return _one_set(paths, paths[0])
+
+
+def _files_in(folder: str) -> list[str]:
+    try:
+        return [str(path) for path in Path(folder).iterdir() if is_file(str(path))]
+    except OSError as error:
+        raise UnreadableInput(f"cannot read {folder}: {error.strerror}", "you may not read it: try sudo") from error
 
 
 def _with_siblings(path: str) -> list[TaskFile]:
     """A file of a set stands for the set; a log of several tasks whose name happens to end so stands for itself."""
     name = _NUMBERED.fullmatch(Path(path).name)
-    if name is None or not Path(path).is_file():
+    if name is None or not is_file(path):
         return [TaskFile(path, None)]
     style = find_style(Input(path).sample())
     if style.prefixed or style.bracketed:
         return [TaskFile(path, None)]
-    return _group([str(p) for p in Path(path).parent.iterdir() if p.is_file()])[str(Path(path).parent / name[1])]
+    return _group(_files_in(str(Path(path).parent)))[str(Path(path).parent / name[1])]
 
 
 def _group(paths: list[str]) -> dict[str, list[TaskFile]]:
@@ -80,8 +93,6 @@ def _group(paths: list[str]) -> dict[str, list[TaskFile]]:
 def _one_set(paths: list[str], named: str) -> list[TaskFile]:
     groups = _group(paths)
     if not groups:
-        if paths == [named]:
-            return [TaskFile(paths[0], None)]
         raise UnreadableInput(
             f"{named}: no files of `strace -ff -o NAME` there (NAME.1234, one for each task)",
             "name one log file, or the folder or glob of one -ff set",

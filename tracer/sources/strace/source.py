@@ -54,7 +54,7 @@ class StraceSource:
         if self._input.damage:
             count_unreadable(self.stats, [(self.stats.lines + 1, self._input.damage.encode())])
         if not self.stats.lines:
-            raise EmptyInput(f"{self._input.path} is empty")
+            raise EmptyInput(f"{self._input.name} is empty")
 
 
 def replay(batches: Iterator[Batch], orderer: Orderer, stats: SourceStats) -> Iterator[list[Event]]:

@@ -1,0 +1,108 @@
+"""What a user runs into around the commands: streams that are closed, files that may not be read, slips of the pen."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.unit.cli.command import ARGV, LOG, ctrace, environment
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    path = tmp_path / "strace.log"
+    path.write_text(LOG)
+    return path
+
+
+def shell(redirected: str, *args: str | Path) -> subprocess.CompletedProcess[bytes]:
+    """`ctrace ARGS` under a shell that redirects: `>&-` closes stdout."""
+    command = ["sh", "-c", f'exec "$@" {redirected}', "sh", *ARGV, *map(str, args)]
+    return subprocess.run(command, capture_output=True, env=environment(), timeout=60, check=False)
+
+
+@pytest.mark.parametrize("args", [["replay", "LOG"], ["tree"], ["--help"], ["doctor", "replay"]])
+def test_stdout_is_closed(args: list[str], log: Path) -> None:
+    done = shell(">&-", *(str(log) if arg == "LOG" else arg for arg in args))
+    assert (done.returncode, done.stderr) == (1, b"ctrace: Bad file descriptor\n")
+
+
+def test_a_file_is_written_also_where_stdout_is_closed(log: Path, tmp_path: Path) -> None:
+    done = shell(">&-", "replay", log, "-o", tmp_path / "out")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert "daemon (103)" in (tmp_path / "out").read_text()
+
+
+def test_stderr_is_closed(log: Path) -> None:
+    assert b"daemon (103)" in shell("2>&-", "replay", log).stdout
+    assert shell("2>&-", "replay", f"{log}.not-there").returncode == 1
+
+
+def test_stdin_is_closed(log: Path) -> None:
+    assert shell("<&-", "replay", log).returncode == 0
+    done = shell("<&-", "replay", "-")
+    assert (done.returncode, done.stderr) == (1, b"ctrace: cannot read stdin: Bad file descriptor\n")
+
+
+def test_a_slip_in_a_command() -> None:
+    done = ctrace("repla", "x")
+    assert done.returncode == 2
+    assert b"Did you mean 'replay'?" in done.stderr
+    assert b"mean" not in ctrace("zzzz").stderr
+
+
+@pytest.mark.parametrize("command", [["explain"], ["whatif", "exit"]])
+def test_the_file_before_the_process(command: list[str], log: Path) -> None:
+    done = ctrace(*command, log, "103")
+    assert done.returncode == 2
+    assert done.stderr.decode().endswith(f"First who is meant, then the file: 103 {log}\n")
+
+
+def test_a_missing_choice_is_named_in_plain_words() -> None:
+    done = ctrace("completion")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].endswith(b"Choose from: bash, zsh, fish")
+
+
+def test_several_logs_are_not_one_input(log: Path, tmp_path: Path) -> None:
+    (tmp_path / "trace.100").write_text('execve("/bin/sh", ["sh"], 0x7 /* 9 vars */) = 0\n')
+    for files in ([log, log], [tmp_path / "trace.100", log]):
+        done = ctrace("replay", *files)
+        assert done.returncode == 1
+        assert b"give logs one at a time" in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be somebody else")
+@pytest.mark.parametrize("command", [["replay"], ["explain", "100"], ["whatif", "exit", "100"], ["diff", "now"]])
+@pytest.mark.parametrize("closed", ["the file", "its folder", "the folder itself"])
+def test_what_may_not_be_read(command: list[str], closed: str, tmp_path: Path) -> None:
+    """Exit code 1, as for any input that cannot be used, and what to do about it."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    log = folder / "strace.log"
+    log.write_text(LOG)
+    (log if closed == "the file" else folder).chmod(0)
+    path = folder if closed == "the folder itself" else log
+    # Without what lets root read everything; every folder on the way is root's.
+    unprivileged = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all"]
+    done = subprocess.run(
+        [*unprivileged, *ARGV, *command, str(path)], capture_output=True, env=environment(), timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr.decode() == f"ctrace: cannot read {path}: Permission denied\nyou may not read it: try sudo\n"
+
+
+def test_compressed_otherwise(tmp_path: Path) -> None:
+    packed = tmp_path / "log.xz"
+    packed.write_bytes(b"\xfd7zXZ\0\0\4")
+    done = ctrace("replay", packed)
+    assert (done.returncode, f"xz -dc {packed} | ctrace replay -\n" in done.stderr.decode()) == (1, True)
+    assert b"stdin is xz data" in ctrace("replay", "-", stdin=packed.read_bytes()).stderr
+
+
+def test_what_cannot_be_read_is_named() -> None:
+    done = ctrace("replay", "/proc/self/mem")
+    assert (done.returncode, done.stderr) == (1, b"ctrace: cannot read /proc/self/mem: Input/output error\n")
