@@ -22,6 +22,31 @@ def done(process: subprocess.Popen[bytes]) -> bool:
     return bool(process.stdout.read(1))
 
 
+def test_events_come_together() -> None:
+    """A look at the ring every so often and not for each event; at once where asked."""
+    with EbpfSource(ring_size=1 << 25) as source:
+        source.start(lambda _: Selection({os.getpid()}))
+        source.pace = 0.3
+        source.poll(0)
+        with running(["sh", "-c", "for i in 1 2 3 4 5 6; do sleep 0.1; done; echo"], stdout=subprocess.PIPE) as process:
+            began, batches = time.monotonic(), 0
+            while not done(process):
+                batches += bool(source.poll(0.6))
+            assert batches <= 2 + (time.monotonic() - began) / source.pace
+        subprocess.run(["true"], check=True)
+        assert source.poll(0)
+
+
+def test_a_small_ring_is_looked_at_before_it_is_full(programs: Compiled) -> None:
+    with EbpfSource(ring_size=1 << 19) as source:
+        source.start(lambda _: Selection({os.getpid()}))
+        source.pace = 10.0
+        with running([programs("forks"), "10000"], stdout=subprocess.PIPE) as process:
+            while not done(process):
+                source.poll(0.6)
+        assert source.stats.lost == 0
+
+
 def test_100_000_forks_at_full_speed(programs: Compiled) -> None:
     """Every birth, death and reaping is seen, once."""
     with EbpfSource() as source:

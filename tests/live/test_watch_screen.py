@@ -138,7 +138,7 @@ def _state(pid: int) -> str:
 def test_a_hostile_name_moves_no_cursor(tmp_path: Path) -> None:
     program = tmp_path / "[red]\x1b[2J\x1b[H\x9b"
     shutil.copy("/bin/sleep", program)
-    with watching("--all", rows=60) as (terminal, process):
+    with watching(str(os.getpid()), rows=60) as (terminal, process):
         terminal.wait_for("watching")
         with running([os.fspath(program), "3"]):
             terminal.wait_for(r"[red]\x1b[2J\x1b[")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import sys
@@ -192,7 +191,7 @@ class _Recording:
             writer = self._writer()
             session = Session(self._source, recorder=writer, files=Files())
             session.feed(events)
-            gc.freeze()
+            session.settle()
             self._say(f"recording {self._wanted.name} to {self._output}")
             if self._held is not None:
                 self._held.go()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 import time
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from tracer.sources.ebpf.loader import Loader
     from tracer.sources.ebpf.source import Select
 
-LOOK = 0.08
+LOOK = 0.09
 """Seconds that one wait for events takes at most: so soon a signal or a key is answered."""
 
 
@@ -135,7 +134,8 @@ def _watch(output: Output, wanted: _Wanted) -> int:
         scope = Scope(None if wanted.everything else _select(wanted.target))
         scope.start(source, session)
         privileges.drop()
-        gc.freeze()
+        session.settle()
+        source.pace = output.pace
         output.begin(session, scope)
         until = None if wanted.duration is None else session.started + wanted.duration
         _loop(session, scope, output, signals, until)

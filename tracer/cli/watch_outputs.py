@@ -11,6 +11,7 @@ from tracer.render.findings import finding_lines
 from tracer.render.happened import QUIET, WallClock, happened_line, happened_text
 from tracer.render.jsonl_events import EventWriter
 from tracer.render.lines import Painter
+from tracer.sources.ebpf.source import PACE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +32,8 @@ class Output(Protocol):
     """So many changes of a batch are enough; None: all are wanted."""
     owns_terminal: bool
     """It must give the terminal back before the program stops."""
+    pace: float
+    """Seconds that changes may be put together for, to be told at once."""
 
     def tell(self, happened: Happened) -> None: ...
     def begin(self, session: Session, scope: Scope) -> None: ...
@@ -52,6 +55,7 @@ class LinesOutput:
 
     tell_last: int | None = None
     owns_terminal: bool = False
+    pace: float = PACE
 
     def __init__(self, target: str, out: TextIO, *, width: int | None, ascii_only: bool, threads: bool) -> None:
         self._target = target
@@ -127,6 +131,7 @@ class JsonlOutput:
 
     tell_last: int | None = None
     owns_terminal: bool = False
+    pace: float = PACE
 
     def __init__(self, target: str, out: TextIO, *, threads: bool) -> None:
         self._target = target

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from tracer.runtime.findings import Finding
 
 FRAME = 0.08
-"""Seconds between two frames at least: more than ten a second while something happens."""
+"""Seconds between two frames at least ..."""
+PACE = 0.09
+"""... and between two looks at the events while they come: each makes a frame, more than ten a second."""
 IDLE_FRAME = 1.0
 """... and at most, for the clock in the head."""
 
@@ -37,6 +39,7 @@ class ScreenOutput:
 
     tell_last: int | None = 200
     owns_terminal: bool = True
+    pace: float = PACE
 
     def __init__(self, target: str, out: TextIO, *, ascii_only: bool) -> None:
         from rich.console import Console
@@ -73,7 +76,7 @@ class ScreenOutput:
         self._stream.muted = False
         beside = Beside(session.names, session.roles)
         self._screen = Screen(Painter(self._out, ascii_only=self._ascii), self._stream, beside)
-        self._live = Live(self._screen, console=self._console, screen=True, auto_refresh=False, redirect_stdout=False)
+        self._live = Live(console=self._console, screen=True, auto_refresh=False, redirect_stdout=False)
         self._live.start()
         self._keys.start()
         self.tick(session, changed=True)
@@ -117,7 +120,11 @@ class ScreenOutput:
         self._screen.view = live_view(session.graph, session.roles, finished, context=context, hide_helpers_since=since)
         self._screen.living = living(session)
         self._screen.head = [self._head(session), Line([])]
-        self._live.refresh()
+        width, height = self._console.size
+        session.tell_last = 2 * height
+        if self._console.is_terminal and not self._console.is_dumb_terminal:
+            self._out.write(self._screen.draw(width, height))
+            self._out.flush()
         self._drawn, self._changed = now, False
 
     def verified(self, agreement: Agreement) -> None:

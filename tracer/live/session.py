@@ -8,6 +8,7 @@ The screen and the line printers only read; nothing here prints.
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
@@ -78,11 +79,11 @@ class Session:
         self.roles = Roles(self.engine.graph)
         self.finished = FinishedCounts(self.roles)
         self.names = Names(files)
+        self.tell_last = tell_last
         self.seen = 0
         """Processes so far, the forgotten ones included."""
         self.started = time.monotonic()
         self._journal = Journal(self.engine, tell) if tell is not None else None
-        self._tell_last = tell_last
         self._told: set[tuple[str, str]] = set()
         """Containers whose details were recorded."""
         self._moves: list[tuple[Process, Reparenting]] = []
@@ -97,6 +98,11 @@ class Session:
     def graph(self) -> ProcessGraph:
         """The graph as of the last event; dead processes that no living one needs are gone from it."""
         return self.engine.graph
+
+    def settle(self) -> None:
+        """Who is there will stay: from now on garbage is looked for only when the dead are forgotten."""
+        gc.freeze()
+        gc.disable()
 
     def step(self, timeout: float) -> int:
         """Wait for events at most `timeout` seconds, apply them; how many there were."""
@@ -137,18 +143,18 @@ class Session:
 
     def _tell_moves(self) -> None:
         """Adoptions are what people look for: they are told also where the rest is not."""
-        if self._journal is None or self._tell_last is None:
+        if self._journal is None or self.tell_last is None:
             return
-        for process, step in self._moves[-self._tell_last :]:
+        for process, step in self._moves[-self.tell_last :]:
             self._journal.tell(Happened(ADOPTED, step.at, step.time, process, step))
 
     def _split(self, events: list[Event]) -> tuple[list[Event], list[Event]]:
         """What is applied quickly, and what is told."""
         if self._journal is None:
             return events, []
-        if self._tell_last is None or len(events) <= self._tell_last:
+        if self.tell_last is None or len(events) <= self.tell_last:
             return [], events
-        return events[: -self._tell_last], events[-self._tell_last :]
+        return events[: -self.tell_last], events[-self.tell_last :]
 
     def retire(self) -> None:
         """Count the dead, and forget those that no living process's story needs."""
@@ -159,6 +165,8 @@ class Session:
         self.finished.forget(gone)
         self.names.forget(gone)
         release(gone)
+        if not gc.isenabled():
+            gc.collect()  # processes and their tasks name each other
         self._retire_at = 2 * len(state.processes) + RETIRE_AFTER
 
     # --- names of containers: the runtime's files are there only as long as the container is ---

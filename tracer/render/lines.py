@@ -116,7 +116,7 @@ def _cells(spans: list[Span]) -> int:
 def _cut_spans(spans: list[Span], room: int, safe: Callable[[str], str]) -> list[Span]:
     if _cells(spans) <= room:
         return spans
-    ellipsis = safe("…")
+    ellipsis = safe("…")[: max(room, 0)]
     room = max(room - width_of(ellipsis), 0)
     kept: list[Span] = []
     for text, style in spans:
@@ -180,12 +180,18 @@ class Painter:
 
     def render(self, line: Line) -> str:
         """One line as text, without its end."""
-        return self._styled(layout(line, self.limit, self.text))
+        text = self._styled(layout(line, self.limit, self.text))
+        return text.rstrip() if self._codes is None else text
+
+    def row(self, line: Line, width: int) -> str:
+        """One row of a screen: cut, or filled with blanks, to `width` cells."""
+        spans = layout(line, width, self.text)
+        return self._styled(spans) + " " * (width - _cells(spans))
 
     def _styled(self, spans: list[Span]) -> str:
         codes = self._codes
         if codes is None:
-            return "".join([span.text for span in spans]).rstrip()
+            return "".join([span.text for span in spans])
         return "".join([f"{codes[style][0]}{text}{codes[style][1]}" for text, style in spans])
 
 

@@ -1,7 +1,7 @@
 """The screen of `ctrace watch`: a line of numbers, the tree as it is now, and below it what happened last.
 
 A frame costs what it shows, not what has happened: the tree is walked from the top only as far as there is room, and
-the lines of the stream are made once. Rich's Live owns the terminal (alternate screen, cursor, restoring it).
+the lines of the stream are made once. Whose terminal it is, and what it can do, is rich's affair (cli/watch_screen.py).
 """
 
 from __future__ import annotations
@@ -12,19 +12,14 @@ from collections.abc import Collection, Iterable
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from rich.segment import Segment
-from rich.style import Style
-
 from tracer.graph import DEAD, RUNNING, Process, ProcessGraph
 from tracer.render.happened import QUIET, happened_line
-from tracer.render.lines import STYLES, Line, Painter, Span, layout
+from tracer.render.lines import Line, Painter, Span
 from tracer.render.tree import tree_lines
 from tracer.runtime.roles import Roles, is_helper
 from tracer.view import NOW, Finished, View
 
 if TYPE_CHECKING:
-    from rich.console import Console, ConsoleOptions, RenderResult
-
     from tracer.live.journal import Happened
     from tracer.render.beside import Beside
     from tracer.render.happened import WallClock
@@ -34,7 +29,8 @@ HELPER_AGE = 1_000_000_000
 """ns: a helper (runc, cni, `shim start`) that runs no longer than this is not drawn: it would only flicker."""
 STREAM_KEPT = 200
 """Lines of the stream that are kept for a tall terminal."""
-_STYLES = {name: Style.parse(definition) for name, definition in STYLES.items()}
+_HOME = "\x1b[H"
+"""CUP: to the first row and column."""
 
 
 class _Children(dict[Process, list[Process]]):
@@ -169,16 +165,12 @@ class Screen:
         self.page = 10
         """Lines that the tree had in the last frame."""
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """The lines of the frame, cut to the terminal."""
-        width, height = console.size
-        lines = self._frame(width, height)
-        safe = self._painter.text
-        for i, line in enumerate(lines):
-            if i:
-                yield Segment.line()
-            for text, style in layout(line, width, safe):
-                yield Segment(text, _STYLES[style])
+    def draw(self, width: int, height: int) -> str:
+        """The frame from the terminal's first place to its last: written here, since rich takes thrice as long."""
+        painter = self._painter
+        rows = [painter.row(line, width) for line in self._frame(width, height)]
+        rows += [" " * width] * (height - len(rows))
+        return _HOME + "\r\n".join(rows)
 
     def _frame(self, width: int, height: int) -> list[Line]:
         self._stream.width = width

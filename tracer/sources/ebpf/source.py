@@ -53,8 +53,10 @@ from tracer.sources.ebpf.needs import RING_SIZE, TRACKED_MAX
 from tracer.sources.ebpf.ring import RingBuffer
 from tracer.sources.ebpf.survey import Survey, survey
 
-POLL_INTERVAL = 0.025
+PACE = 0.025
 """Seconds: so often the ring buffer is looked at; events are no older than this when `poll` returns them."""
+FASTEST = 1 << 26
+"""Bytes of records a second: a ring buffer that so many would fill sooner is looked at sooner."""
 QUIET_INTERVAL = 0.1
 """Seconds: so often the counters of what was lost are looked at while there is nothing to read."""
 BATCH = 1 << 20
@@ -128,6 +130,9 @@ class EbpfSource:
         self._repair_due = False
         self._repaired_at = 0.0
         self._look_at = 0.0
+        self._read_at = 0.0
+        self.pace = PACE
+        """Who can wait longer for events saves time: each look costs as much as some twenty events."""
         self._stopped = False
         self.info = SourceInfo(kind="ebpf", path="live", size=None, clock="boot")
         self.stats = SourceStats()
@@ -247,7 +252,10 @@ class EbpfSource:
         """The next events, in the kernel's order; [] where there are none within `timeout` seconds."""
         deadline = time.monotonic() + timeout
         while True:
+            self._gather(deadline)
             records = self._ring.drain(BATCH)
+            if records:
+                self._read_at = time.monotonic()
             events = self._decode(records) if records else self._when_quiet()
             if events:
                 return self._counted(events)
@@ -255,7 +263,13 @@ class EbpfSource:
             if remaining <= 0 or self._stopped:
                 return []
             if not records:
-                self._ring.wait(min(remaining, QUIET_INTERVAL), POLL_INTERVAL)
+                self._ring.wait(min(remaining, QUIET_INTERVAL), self.pace)
+
+    def _gather(self, deadline: float) -> None:
+        """Let events come together for a while, where none are there in number."""
+        if self._ring.head() - self._ring.position < BATCH // 4:
+            until = min(self._read_at + min(self.pace, self._ring.size / FASTEST), deadline)
+            time.sleep(max(until - time.monotonic(), 0))
 
     def _decode(self, records: list[bytes]) -> list[Event]:
         """Decoded records, and the cgroups of those who were born into one."""
