@@ -183,10 +183,15 @@ def _rest(verdict: Verdict, process: Process, true: TrueProcess, complete: bool)
 
 
 def _ghost(verdict: Verdict, process: Process, truth: Truth, complete: bool) -> None:
-    """Alive in the graph only. Zombies whose parent is outside are reaped there, unseen."""
+    """Alive in the graph only. Zombies whose parent is outside are reaped there, unseen; so are those of a pid
+    namespace's init that was killed and waits inside do_exit(), of which no log tells before it is gone."""
     if process.outside or process.state == DEAD or process.tgid in (0, truth.keeper, *truth.tracers):
         return
     parent = process.parent
+    dying = None if parent is None or process.state != ZOMBIE else truth.processes.get(parent.tgid)
+    if dying is not None and dying.exiting:
+        verdict.other["exiting"] += 1
+        return
     reaped_unseen = process.state == ZOMBIE and (parent is None or parent.outside or parent.tgid == truth.keeper)
     if not reaped_unseen:
         _note(verdict, Problem("ghost", process.tgid, "gone", process.state, fatal=complete))

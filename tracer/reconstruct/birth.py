@@ -13,7 +13,7 @@ from tracer.identity import Evidence
 from tracer.reconstruct.attach import attach
 from tracer.reconstruct.exit import end_unseen, end_unseen_process, reparent
 from tracer.reconstruct.namespaces import enter_ns, ns_as_told, ns_of_child, unseen_ns
-from tracer.reconstruct.reaper import find_new_reaper
+from tracer.reconstruct.reaper import find_alive_thread, find_new_reaper
 from tracer.reconstruct.state import State, bury, is_below, set_real_parent
 
 OBSERVED = Evidence.OBSERVED
@@ -24,7 +24,7 @@ def on_clone(state: State, event: Clone) -> None:
     at, time, tid, child_tid, flags, _, ns_child, matched, start_time, ns_pids, cgroup, parent_tgid = event
     creator = state.tasks.get(tid)
     if creator is None:
-        creator = attach(state, at, time, tid)
+        creator = _creator_gone(state, tid) or attach(state, at, time, tid)
     old = state.tasks.get(child_tid)
     if (child_tid == 1 or (old is not None and (old.process.state is not DEAD or old is creator))) and _is_known(
         state, old, creator, event
@@ -67,6 +67,12 @@ def on_clone(state: State, event: Clone) -> None:
     father = process.real_parent.process if process.real_parent is not None else None
     if father is not None and father.state is not RUNNING and not father.outside:
         _born_of_the_dead(state, process, father, at, time, told=bool(parent_tgid))
+
+
+def _creator_gone(state: State, tid: int) -> Task | None:
+    """A thread that was killed inside the call: another one of its process has what it created."""
+    process = state.ended_threads.get(tid)
+    return None if process is None else find_alive_thread(process) or process.leader
 
 
 def _born_of_the_dead(state: State, process: Process, father: Process, at: int, time: int | None, told: bool) -> None:

@@ -65,6 +65,8 @@ def _thread_ends(state: State, task: Task, heir: Task) -> None:
     if tid != process.tgid:
         process.threads.pop(tid, None)
         state.tasks.pop(tid, None)
+        if state.ptraced:
+            state.thread_ended(tid, process)
     state.exit_begun.pop(tid, None)
     state.ns_for_children.pop(tid, None)
 

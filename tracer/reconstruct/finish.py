@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tracer.graph import DEAD, RULE_CHILD_REAPER, Process
+from tracer.graph import DEAD, RULE_CHILD_REAPER, RUNNING, ZOMBIE, Process
 from tracer.identity import Evidence
 from tracer.reconstruct.exit import SIGKILL, end_unseen_process, ns_is_dying
-from tracer.reconstruct.reaper import known_before
+from tracer.reconstruct.reaper import find_alive_thread, known_before
 from tracer.reconstruct.state import State, bury
 
 
@@ -65,6 +65,15 @@ def _end_members_of_dead_namespaces(processes: list[Process], state: State) -> N
             process.status = SIGKILL if process.status is None else process.status
             end_unseen_process(state, process, process.born_at, None)
             bury(process)
+        elif process.state is ZOMBIE and _is_dying_init(process.parent):
+            bury(process)
+
+
+def _is_dying_init(parent: Process | None) -> bool:
+    """zap_pid_ns_processes(): an exiting init stays until its namespace is empty, and reaps its children."""
+    if parent is None or parent.ns.level == 0 or parent.ns.init is not parent:
+        return False
+    return parent.state is RUNNING and find_alive_thread(parent) is None
 
 
 def _doubt_parent(process: Process) -> None:

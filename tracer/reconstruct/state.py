@@ -22,6 +22,7 @@ class Lacks(NamedTuple):
 NOTHING = Lacks()
 
 RECENT_ADOPTIONS = 4096
+RECENT_THREADS = 4096
 
 
 class State:
@@ -32,6 +33,7 @@ class State:
         "containers",
         "doubts",
         "early_reuse",
+        "ended_threads",
         "exit_begun",
         "exits_seen",
         "flag_calls",
@@ -74,6 +76,8 @@ class State:
         """Number -> how many processes had it, for numbers that a thread has had since."""
         self.exit_begun: dict[int, int] = {}
         """tid -> where its exit call began, until it is dead."""
+        self.ended_threads: dict[int, Process] = {}
+        """strace: the processes of the last threads that ended. One killed inside clone may have a child to come."""
         self.exits_seen = False
         """The trace shows that tasks exited; without (strace -qq shows only those killed) other signs must do."""
         self.doubts: dict[Process, str] = {}
@@ -147,6 +151,13 @@ class State:
         if tid != process.tgid and tid in self.tasks and (used := self.next_serial(tid)):
             self.serials[tid] = used
         process.threads[tid] = self.tasks[tid] = task
+
+    def thread_ended(self, tid: int, process: Process) -> None:
+        """Remember whose thread it was, for a child of it that shows later."""
+        ended = self.ended_threads
+        ended[tid] = process
+        if len(ended) > RECENT_THREADS:
+            del ended[next(iter(ended))]
 
     def live_task(self, tid: int) -> Task | None:
         """The task that has this number now, zombies included."""

@@ -208,6 +208,25 @@ def test_the_init_of_a_pid_namespace_takes_everything_with_it() -> None:
     assert graph.find(22)[0].reparentings is None
 
 
+def test_an_init_that_is_exiting_reaps_all_its_children() -> None:
+    """zap_pid_ns_processes() waits for strangers inside, here 14, whose parent outside owes the wait."""
+    graph = graph_of("""
+        10 fork 9
+        10 unshare
+        10 fork 11
+        10 fork 14
+        11 fork 12
+        12 fork 13
+        13 exit 0
+        11 leave 3
+        14 exit 9
+        12 exit 9
+        10 reap 9
+    """)
+    states = {10: RUNNING, 9: DEAD, 11: RUNNING, 14: ZOMBIE, 12: DEAD, 13: DEAD}
+    assert {p.tgid: p.state for p in graph.processes} == states
+
+
 def test_zombie_stays_until_it_is_reaped_and_moves_like_any_child() -> None:
     text = """
         10 exec top

@@ -44,7 +44,7 @@ class Creating:
                         created(name, found.args, at, clock(time), tid, found.value, found.real, at)
                     elif found.open:
                         append((OPEN, at, clock(time), tid))
-                        self._cut_short(name, found.args, at, tid)
+                        self.cut_short(name, found.args, at, tid)
                     else:
                         state.saw(at, time, tid)
                 elif rest[-14:] == DETACHED_INSIDE:
@@ -76,8 +76,8 @@ class Creating:
         else:
             state.records.append(record)
 
-    def _cut_short(self, name: str, args: bytes, at: int, tid: int) -> None:
-        """The call will never return; whoever it has created all the same is of this kind."""
+    def cut_short(self, name: str, args: bytes, at: int, tid: int) -> None:
+        """The call will never return: its task has ended in it. Whoever it has created all the same is of this kind."""
         state = self._state
         state.opened.pop(tid, None)
         values = self._clone_values(name, args)
@@ -131,7 +131,7 @@ class Creating:
             elif found.value is not None and found.value > 0:
                 created(name, start[1] + found.args, start[2], start[3], tid, found.value, found.real, at)
             elif found.open:
-                self._cut_short(name, start[1] + found.args, at, tid)  # perhaps there is a child
+                self.cut_short(name, start[1] + found.args, at, tid)  # perhaps there is a child
             else:
                 place = opened.pop(tid, None)
                 if place is not None:
@@ -153,4 +153,4 @@ class Creating:
         """The log ends here."""
         for tid, call in self._state.pending.items():
             if call[0] in CREATING:
-                self._cut_short(call[0], call[1], 0, tid)
+                self.cut_short(call[0], call[1], 0, tid)

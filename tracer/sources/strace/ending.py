@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 from tracer.sources.strace import calls
+from tracer.sources.strace.creating import Creating
 from tracer.sources.strace.records import EXIT, EXIT_BEGIN
-from tracer.sources.strace.state import LEAVING, Handler, Handlers, State
+from tracer.sources.strace.state import CREATING, LEAVING, Handler, Handlers, State
 
 _KILLED = re.compile(rb"killed by (\w+)( \(core dumped\))? \+\+\+")
 _SUPERSEDED = re.compile(rb"superseded by execve in pid (\d{1,18})")
@@ -15,8 +16,9 @@ _SUPERSEDED = re.compile(rb"superseded by execve in pid (\d{1,18})")
 class Ending:
     """Reads ends."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, creating: Creating) -> None:
         self._state = state
+        self._creating = creating
 
     def _exit_start(self, name: str) -> Handler:
         state = self._state
@@ -74,7 +76,9 @@ class Ending:
                 return
             value = calls.signal_value(killed[1])
             status = None if value is None else value | (0x80 if killed[2] else 0)
-        state.pending.pop(tid, None)
+        call = state.pending.pop(tid, None)
+        if call is not None and call[0] in CREATING:
+            self._creating.cut_short(call[0], call[1], at, tid)
         state.leaders.pop(tid, None)
         state.seen.discard(tid)
         if not state.prefixed:

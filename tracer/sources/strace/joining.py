@@ -36,7 +36,7 @@ class Joiner(State):
         self._handlers = {
             **self._creating.handlers(),
             **Waiting(self).handlers(),
-            **Ending(self).handlers(),
+            **Ending(self, self._creating).handlers(),
             **Changing(self).handlers(),
         }
         self._table: dict[bytes, Handler | None] = {}

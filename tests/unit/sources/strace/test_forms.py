@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit.sources.strace.logs import events_of, read
+from tracer import replay
 from tracer.event import Clone, Exec, Exit, SetSubreaper
 
 if TYPE_CHECKING:
@@ -329,6 +330,24 @@ def test_killed_inside_clone_by_an_exec(tmp_path: Path) -> None:
     assert len(got) == 1
     assert "flags=32768" in got[0]
     assert "ended inside" in got[0]
+
+
+@pytest.mark.parametrize(("flags", "parent"), [("SIGCHLD", 5), ("CLONE_PARENT|SIGCHLD", 4)])
+def test_a_thread_that_an_exec_killed_inside_clone(tmp_path: Path, flags: str, parent: int) -> None:
+    """Its call has no second line, and its child shows when the thread is long gone: the leader's child by now."""
+    path = tmp_path / "log"
+    path.write_text(
+        "4 fork() = 5\n"
+        "5 clone(child_stack=0x7f1, flags=CLONE_VM|CLONE_SIGHAND|CLONE_THREAD) = 6\n"
+        f"6 clone(child_stack=NULL, flags={flags} <unfinished ...>\n"
+        '5 execve("/bin/t", ["t"], 0x7ff /* 1 var */ <unfinished ...>\n'
+        "6 +++ exited with 0 +++\n5 <... execve resumed>) = 0\n"
+        "7 prctl(PR_SET_PDEATHSIG, SIGTERM) = 0\n"
+    )
+    graph = replay(str(path))
+    assert sorted(p.tgid for p in graph.live()) == [4, 5, 7]
+    child = graph.find(7)[0]
+    assert (child.parent and child.parent.tgid, str(child.evidence)) == (parent, "inferred")
 
 
 def test_killed_inside_clone(tmp_path: Path) -> None:
