@@ -92,6 +92,21 @@ class Side:
         """Running processes and zombies."""
         return [item for item in self.items.values() if item.state != DEAD]
 
+    def without_bystanders(self, looker: int) -> Side:
+        """Without the kernel's own threads, which come and go by themselves, and without the ctrace that looked.
+
+        looker   its pid; 0 where nobody of the side did
+        """
+        kernel = {i.uid for i in self.items.values() if i.pid == 2 and i.label == "kthreadd" and not i.exe}
+        return Side(
+            {
+                uid: item
+                for uid, item in self.items.items()
+                if item.pid != looker and uid not in kernel and (item.exe or item.parent_uid not in kernel)
+            },
+            self.trace,
+        )
+
 
 @dataclass(slots=True)
 class Difference:

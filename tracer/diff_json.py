@@ -15,6 +15,12 @@ def side_of_document(processes: list[dict[str, Any]]) -> Side:
     return Side({process["uid"]: _item(process) for process in processes})
 
 
+def looker(head: dict[str, Any]) -> int:
+    """The pid of the ctrace that made it from /proc; 0 where the document has none."""
+    source = head.get("source")
+    return (_number(source.get("pid")) or 0) if isinstance(source, dict) else 0
+
+
 def _item(process: dict[str, Any]) -> Item:
     moves = tuple(_move(step) for step in _list(process.get("reparentings")) if isinstance(step, dict))
     known = process.get("subreaper_known") is not False and isinstance(process.get("subreaper"), bool)

@@ -12,7 +12,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from tests.unit.cli.command import LOG, ctrace
+from tests.unit.cli.command import ARGV, LOG, ctrace
 
 SCHEMA = json.loads(Path("docs/reference/diff.schema.json").read_text(encoding="utf-8"))
 
@@ -190,6 +190,29 @@ def test_this_machine_before_and_after(tmp_path: Path) -> None:
     (moved,) = by_pid(found["moved"], orphan)
     assert (moved["from"], moved["to"], moved["parent_ended"]) == (middle, reaper.pid, True)
     assert by_pid(found["came"] + found["went"], orphan) == []
+
+
+def test_who_only_looks_is_no_difference(tmp_path: Path) -> None:
+    """ctrace is a process each time, and `now` has the kernel's threads, which `ctrace tree` leaves out."""
+    before, kernel = tmp_path / "before.json", tmp_path / "kernel.json"
+    with subprocess.Popen([*ARGV, "tree", "--format", "json", "-o", before]) as look:
+        assert look.wait(60) == 0
+    assert json.loads(before.read_text())["source"]["pid"] == look.pid
+    assert ctrace("tree", "--format", "jsonl", "--kernel-threads", "-o", kernel).returncode == 0
+    with subprocess.Popen([*ARGV, "diff", before, "now", "--format", "json"], stdout=subprocess.PIPE) as compare:
+        assert compare.stdout is not None
+        found = json.loads(compare.stdout.read())
+    differing = {item["pid"] for item in found["came"] + found["went"]}
+    assert not differing & {look.pid, compare.pid, 2}
+    assert not [item for item in found["came"] if item["parent"] == 2 and not item["exe"]]
+    again = json.loads(ctrace("diff", kernel, before, "--format", "json").stdout)
+    assert 2 not in {item["pid"] for item in again["came"] + again["went"]}
+
+
+def test_where_nobody_lives_it_is_said(log: str) -> None:
+    Path("all.log").write_text("100 exit_group(0) = ?\n100 +++ exited with 0 +++\n")
+    assert "everything had ended on both sides" in diff("all.log", "all.log", differs=False)
+    assert "ended on both" not in diff("worked.log", "all.log")
 
 
 def by_pid(items: list[dict[str, Any]], pid: int) -> list[dict[str, Any]]:

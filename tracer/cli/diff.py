@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -108,7 +109,8 @@ def _read(path: str, at: str | None) -> _Input:
     info = scene.source.info
     unit = "line" if info.kind == "strace" else "record"
     name = path if at is None else f"{path} at {unit + ' ' if at.isdigit() else ''}{at}"
-    return _Input(side_of(scene.graph, scene.roles, trace=path), name, info.clock, unit)
+    side = side_of(scene.graph, scene.roles, trace=path).without_bystanders(0)
+    return _Input(side, name, info.clock, unit)
 
 
 def _now() -> _Input:
@@ -116,7 +118,7 @@ def _now() -> _Input:
     from tracer.diff import side_of
 
     scene = scenes.look()
-    return _Input(side_of(scene.graph, scene.roles), NOW)
+    return _Input(side_of(scene.graph, scene.roles).without_bystanders(os.getpid()), NOW)
 
 
 def _is_graph(path: str) -> bool:
@@ -127,9 +129,9 @@ def _is_graph(path: str) -> bool:
 
 
 def _saved(path: str) -> _Input:
-    from tracer.diff_json import side_of_document
+    from tracer.diff_json import looker, side_of_document
     from tracer.sources.graph_json import read_graph
     from tracer.sources.open import Input
 
-    _, processes = read_graph(Input(path))
-    return _Input(side_of_document(processes), path)
+    head, processes = read_graph(Input(path))
+    return _Input(side_of_document(processes).without_bystanders(looker(head)), path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
@@ -175,6 +176,7 @@ def _write_data(out: TextIO, form: str, shown: _Shown) -> None:
 
     write = write_json if form == "json" else write_jsonl
     head = document_head(scene.graph, scene.source.info, scene.source.stats)
+    head["source"]["pid"] = os.getpid()
     write(out, head, shown.processes, scene.roles, scene.names)
 
 

@@ -38,6 +38,9 @@ class Compared:
         """A line of counts, then one for each difference."""
         yield from self._prose.lines([Span(" → ".join(self._names), "name")], hang=2)
         yield from self._prose.lines([Span(self._counts(found))], first="  ", hang=4)
+        if not self._a.live() and not self._b.live():
+            said = "Compared is who lives, and everything had ended on both sides: --at1 and --at2 name other moments."
+            yield from self._prose.lines([Span(said, "dim")], first="  ", hang=4)
         if found.differs:
             yield Line([])
         for item in found.came:
