@@ -190,9 +190,12 @@ def _write_tree(
     from tracer.graph import DEAD
     from tracer.render.beside import Beside
     from tracer.render.header import header_line, nothing_alive, nothing_chosen, recording_line
-    from tracer.render.lines import Line
+    from tracer.render.lacking import lacking
+    from tracer.render.lines import Line, Span
+    from tracer.render.prose import Prose
     from tracer.render.tree import tree_lines
     from tracer.runtime.containers import names_of
+    from tracer.sources.detect import COMPLETE_LOG
     from tracer.sources.recording import RecordingSource
     from tracer.view import build_view
 
@@ -216,6 +219,12 @@ def _write_tree(
     painter.paint(
         tree_lines(drawing, width=painter.width, threads=layout.threads, reasons=layout.reasons, beside=beside)
     )
+    if source.info.kind == "strace":
+        said = lacking(graph.processes if keep is None else keep, source.stats.calls)
+        if said:
+            prose = Prose(painter.width, painter.text)
+            command = prose.lines([Span(COMPLETE_LOG)], first="  ", hang=4)
+            painter.paint([Line([]), *prose.lines([Span(said, "dim")]), *command])
 
 
 def _write_findings(out: TextIO, form: str, graph: ProcessGraph, filters: Filters, layout: _Layout) -> int:

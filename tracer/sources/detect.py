@@ -8,9 +8,11 @@ from tracer.errors import EmptyInput, NotATrace
 from tracer.sources.base import Source
 from tracer.sources.open import Input, is_file
 
+COMPLETE_LOG = "strace -f -tt -e trace=process,prctl,unshare,setns -o FILE COMMAND"
+"""Leaves nothing out."""
 READABLE = (
     "readable are: a log of `strace -f` (any options; also a -ff folder, gzip or zstd), and a recording of "
-    "`ctrace record`. A complete log: strace -f -tt -e trace=process,prctl,unshare,setns -o FILE COMMAND"
+    f"`ctrace record`. A complete log: {COMPLETE_LOG}"
 )
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
