@@ -48,6 +48,8 @@ class Clone(NamedTuple):
     """Live: cgroup id; else 0."""
     parent: int = 0
     """Live: tgid of the child's real_parent as the kernel set it at birth; else 0 (derive it)."""
+    guessed: bool = False
+    """With `matched`: nothing else says what `child` is, so whatever is built on it is a guess, too."""
 
 
 class Exec(NamedTuple):

@@ -12,6 +12,7 @@ from tracer.graph import DEAD, RUNNING, ZOMBIE, Process, Task
 from tracer.identity import Evidence
 from tracer.reconstruct.attach import attach
 from tracer.reconstruct.exit import end_unseen, end_unseen_process, reparent
+from tracer.reconstruct.membership import doubt_of
 from tracer.reconstruct.namespaces import enter_ns, ns_as_told, ns_of_child, unseen_ns
 from tracer.reconstruct.reaper import find_alive_thread, find_new_reaper
 from tracer.reconstruct.state import State, bury, is_below, set_real_parent
@@ -21,7 +22,7 @@ OBSERVED = Evidence.OBSERVED
 
 def on_clone(state: State, event: Clone) -> None:
     """copy_process(): the child's real_parent is the caller, or with CLONE_PARENT and CLONE_THREAD the caller's own."""
-    at, time, tid, child_tid, flags, _, ns_child, matched, start_time, ns_pids, cgroup, parent_tgid = event
+    at, time, tid, child_tid, flags, _, ns_child, matched, start_time, ns_pids, cgroup, parent_tgid, guessed = event
     creator = state.tasks.get(tid)
     if creator is None:
         creator = _creator_gone(state, tid) or attach(state, at, time, tid)
@@ -63,7 +64,7 @@ def on_clone(state: State, event: Clone) -> None:
             creator.children = {}
         creator.children[process] = None
     if matched or creator.membership or parent_tgid:
-        _judge_birth(state, process, creator, matched, parent_tgid)
+        _judge_birth(state, process, creator, matched, guessed, parent_tgid)
     father = process.real_parent.process if process.real_parent is not None else None
     if father is not None and father.state is not RUNNING and not father.outside:
         _born_of_the_dead(state, process, father, at, time, told=bool(parent_tgid))
@@ -107,14 +108,16 @@ def _born_beside(process: Process, mother: Process) -> None:
     set_real_parent(process, mother.real_parent, evidence, mother.reason)
 
 
-def _judge_birth(state: State, process: Process, creator: Task, matched: str, parent_tgid: int) -> None:
+def _judge_birth(state: State, process: Process, creator: Task, matched: str, guessed: bool, parent_tgid: int) -> None:
     """Weaken or correct what the flags say: matched numbers, creators that may be threads, the kernel's own word."""
+    if guessed:
+        process.leader.membership = matched
     if process.real_parent is not None:
         if matched:
             process.evidence, process.reason = Evidence.INFERRED, matched
         elif creator.membership:
             process.evidence = Evidence.weakest(Evidence.INFERRED, process.evidence)
-            process.reason = creator.membership
+            process.reason = doubt_of(creator)
     if not parent_tgid or parent_tgid == process.tgid:
         return
     parent = process.parent

@@ -7,6 +7,7 @@ from tracer.graph import DEAD, Execed, Process, Program, Task
 from tracer.identity import Evidence
 from tracer.reconstruct.attach import attach, split_off
 from tracer.reconstruct.exit import merge_threads
+from tracer.reconstruct.membership import doubt_of, prove
 from tracer.reconstruct.state import State, is_below
 
 TASK_COMM_LEN = 16
@@ -35,10 +36,13 @@ def on_exec(state: State, event: Exec) -> None:
     if tid != old_tid and not _join_leader(state, task, tid):
         tid = old_tid
     process = task.process
-    if tid == old_tid != process.tgid and task.membership:
-        # A thread would have gone on under the leader's number.
-        task = split_off(state, task, at, time)
-        process = task.process
+    if task.membership:
+        if tid == old_tid != process.tgid:
+            # A thread would have gone on under the leader's number.
+            task = split_off(state, task, at, time)
+            process = task.process
+        elif prove(task) == state.doubts.get(process):
+            del state.doubts[process]
     tid = process.tgid
     if state.clues.found_count:
         _threads_died_unseen(state, process, at)
@@ -89,12 +93,9 @@ def _join_leader(state: State, task: Task, tid: int) -> bool:
     if is_below(process, stray):
         return False
     for other in stray.threads.values():
+        prove(other)
         other.process = process
-        other.membership = ""
         process.threads[other.tid] = other
-    for child in stray.children():
-        if child.evidence is Evidence.INFERRED:
-            child.evidence, child.reason = Evidence.OBSERVED, ""
     state.serials[stray.tgid] = stray.serial + 1
     state.merged.add(stray)
     return True
@@ -141,6 +142,8 @@ def on_set_subreaper(state: State, event: SetSubreaper) -> None:
         state.doubts[process] = (
             f"two threads of {process.tgid} set the subreaper flag at once: which was last is not known"
         )
+    elif (task := state.tasks.get(event.tid)) is not None and task.membership:
+        state.doubts[process] = doubt_of(task)
     elif state.doubts:
         state.doubts.pop(process, None)
 

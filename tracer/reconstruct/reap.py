@@ -6,7 +6,8 @@ from tracer.event import ChildSignal, Reap
 from tracer.graph import DEAD, RULE_SEEN, RUNNING, ZOMBIE, Process, Reparenting, Task
 from tracer.identity import Evidence
 from tracer.reconstruct.exit import end_unseen_process
-from tracer.reconstruct.state import State, bury, is_below, set_real_parent
+from tracer.reconstruct.membership import hang
+from tracer.reconstruct.state import State, bury, is_below
 
 
 def on_reap(state: State, event: Reap) -> None:
@@ -65,7 +66,7 @@ def _kernel_told(state: State, child: Process, told: Task, at: int, time: int | 
         return
     if parent is not None:
         _found_elsewhere(state, child, parent.process, told_process, at, time, how)
-    set_real_parent(child, told, Evidence.OBSERVED, "")
+    hang(child, told)
     if child.state is DEAD and child.exited_at is not None and not state.lacks.waits:
         # Buried only because nobody was known to owe the wait; its parent is in the trace and has not waited yet.
         child.state = ZOMBIE

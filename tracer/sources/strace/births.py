@@ -219,6 +219,7 @@ class Births:
         call.flags = flags
         call.exit_signal = exit_signal
         call.matched = matched
+        call.guessed = bool(matched)
         call.chosen = chosen
         call.end = end
         self._changes += 1
@@ -278,7 +279,7 @@ class Births:
     def _is_nested(self, call: Call) -> None:
         """The caller lives in a nested namespace, of which nothing more is known."""
         call.unsure = False
-        call.ns = Namespace(joined=True)
+        call.ns = Namespace(joined=True, supposed=True)
         if call.tid in self.settled:
             self.settled[call.tid][-1].child_ns = call.ns
         elif call.tid in self.known:
@@ -411,10 +412,15 @@ class Births:
 
     def _found(self, call: Call, tid: int, why: str) -> None:
         if call.dead:
-            why = KILLED_INSIDE
-        elif call.ns is None and call.number != tid:
+            self.settle(call, tid, KILLED_INSIDE)
+            return
+        if call.number == tid and (call.ns is None or (call.ns.supposed and not call.chosen)):
+            self.settle(call, tid)
+            return
+        if call.ns is None:
             self._is_nested(call)
-        self.settle(call, tid, why.format(call.number, tid) if call.dead or call.number != tid else "")
+        call.guessed = True
+        self.settle(call, tid, why.format(call.number, tid))
 
     def _match_in_order(self) -> bool:
         """As many calls as tasks: they belong together in the order of their numbers."""

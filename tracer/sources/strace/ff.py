@@ -219,10 +219,15 @@ class Merge:
         self._handovers: dict[int, tuple[int, int]] = {}
         """Leader -> (thread, reference) of the execve that goes on in the leader's file."""
         clones = ((record[7] or record[4], record[2]) for log in logs for record in log.records if record[0] == CLONED)
-        children = {child for child, time in clones if self._is_later(child, time)}
-        self._roots = [log for log in logs if log.tid not in children]
+        self._born: dict[int, int] = {}
+        """Child -> time of the call that created the task of its file: the last before the file's first line, since
+        strace writes over the file of a task whose number is used again."""
+        for child, time in clones:
+            if self._is_later(child, time):
+                self._born[child] = max(self._born.get(child, 0), time or 0)
+        self._roots = [log for log in logs if log.tid not in self._born]
         self._unclaimed: list[int] = []
-        if not timed and any(child not in self._logs for child in children):
+        if not timed and any(child not in self._logs for child in self._born):
             # Without times, files that no call explains can only be given to the calls with foreign numbers.
             self._unclaimed = [log.tid for log in self._roots[1:]]
             self._roots = self._roots[:1]
@@ -322,7 +327,7 @@ class Merge:
                 self._unclaimed.remove(child)
                 record = (*record[:7], child, BY_FILE.format(record[4], child), *record[9:])
             yield log, record
-            if child in self._logs:
+            if child in self._logs and (record[2] or 0) >= self._born.get(child, 0):
                 self._begin(self._logs[child], now if self._timed else None, log.shift)
             return
         yield log, record

@@ -186,12 +186,8 @@ class Maker:
             self.events.append(Exit(call.at, call.time, child, None))
         self.known[child] = call.child_ns
         number = call.number if call.number != child else 0
-        self.events.append(
-            _new(
-                Clone,
-                (call.at, call.time, call.tid, child, call.flags, call.exit_signal, number, call.matched, 0, (), 0, 0),
-            )
-        )
+        birth = call.at, call.time, call.tid, child, call.flags, call.exit_signal, number, call.matched
+        self.events.append(_new(Clone, (*birth, 0, (), 0, 0, bool(call.matched) and call.guessed)))
 
     def _exec(self, at: int, time: int | None, tid: int, old: int, reference: int) -> None:
         if old != tid:

@@ -44,7 +44,7 @@ MAX_KEPT = 200_000
 PATIENCE = 5_000
 """So many records are read to find which task a number of another namespace means."""
 
-_CLONE_REST = (0, "", 0, (), 0, 0)
+_CLONE_REST = (0, "", 0, (), 0, 0, False)
 """Clone's fields from `ns_child` on, where there is nothing to say."""
 
 _new = tuple.__new__

@@ -25,11 +25,13 @@ MAX_PAIRS = 64
 class Namespace:
     """A nested pid namespace as the log shows it."""
 
-    __slots__ = ("guessed", "joined", "pairs", "tasks")
+    __slots__ = ("guessed", "joined", "pairs", "supposed", "tasks")
 
-    def __init__(self, joined: bool = False) -> None:
+    def __init__(self, joined: bool = False, supposed: bool = False) -> None:
         self.joined = joined
         """Entered by setns: its init is not the first task that is seen in it."""
+        self.supposed = supposed
+        """No call was seen that makes or enters it: numbers that fit nowhere else are its only sign."""
         self.tasks: dict[int, int] = {}
         """Number inside -> strace's number, the last task that had it."""
         self.guessed: set[int] = set()
@@ -62,8 +64,8 @@ class Call:
     """A clone call from its beginning until its child is known and announced."""
 
     __slots__ = (
-        *("at", "born", "child", "child_ns", "chosen", "dead", "end", "exit_signal", "flags", "matched", "newest"),
-        *("ns", "number", "passed", "reuses", "seq", "settled", "tid", "time", "unsure"),
+        *("at", "born", "child", "child_ns", "chosen", "dead", "end", "exit_signal", "flags", "guessed", "matched"),
+        *("newest", "ns", "number", "passed", "reuses", "seq", "settled", "tid", "time", "unsure"),
     )
 
     def __init__(self, seq: int, at: int, time: int | None, tid: int, ns: Namespace | None, newest: int) -> None:
@@ -85,6 +87,9 @@ class Call:
         self.flags = 0
         self.exit_signal = 0
         self.matched = ""
+        """Why `child` is thought to be the one; '' where the log says so."""
+        self.guessed = False
+        """With `matched`: the child may as well be another call's, or of another kind."""
         self.unsure = False
         """It is not known yet whether the number is one of strace's namespace."""
         self.dead = False

@@ -278,7 +278,7 @@ def test_nested_namespace_numbers(tmp_path: Path) -> None:
     why = "number 2 is of another pid namespace; no other call can have created 102"
     assert events_of(tmp_path, log)[1:] == [
         "Clone(100, 101, flags=536870912, exit_signal=17)",
-        f"Clone(101, 102, exit_signal=17, ns_child=2, matched={why!r})",
+        f"Clone(101, 102, exit_signal=17, ns_child=2, matched={why!r}, guessed=True)",
         "ExitBegin(102, group=True)",
         "Exit(102)",
         "Reap(0, 102)",  # who waited would be proof of the parent, which a match is not

@@ -1,0 +1,132 @@
+"""A birth that was matched by guess weakens what is built on it, until something proves who the task is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import tracer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+THREAD = "clone(child_stack=0x1, flags=CLONE_VM|CLONE_FS|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD|CLONE_SYSVSEM)"
+WEAK = ("inferred", "assumed")
+SIGNALLED = "--- SIGCHLD {{si_signo=SIGCHLD, si_code=CLD_EXITED, si_pid={}, si_uid=0, si_status=0}} ---"
+
+
+def edges(folder: Path, log: str) -> dict[int, tuple[int | None, str]]:
+    """tgid -> (parent's tgid, evidence) of all that live, zombies included."""
+    path = folder / "strace.log"
+    path.write_text(log)
+    return _edges(path)
+
+
+def _edges(path: Path) -> dict[int, tuple[int | None, str]]:
+    live = tracer.replay(str(path)).live()
+    return {p.tgid: (p.parent and p.parent.tgid, str(p.evidence)) for p in live}
+
+
+CUT_HEAD = "100 <... clone3 resumed>)               = 101\n"
+"""101 is a process, or a thread of 100: the flags stood in the beginning of the call."""
+
+
+def test_children_of_a_task_that_may_be_a_thread_are_inferred(tmp_path: Path) -> None:
+    assert edges(tmp_path, CUT_HEAD + "101 fork() = 102\n")[102] == (101, "inferred")
+
+
+def test_so_are_those_of_its_threads(tmp_path: Path) -> None:
+    log = f"{CUT_HEAD}101 {THREAD} = 102\n102 fork() = 103\n"
+    assert edges(tmp_path, log)[103] == (101, "inferred")
+
+
+def test_its_exec_proves_that_it_leads_a_process(tmp_path: Path) -> None:
+    log = CUT_HEAD + '101 fork() = 102\n101 execve("/a", ["a"], 0x1) = 0\n101 fork() = 103\n'
+    found = edges(tmp_path, log)
+    assert (found[102], found[103]) == ((101, "observed"), (101, "observed"))
+    assert found[101] == (100, "inferred")  # with CLONE_PARENT it would be somebody else's child
+
+
+def test_an_exec_under_another_number_proves_that_it_was_a_thread(tmp_path: Path) -> None:
+    log = (
+        f'{CUT_HEAD}101 fork() = 102\n101 execve("/a", ["a"], 0x1 <pid changed to 100 ...>\n'
+        "100 +++ superseded by execve in pid 101 +++\n100 <... execve resumed>) = 0\n"
+    )
+    found = edges(tmp_path, log)
+    assert found[102] == (100, "observed")
+    assert 101 not in found
+
+
+def test_a_guessed_child_of_a_proven_one_stays_a_guess(tmp_path: Path) -> None:
+    log = (
+        f'{CUT_HEAD}101 <... clone3 resumed>) = 102\n102 execve("/b", ["b"], 0x1) = 0\n'
+        '101 execve("/a", ["a"], 0x1) = 0\n'
+    )
+    assert edges(tmp_path, log)[102] == (101, "inferred")
+
+
+def test_what_the_kernel_told_a_guessed_task_is_inferred(tmp_path: Path) -> None:
+    log = (
+        "102 wait4(-1, NULL, 0, NULL) = -1 ECHILD (No child processes)\n102 +++ exited with 0 +++\n"
+        f"{CUT_HEAD}101 {SIGNALLED.format(102)}\n"
+    )
+    assert edges(tmp_path, log)[102] == (101, "inferred")
+
+
+def test_a_flag_that_a_guessed_task_set_counts_for_sure_once_it_is_proven(tmp_path: Path) -> None:
+    flagged = f"{CUT_HEAD}101 prctl(PR_SET_CHILD_SUBREAPER, 1) = 0\n"
+    orphan = "101 fork() = 103\n103 fork() = 104\n103 +++ exited with 0 +++\n"
+    assert edges(tmp_path, flagged + orphan)[104] == (101, "inferred")
+    assert edges(tmp_path, flagged + '101 execve("/a", ["a"], 0x1) = 0\n' + orphan)[104] == (101, "derived")
+
+
+def test_a_creator_that_was_killed_inside_its_call_has_no_other_child(tmp_path: Path) -> None:
+    """By elimination: the birth is inferred, but what the child is, the call's flags say."""
+    log = (
+        "100 fork() = 101\n101 clone(child_stack=NULL, flags=SIGCHLD <unfinished ...>\n"
+        "101 +++ killed by SIGKILL +++\n102 fork() = 103\n102 fork() = 104\n"
+    )
+    found = edges(tmp_path, log)
+    assert found[102][1] in WEAK
+    assert found[103] == (102, "observed")
+
+
+def test_children_of_a_number_from_a_nested_namespace_are_inferred(tmp_path: Path) -> None:
+    log = (
+        "100 clone(child_stack=NULL, flags=CLONE_NEWPID|SIGCHLD) = 101\n"
+        "101 fork( <unfinished ...>\n102 fork( <unfinished ...>\n101 <... fork resumed>) = 2\n"
+        '103 getpid() = 3\n102 <... fork resumed>) = 3\n103 execve("/b", ["b"], 0x1) = 0\n103 exit_group(0) = ?\n'
+    )
+    assert edges(tmp_path, log)[103] == (102, "inferred")
+
+
+def test_a_number_equal_to_one_outside_is_no_more_sure_inside(tmp_path: Path) -> None:
+    """What a task in a nested namespace is told is a number of that namespace, whatever it happens to be."""
+    log = (
+        "100 clone(child_stack=NULL, flags=CLONE_NEWPID|SIGCHLD) = 101\n"
+        "101 clone3({flags=0, exit_signal=SIGCHLD, set_tid=[102], set_tid_size=1}, 88 <unfinished ...>\n"
+        "102 getpid() = 102\n101 <... clone3 resumed>) = 102\n"
+    )
+    assert edges(tmp_path, log)[102] == (101, "inferred")
+
+
+def test_a_file_that_was_written_over_is_of_the_last_task_with_its_number(tmp_path: Path) -> None:
+    """strace -ff opens NAME.TID anew for a task whose number is used again: the end that is told is the first one's."""
+    files = {
+        100: (
+            '10:00:00.000000 execve("/a", ["a"], 0x1) = 0\n'
+            "10:00:00.000001 fork() = 101\n"
+            f"10:00:00.000002 {SIGNALLED.format(101)}\n"
+            "10:00:00.000003 wait4(101, NULL, 0, NULL) = 101\n"
+            "10:00:00.000004 fork() = 101\n"
+            "10:00:00.900000 wait4(-1, NULL, WNOHANG, NULL) = 0\n"
+        ),
+        101: '10:00:00.000005 execve("/b", ["b"], 0x1) = 0\n10:00:00.000006 fork() = 102\n',
+        102: "10:00:00.000007 +++ exited with 0 +++\n",
+    }
+    for tid, text in files.items():
+        (tmp_path / f"log.{tid}").write_text(text)
+    assert _edges(tmp_path) == {
+        100: (None, "unknown"),
+        101: (100, "observed"),
+        102: (101, "observed"),
+    }
