@@ -25,7 +25,7 @@ def on_clone(state: State, event: Clone) -> None:
     at, time, tid, child_tid, flags, _, ns_child, matched, start_time, ns_pids, cgroup, parent_tgid, guessed = event
     creator = state.tasks.get(tid)
     if creator is None:
-        creator = _creator_gone(state, tid) or attach(state, at, time, tid)
+        creator = (_creator_gone(state, tid) if matched else None) or attach(state, at, time, tid)
     old = state.tasks.get(child_tid)
     if (child_tid == 1 or (old is not None and (old.process.state is not DEAD or old is creator))) and _is_known(
         state, old, creator, event

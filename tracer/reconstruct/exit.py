@@ -92,6 +92,8 @@ def merge_threads(state: State, process: Process, survivor: Task) -> None:
             _hand_over(task, survivor)
             if state.tasks.get(task.tid) is task:
                 del state.tasks[task.tid]
+                if state.ptraced:
+                    state.thread_ended(task.tid, process)
             state.exit_begun.pop(task.tid, None)
 
 

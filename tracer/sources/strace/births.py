@@ -110,7 +110,7 @@ class Births:
         if tid not in self.fresh and not self.alive(tid):
             self._appeared(tid, at)
         elif tid in self.open and kind not in _INSIDE:
-            self._left(self.open.pop(tid), kind == EXEC, at)
+            self._left(self.open.pop(tid), kind == EXEC and record[4] != tid, at)
         if self._unsure:
             self._resolve(tid, kind, record)
         if kind == CLONED:
@@ -133,7 +133,7 @@ class Births:
         elif kind == CUT_SHORT:
             if tid in self.open:
                 call = self.open[tid]
-                call.flags, call.exit_signal, call.chosen = record[4:]
+                call.flags, call.exit_signal, call.chosen, call.end = record[4:]
         elif kind in (NEW_PID_NS, JOIN_PID_NS):
             self.next_ns[tid] = Namespace(kind == JOIN_PID_NS)
             self._tells = True
@@ -176,7 +176,7 @@ class Births:
 
     def _died(self, call: Call, at: int) -> None:
         call.dead = True
-        call.end = at
+        call.end = call.end or at
         self._pass(call)
         self.match()
 
@@ -270,7 +270,12 @@ class Births:
                 call.reuses = True
                 self.settle(call, call.number)
         late = self._unsure.pop(tid, None)
-        if late is not None and self.exits_seen:  # it goes on, and the number's owner still lives
+        if late is not None and (kind == EXIT or (kind == EXEC and record[4] != tid)):
+            # The kernel had nothing to tell of a task that was being killed, and strace has printed what it told of
+            # another (creating.REFUSALS): no more is known than of a call that was cut short.
+            late.number, late.unsure = 0, False
+            self._died(late, record[1])
+        elif late is not None and self.exits_seen:  # it goes on, and the number's owner still lives
             self._is_nested(late)
             self.match()
         elif late is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from tracer.sources.strace import calls
+from tracer.sources.strace.creating import Creating
 from tracer.sources.strace.grammar import result
 from tracer.sources.strace.records import (
     EXEC,
@@ -26,8 +27,9 @@ _TWO_NUMBERS = re.compile(rb"(\d{1,18})(?:<[^,\n]*>)?(?: /\*[^*]*\*/)?, (\d{1,18
 class Changing:
     """Reads the calls by which a task changes itself."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, creating: Creating) -> None:
         self._state = state
+        self._creating = creating
 
     def _call_start(self, name: str) -> Handler:
         state = self._state
@@ -97,6 +99,7 @@ class Changing:
             args = state.pending.pop(thread)[1]
             state.records.append((HANDOVER, at, state.time_of(time), thread, leader, state.programs.reference(args)))
         else:
+            self._creating.killed_inside(at, leader)
             state.superseded(thread, leader)
 
     def _find_thread(self, leader: int) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import re
+
 from tracer.event import CLONE_THREAD, SIGCHLD
 from tracer.sources.strace import calls
 from tracer.sources.strace.grammar import result
@@ -9,6 +12,28 @@ from tracer.sources.strace.records import CLONED, CUT_SHORT, NOT_CLONED, OPEN, S
 from tracer.sources.strace.state import CREATING, DETACHED_INSIDE, MAX_DIGITS, UNFINISHED, Handler, Handlers, State
 
 NO_START = "the beginning of the call, which says what it creates, is not in the trace"
+
+REFUSALS = frozenset(
+    error
+    for name in (
+        *("E2BIG", "EACCES", "EAGAIN", "EBADF", "EBUSY", "EEXIST", "EFAULT", "EINTR", "EINVAL", "EMFILE", "ENFILE"),
+        *("ENODEV", "ENOMEM", "ENOSPC", "ENOSYS", "EOPNOTSUPP", "EPERM", "EUSERS"),
+    )
+    for error in (name.encode(), b"%d" % getattr(errno, name))
+)
+"""What clone can fail with, by name and number. Any other error, and 0, is no result of the call: where its task is
+killed on the way out, PTRACE_GET_SYSCALL_INFO fills in nothing (PTRACE_SYSCALL_INFO_NONE), and strace before 6.12
+prints what it has read last of any task (get_error() in its src/syscall.c)."""
+
+_ERROR = re.compile(rb"= -1 (?:\(errno )?(\w+)")
+
+
+def _is_not_read(value: int | None, rest: bytes) -> bool:
+    """The result that strace printed is not that of the call."""
+    if value is None:
+        return False
+    error = _ERROR.search(rest, rest.rfind(b" = "))
+    return value == 0 or (error is not None and error[1] not in REFUSALS)
 
 
 class Creating:
@@ -30,7 +55,7 @@ class Creating:
 
         def handle(at: int, time: bytes, tid: int, rest: bytes) -> None:
             args, _, ret = rest.rpartition(b" = ")
-            if ret.isdigit() and len(ret) < MAX_DIGITS and args.rstrip()[-1:] == b")":
+            if ret.isdigit() and ret != b"0" and len(ret) < MAX_DIGITS and args.rstrip()[-1:] == b")":
                 created(name, args, at, clock(time), tid, int(ret), 0, at)
             elif rest[-16:] == UNFINISHED:
                 now = clock(time)
@@ -42,9 +67,9 @@ class Creating:
                 if found is not None:
                     if found.value is not None and found.value > 0:
                         created(name, found.args, at, clock(time), tid, found.value, found.real, at)
-                    elif found.open:
+                    elif found.open or _is_not_read(found.value, rest):
                         append((OPEN, at, clock(time), tid))
-                        self.cut_short(name, found.args, at, tid)
+                        self._cut_short(name, found.args, at, tid)
                     else:
                         state.saw(at, time, tid)
                 elif rest[-14:] == DETACHED_INSIDE:
@@ -71,18 +96,27 @@ class Creating:
             state.naming.created(real or child)
         record = (CLONED, at, now, tid, child, flags, exit_signal, real, matched, b"set_tid=[" in args, end)
         place = state.opened.pop(tid, None) if state.opened else None
-        if place is not None:
+        if place is not None and child != state.last_child:
             state.records[place] = record
         else:
+            # Said twice in a row, a number is the first call's: it comes first, though it may have begun later.
             state.records.append(record)
+        state.last_child = child
 
-    def cut_short(self, name: str, args: bytes, at: int, tid: int) -> None:
-        """The call will never return: its task has ended in it. Whoever it has created all the same is of this kind."""
+    def killed_inside(self, at: int, tid: int) -> None:
+        """The task is dead. If it was inside a call, that will never return."""
+        call = self._state.pending.get(tid)
+        if call is not None and call[0] in CREATING:
+            del self._state.pending[tid]
+            self._cut_short(call[0], call[1], at, tid)
+
+    def _cut_short(self, name: str, args: bytes, at: int, tid: int) -> None:
+        """The call does not say whom it created; whoever it has created all the same is of this kind."""
         state = self._state
         state.opened.pop(tid, None)
         values = self._clone_values(name, args)
         if values is not None:
-            state.records.append((CUT_SHORT, at, None, tid, *values, b"set_tid=[" in args))
+            state.records.append((CUT_SHORT, at, None, tid, *values, b"set_tid=[" in args, 0 if state.alone else at))
 
     def _clone_values(self, name: str, args: bytes) -> tuple[int, int] | None:
         if name == "fork":
@@ -120,7 +154,7 @@ class Creating:
             if start is None or start[0] != name:
                 start = (name, b"", at, state.time_of(time), None)
             args, _, ret = rest.rpartition(b" = ")
-            if ret.isdigit() and len(ret) < MAX_DIGITS:
+            if ret.isdigit() and ret != b"0" and len(ret) < MAX_DIGITS:
                 created(name, start[1] + args, start[2], start[3], tid, int(ret), 0, at)
                 return
             found = result(rest)
@@ -130,8 +164,8 @@ class Creating:
                     state.hold(at, time, tid, head, rest)
             elif found.value is not None and found.value > 0:
                 created(name, start[1] + found.args, start[2], start[3], tid, found.value, found.real, at)
-            elif found.open:
-                self.cut_short(name, start[1] + found.args, at, tid)  # perhaps there is a child
+            elif found.open or _is_not_read(found.value, rest):
+                self._cut_short(name, start[1] + found.args, at, tid)  # perhaps there is a child
             else:
                 place = opened.pop(tid, None)
                 if place is not None:
@@ -151,6 +185,5 @@ class Creating:
 
     def finish(self) -> None:
         """The log ends here."""
-        for tid, call in self._state.pending.items():
-            if call[0] in CREATING:
-                self.cut_short(call[0], call[1], 0, tid)
+        for tid in list(self._state.pending):
+            self.killed_inside(0, tid)

@@ -7,7 +7,7 @@ import re
 from tracer.sources.strace import calls
 from tracer.sources.strace.creating import Creating
 from tracer.sources.strace.records import EXIT, EXIT_BEGIN
-from tracer.sources.strace.state import CREATING, LEAVING, Handler, Handlers, State
+from tracer.sources.strace.state import LEAVING, Handler, Handlers, State
 
 _KILLED = re.compile(rb"killed by (\w+)( \(core dumped\))? \+\+\+")
 _SUPERSEDED = re.compile(rb"superseded by execve in pid (\d{1,18})")
@@ -68,6 +68,7 @@ class Ending:
         if status is None:
             superseded = _SUPERSEDED.match(rest)
             if superseded is not None:
+                self._creating.killed_inside(at, tid)
                 state.superseded(int(superseded[1]), tid)
                 return
             killed = _KILLED.match(rest)
@@ -76,9 +77,8 @@ class Ending:
                 return
             value = calls.signal_value(killed[1])
             status = None if value is None else value | (0x80 if killed[2] else 0)
-        call = state.pending.pop(tid, None)
-        if call is not None and call[0] in CREATING:
-            self._creating.cut_short(call[0], call[1], at, tid)
+        self._creating.killed_inside(at, tid)
+        state.pending.pop(tid, None)
         state.leaders.pop(tid, None)
         state.seen.discard(tid)
         if not state.prefixed:

@@ -37,7 +37,7 @@ class Joiner(State):
             **self._creating.handlers(),
             **Waiting(self).handlers(),
             **Ending(self, self._creating).handlers(),
-            **Changing(self).handlers(),
+            **Changing(self, self._creating).handlers(),
         }
         self._table: dict[bytes, Handler | None] = {}
         """The same for the heads that the log has had so far, others included, so that a look-up never fails."""

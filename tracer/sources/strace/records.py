@@ -31,7 +31,8 @@ DETACHED = 15
 SAME_GROUP = 16  # tgid and tid as the caller sees them (tgkill succeeded)
 NAMED = 17  # tid is the number of the task that had none so far (records with tid 0)
 HANDOVER = 18  # leader, reference into the exec table: -ff, the call goes on in the leader's file
-CUT_SHORT = 19  # flags, exit_signal, chosen: the clone call that is open will never return (killed, or the log's end)
+# The clone call that is open did not say whom it created: its task was killed inside, or the log ends.
+CUT_SHORT = 19  # flags, exit_signal, chosen, line where it ended (0: not known)
 # Lives that are all alike but for their numbers (`runs`): tid is the creator.
 RUN = 20  # child, number of a run; `time` is None or a time for each record of the run
 RUN_MEANS = 21  # number, what it means: comes before the first RUN with that number

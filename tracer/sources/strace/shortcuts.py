@@ -123,7 +123,8 @@ class Shortcuts:
         exec_by = joiner.exec_by
         program_of = joiner.programs.by_args.get
         forget = joiner.tids.pop
-        find_tid = self._tids.get
+        known = self._tids
+        find_tid = known.get
         clock = joiner.time_of if self._width else None
         numbered = self._numbered.get
         slowly = self._slowly
@@ -148,7 +149,7 @@ class Shortcuts:
                     slowly(at, line, rest, lines)
                     continue
             kind = what[0]
-            if kind == _NOTHING:
+            if kind == _NOTHING and text in known:
                 continue
             tid = find_tid(text) or self._new_tid(text)
             if not tid:
@@ -177,7 +178,7 @@ class Shortcuts:
                         continue
                     del pending[tid]
                     append((EXEC, at, now, tid, tid, program))
-                else:  # _WAITS, _EXEC_BEGINS
+                else:  # _NOTHING, _WAITS, _EXEC_BEGINS
                     if kind == _EXEC_BEGINS:
                         pending[tid] = what[1]
                     if tid not in seen:
@@ -194,18 +195,21 @@ class Shortcuts:
                     slowly(at, line, rest, lines)
                     continue
                 del pending[tid]
-                record = (CLONED, call[2], call[3], tid, int(number), *call[4], 0, "", False, at)
+                child = int(number)
+                record = (CLONED, call[2], call[3], tid, child, *call[4], 0, "", False, at)
                 place = opened.pop(tid, None)
-                if place is not None:
+                if place is not None and child != joiner.last_child:
                     records[place] = record
                 else:
                     append(record)
+                joiner.last_child = child
             elif kind == _CLONE_BEGINS:
                 pending[tid] = (what[1], what[2], at, now, what[3])
                 opened[tid] = len(records)
                 append((OPEN, at, now, tid))
             elif number != b"0\n":  # _CLONES
-                append((CLONED, at, now, tid, int(number), what[1], what[2], 0, "", False, at))
+                child = joiner.last_child = int(number)
+                append((CLONED, at, now, tid, child, what[1], what[2], 0, "", False, at))
 
     def _new_tid(self, text: bytes) -> int:
         number = text.rstrip(b" ")

@@ -66,6 +66,8 @@ class State:
         self.naming = Naming(self.records, only)
         self.opened: dict[int, int] = {}
         """Task -> place in `records` of the OPEN record of the call that it is in."""
+        self.last_child = 0
+        """What the last clone call returned."""
         self.pending: dict[int, Pending] = {}
         """Calls that wait for their end, by task."""
         self.exec_by: dict[int, int] = {}

@@ -46,7 +46,11 @@ class Waiting:
         if ret.isdigit() and len(ret) < MAX_DIGITS and name != "waitid":
             if ret != b"0":
                 self._reaped(args, at, time, tid, int(ret), 0)
+            elif tid not in state.seen:
+                state.saw(at, time, tid)
             return
+        if tid not in state.seen:
+            state.saw(at, time, tid)
         if ret == b"-1 ECHILD (No child processes)":
             return
         found = result(rest)
