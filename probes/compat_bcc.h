@@ -10,9 +10,10 @@
 
 #define FIELD(s, name, path) \
 	static __always_inline u32 off_##s##_##name(void) { return OFF_##s##_##name; }
-#define BITFIELD(s, name, path) \
+#define FLAG(s, name, path) \
 	FIELD(s, name, path) \
 	static __always_inline u32 mask_##s##_##name(void) { return MASK_##s##_##name; }
+#define OPTIONAL_FLAG(s, name, path) FLAG(s, name, path)
 #define SIZE(s) \
 	static __always_inline u32 size_##s(void) { return SIZE_##s; }
 #if defined(CT_X86_64)
@@ -24,7 +25,8 @@
 #endif
 #include "fields.h"
 #undef FIELD
-#undef BITFIELD
+#undef FLAG
+#undef OPTIONAL_FLAG
 #undef SIZE
 #undef FIELD_X86_64
 #undef FIELD_AARCH64
@@ -33,7 +35,7 @@ BPF_RINGBUF_OUTPUT(events, CT_RING_PAGES);
 BPF_HASH(tracked, u32, struct ct_tracked, CT_TRACKED_MAX);
 BPF_HASH(followed, struct ct_comm_key, u32, 64);
 BPF_ARRAY(counters, u64, CT_COUNTERS);
-BPF_PERCPU_ARRAY(scratch, struct ct_text_scratch, 1);
+BPF_PERCPU_ARRAY(scratch, struct ct_text_scratch, CT_TEXTS);
 BPF_PERCPU_ARRAY(written, u64, 1);
 
 static __always_inline u64 *counter(u32 slot)
@@ -61,11 +63,9 @@ static __always_inline u32 *followed_get(struct ct_comm_key *key)
 	return followed.lookup(key);
 }
 
-static __always_inline struct ct_text_scratch *scratch_get(void)
+static __always_inline struct ct_text_scratch *scratch_get(u32 slot)
 {
-	u32 zero = 0;
-
-	return scratch.lookup(&zero);
+	return scratch.lookup(&slot);
 }
 
 /* Number of records that this CPU wrote. */
@@ -93,4 +93,11 @@ static __always_inline long ring_output(void *data, u64 size, u64 flags)
 }
 
 #define RAW_TRACEPOINT(function, tracepoint) int function(struct bpf_raw_tracepoint_args *ctx)
+/* bcc attaches one program to a tracepoint, once: CT_TWICE is not set, and what is left out is lost, and counted. */
+#define RAW_TRACEPOINT_TWICE(function, tracepoint)                                            \
+	static __always_inline int function##_body(struct bpf_raw_tracepoint_args *, int);    \
+	RAW_TRACEPOINT(function, tracepoint) { return function##_body(ctx, 0); }              \
+	static __always_inline int function##_body(struct bpf_raw_tracepoint_args *ctx, int again)
+#define mark_set(key) 0
+#define mark_del(key) 1
 #define ARG(n) (ctx->args[n])

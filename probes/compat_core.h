@@ -18,6 +18,7 @@
 #define CT_RELOC_OFFSET 0
 #define CT_RELOC_EXISTS 2
 #define CT_RELOC_LSHIFT 4
+#define CT_RELOC_RSHIFT 5
 #define CT_RELOC_TYPE_SIZE 1
 
 #define RELOC(s, path, kind) __builtin_preserve_field_info(((struct s *)0)->path, kind)
@@ -25,17 +26,30 @@
 #define FIELD(s, name, path) \
 	static __always_inline u32 off_##s##_##name(void) { return RELOC(s, path, CT_RELOC_OFFSET); }
 /*
- * Of a bit field libbpf tells the word that holds it, and by how much that word, read into 64 bits, is to be shifted
- * left to bring it to the top. The relocation of a field that is not there would be an invalid instruction, so it has
- * to stay behind the question whether it is: hence the barriers.
+ * Of a bit field libbpf tells the word that holds it, and by how much that word, read into 64 bits, is to be shifted to
+ * the left and then to the right to leave the field alone; a bool is a field of 8 bits. Little-endian machines only.
  */
-#define BITFIELD(s, name, path)                                                               \
+#define FLAG(s, name, path)                                                                   \
 	static __always_inline u32 bit_##s##_##name(void)                                     \
 	{                                                                                     \
-		u32 bit = 0;                                                                  \
+		return RELOC(s, path, CT_RELOC_RSHIFT) - RELOC(s, path, CT_RELOC_LSHIFT);     \
+	}                                                                                     \
+	static __always_inline u32 off_##s##_##name(void)                                     \
+	{                                                                                     \
+		return RELOC(s, path, CT_RELOC_OFFSET) + bit_##s##_##name() / 8;              \
+	}                                                                                     \
+	static __always_inline u32 mask_##s##_##name(void) { return 1 << bit_##s##_##name() % 8; }
+/*
+ * The relocation of a field that is not there would be an invalid instruction, so it has to stay behind the question
+ * whether it is: hence the barriers.
+ */
+#define OPTIONAL_FLAG(s, name, path)                                                          \
+	static __always_inline u32 bit_##s##_##name(void)                                     \
+	{                                                                                     \
+		u32 bit;                                                                      \
                                                                                               \
 		asm volatile("" ::: "memory");                                                \
-		bit = 63 - RELOC(s, path, CT_RELOC_LSHIFT);                                   \
+		bit = RELOC(s, path, CT_RELOC_RSHIFT) - RELOC(s, path, CT_RELOC_LSHIFT);      \
 		asm volatile("" : "+r"(bit));                                                 \
 		return bit;                                                                   \
 	}                                                                                     \
@@ -64,7 +78,8 @@
 #endif
 #include "fields.h"
 #undef FIELD
-#undef BITFIELD
+#undef FLAG
+#undef OPTIONAL_FLAG
 #undef SIZE
 #undef FIELD_X86_64
 #undef FIELD_AARCH64
@@ -98,7 +113,8 @@ MAP(events, BPF_MAP_TYPE_RINGBUF, 1 << 23);
 MAP(tracked, BPF_MAP_TYPE_HASH, 65536, u32 *key; struct ct_tracked *value;);
 MAP(followed, BPF_MAP_TYPE_HASH, 64, struct ct_comm_key *key; u32 *value;);
 MAP(counters, BPF_MAP_TYPE_ARRAY, CT_COUNTERS, u32 *key; u64 *value;);
-MAP(scratch, BPF_MAP_TYPE_PERCPU_ARRAY, 1, u32 *key; struct ct_text_scratch *value;);
+MAP(scratch, BPF_MAP_TYPE_PERCPU_ARRAY, CT_TEXTS, u32 *key; struct ct_text_scratch *value;);
+MAP(marks, BPF_MAP_TYPE_HASH, 4096, u64 *key; u32 *value;);
 MAP(written, BPF_MAP_TYPE_PERCPU_ARRAY, 1, u32 *key; u64 *value;);
 
 static __always_inline u64 *counter(u32 slot)
@@ -126,11 +142,21 @@ static __always_inline u32 *followed_get(struct ct_comm_key *key)
 	return bpf_map_lookup_elem(&followed, key);
 }
 
-static __always_inline struct ct_text_scratch *scratch_get(void)
+static __always_inline struct ct_text_scratch *scratch_get(u32 slot)
 {
-	u32 zero = 0;
+	return bpf_map_lookup_elem(&scratch, &slot);
+}
 
-	return bpf_map_lookup_elem(&scratch, &zero);
+static __always_inline long mark_set(u64 key)
+{
+	u32 one = 1;
+
+	return bpf_map_update_elem(&marks, &key, &one, 0);
+}
+
+static __always_inline long mark_del(u64 key)
+{
+	return bpf_map_delete_elem(&marks, &key);
 }
 
 /* Number of records that this CPU wrote. */
@@ -160,6 +186,12 @@ static __always_inline long ring_output(void *data, u64 size, u64 flags)
 
 #define RAW_TRACEPOINT(function, tracepoint) \
 	SEC("raw_tp/" #tracepoint) int function(struct bpf_raw_tracepoint_args *ctx)
+/* A program and the same `again` (handled()): the loader takes the second where it is needed. */
+#define RAW_TRACEPOINT_TWICE(function, tracepoint)                                            \
+	static __always_inline int function##_body(struct bpf_raw_tracepoint_args *, int);    \
+	RAW_TRACEPOINT(function, tracepoint) { return function##_body(ctx, 0); }              \
+	RAW_TRACEPOINT(function##_again, tracepoint) { return function##_body(ctx, 1); }      \
+	static __always_inline int function##_body(struct bpf_raw_tracepoint_args *ctx, int again)
 #define ARG(n) (ctx->args[n])
 
 /* What the kernel asks for before it lends GPL-only helpers; the sources may be used under Apache-2.0 as well. */

@@ -135,6 +135,47 @@ static __always_inline void track(u32 tgid, u64 start)
 		count(CT_UNTRACKED);
 }
 
+/* ---- programs that are preempted ---- */
+
+/*
+ * Where tracepoints can be preempted (SRCU guards them since Linux 7.0), the kernel leaves a run of a program out while
+ * a task that was preempted in the same program waits for this processor (__bpf_trace_run(): recursion_misses). There
+ * each program is attached a second time: the first marks what it takes care of, and the second, which runs right after
+ * it in the same task, does what it finds unmarked. An event is lost only if both were left out. How often that was:
+ *
+ *     misses of the second program - (marks set - marks found)
+ *
+ * A second run that was left out leaves its mark behind. Should the first be left out the next time, then this old mark
+ * is found, nothing is done, and the difference tells that, too.
+ */
+enum { ON_NEWTASK, ON_EXEC, ON_EXIT, ON_RENAME };
+
+static __always_inline void count_marks(u64 difference)
+{
+	u64 *value = counter(CT_MARKS);
+
+	if (value)
+		__sync_fetch_and_add(value, difference);
+}
+
+static __always_inline int handled(int again, u32 program)
+{
+	u64 key = (bpf_get_current_pid_tgid() & 0xffffffff) << 8 | program;
+
+	if (again) {
+		if (mark_del(key))
+			return 0;
+		count_marks(-1);
+		return 1;
+	}
+	if (!setting(CT_TWICE))
+		return 0;
+	if (mark_set(key))
+		return 1; /* no room: the second program does it */
+	count_marks(1);
+	return 0;
+}
+
 /* ---- reading a task ---- */
 
 static __always_inline u32 subreaper_flag(void *task)
@@ -186,7 +227,7 @@ static __always_inline u32 own_comm_flag(char *comm, void *child, void *creator)
 	return own[0] == leaders[0] && own[1] == leaders[1] ? 0 : CT_F_OWN_COMM;
 }
 
-RAW_TRACEPOINT(on_newtask, task_newtask)
+RAW_TRACEPOINT_TWICE(on_newtask, task_newtask)
 {
 	void *child = (void *)ARG(0);
 	u64 clone_flags = ARG(1);
@@ -199,6 +240,8 @@ RAW_TRACEPOINT(on_newtask, task_newtask)
 	void *parent, *pid;
 	u32 level;
 
+	if (handled(again, ON_NEWTASK))
+		return 0;
 	if (member && tgid != creator_tgid) {
 		track(tgid, start);
 	} else if (!member && tgid != creator_tgid && tracked_get(tgid)) {
@@ -240,19 +283,19 @@ static __always_inline int follow(u32 tgid, u64 start, struct ct_comm_key *key)
 	return 1;
 }
 
-RAW_TRACEPOINT(on_exec, sched_process_exec)
+RAW_TRACEPOINT_TWICE(on_exec, sched_process_exec)
 {
 	void *task = (void *)ARG(0);
 	void *bprm = (void *)ARG(2);
 	u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	u32 mode = mode_of(tgid), flags = 0;
-	struct ct_text_scratch *s = scratch_get();
+	struct ct_text_scratch *s = scratch_get(again ? TEXT_EXEC_AGAIN : TEXT_EXEC);
 	struct ct_exec *r;
 	void *mm, *pid;
 	u64 args, end, total, room, len, size;
 	long got;
 
-	if (!s)
+	if (!s || handled(again, ON_EXEC))
 		return 0;
 	r = &s->exec;
 	bpf_probe_read_kernel(r->comm, sizeof(r->comm), task + off_task_struct_comm());
@@ -311,13 +354,13 @@ static __always_inline u32 autoreap_flag(void *task)
 	return 0;
 }
 
-RAW_TRACEPOINT(on_exit, sched_process_exit)
+RAW_TRACEPOINT_TWICE(on_exit, sched_process_exit)
 {
 	void *task = (void *)ARG(0);
 	void *signal;
 	u32 flags;
 
-	if (!mode_of(READ(u32, task, off_task_struct_tgid())))
+	if (handled(again, ON_EXIT) || !mode_of(READ(u32, task, off_task_struct_tgid())))
 		return 0;
 	RESERVE(r, ct_exit, CT_EXIT, task);
 	flags = subreaper_flag(task);
@@ -337,6 +380,7 @@ RAW_TRACEPOINT(on_exit, sched_process_exit)
 	return 0;
 }
 
+/* Nothing preempts this one: RCU's callbacks run as softirqs, or with softirqs off. */
 RAW_TRACEPOINT(on_free, sched_process_free)
 {
 	void *task = (void *)ARG(0);
@@ -378,7 +422,7 @@ RAW_TRACEPOINT(on_cgroup, cgroup_attach_task)
 		return 0;
 	if (setting(CT_HIERARCHY) != 1 + (u64)READ(u32, READ_PTR(cgroup, off_cgroup_root()), off_cgroup_root_hierarchy_id()))
 		return 0;
-	s = scratch_get();
+	s = scratch_get(TEXT_CGROUP);
 	if (!s)
 		return 0;
 	r = &s->cgroup;
@@ -397,12 +441,12 @@ RAW_TRACEPOINT(on_cgroup, cgroup_attach_task)
 
 /* ---- names ---- */
 
-RAW_TRACEPOINT(on_rename, task_rename)
+RAW_TRACEPOINT_TWICE(on_rename, task_rename)
 {
 	void *task = (void *)ARG(0);
 	void *current_task = (void *)bpf_get_current_task();
 
-	if (!mode_of(READ(u32, task, off_task_struct_tgid())))
+	if (handled(again, ON_RENAME) || !mode_of(READ(u32, task, off_task_struct_tgid())))
 		return 0;
 	/* An exec renames too, and has a record of its own. */
 	if (task == current_task &&

@@ -63,7 +63,9 @@ enum ct_counter {
 	CT_CALLER = 5,		/* setting: tgid of the tracer, whose prctl(CT_WALK_PRCTL) walks */
 	CT_FOLLOWING = 6,	/* setting: number of names in the map of followed programs */
 	CT_HIERARCHY = 7,	/* setting: 1 + id of the cgroup hierarchy whose moves are recorded (0: the unified one) */
-	CT_COUNTERS = 8,
+	CT_TWICE = 8,		/* setting: not 0 where programs that can be preempted are attached a second time */
+	CT_MARKS = 9,		/* marks that the first of two programs set and the second did not find yet */
+	CT_COUNTERS = 10,
 };
 
 /* An option that no kernel has: prctl(this) by the tracer asks for CT_WALK_MAX more CT_STATE records. */
@@ -182,7 +184,12 @@ struct ct_comm_key {
 	char comm[CT_COMM_LEN];
 };
 
-/* Not on the wire. Records that end in text are made here first: a ring buffer reservation needs a constant size. */
+/*
+ * Not on the wire. Records that end in text are made here first: a ring buffer reservation needs a constant size.
+ * Each program that makes such has its own: another may run on this CPU while it is preempted.
+ */
+enum ct_text { TEXT_EXEC, TEXT_EXEC_AGAIN, TEXT_CGROUP, CT_TEXTS };
+
 struct ct_text_scratch {
 	union {
 		struct ct_exec exec;

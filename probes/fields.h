@@ -4,7 +4,8 @@
  *
  * FIELD(struct, name, path) makes off_<struct>_<name>(), the byte offset in the *running* kernel. With bcc the loader
  * reads this file, looks each path up in the kernel's BTF and passes the number as a macro; with CO-RE libbpf does
- * that itself. BITFIELD is for a one-bit field: also mask_<struct>_<name>(), of the byte at that offset.
+ * that itself. FLAG is a field of one bit, or a bool: also mask_<struct>_<name>(), of the byte at that offset. What is
+ * not there ends the loading, but for an OPTIONAL_FLAG, which then reads as not set.
  * SIZE(struct) makes size_<struct>(). FIELD_<MACHINE> is a FIELD on that machine only.
  */
 FIELD(task_struct, pid, pid)
@@ -26,8 +27,8 @@ FIELD(task_struct, mm, mm)
 FIELD(task_struct, cgroups, cgroups)
 FIELD(task_struct, tasks, tasks)
 FIELD(signal_struct, live, live)
-BITFIELD(task_struct, in_execve, in_execve)
-BITFIELD(signal_struct, is_child_subreaper, is_child_subreaper)
+OPTIONAL_FLAG(task_struct, in_execve, in_execve)
+FLAG(signal_struct, is_child_subreaper, is_child_subreaper)
 FIELD(sighand_struct, action, action)
 FIELD(k_sigaction, handler, sa.sa_handler)
 FIELD(k_sigaction, flags, sa.sa_flags)

@@ -2,7 +2,7 @@
  *
  * The kernel's types, reduced to the fields of fields.h, for CO-RE. Only names count here, and whether a field is a
  * number, a pointer, an array or a struct: order and offsets mean nothing, libbpf puts in those of the running kernel.
- * A field that some kernels lack is asked for before use (BITFIELD in compat_core.h).
+ * A field that some kernels lack is asked for before use (OPTIONAL_FLAG in compat_core.h).
  */
 #ifndef CTRACE_VMLINUX_H
 #define CTRACE_VMLINUX_H

@@ -60,14 +60,21 @@ def test_a_bit_field_is_one_bit() -> None:
 
 
 @needs_btf
-def test_a_bit_field_that_the_kernel_lacks_reads_as_not_set() -> None:
-    macros = field_macros(Btf.of_kernel(), "BITFIELD(task_struct, no_such, no_such)\n", MACHINE)
+def test_an_optional_flag_that_the_kernel_lacks_reads_as_not_set() -> None:
+    macros = field_macros(Btf.of_kernel(), "OPTIONAL_FLAG(task_struct, no_such, no_such)\n", MACHINE)
     assert macros["MASK_task_struct_no_such"] == 0
 
 
 @needs_btf
 @pytest.mark.parametrize(
-    "line", ["FIELD(task_struct, x, no_such)", "FIELD(no_such, x, y)", "SIZE(no_such)", "FIELD(task_struct, x, pid.nr)"]
+    "line",
+    [
+        "FIELD(task_struct, x, no_such)",
+        "FLAG(task_struct, x, no_such)",
+        "FIELD(no_such, x, y)",
+        "SIZE(no_such)",
+        "FIELD(task_struct, x, pid.nr)",
+    ],
 )
 def test_other_missing_fields_are_an_error(line: str) -> None:
     with pytest.raises(CapabilityError, match=r"no_such|pid\.nr"):

@@ -24,8 +24,10 @@ from typing import TYPE_CHECKING, Any
 from tracer.errors import CapabilityError
 from tracer.sources.ebpf import wire
 from tracer.sources.ebpf.btf import Btf, field_macros
+from tracer.sources.ebpf.misses import Misses, preemptible
 from tracer.sources.ebpf.needs import (
     RING_SIZE,
+    SYSTEM_CALLS,
     TRACEPOINTS,
     TRACKED_MAX,
     check_privileges,
@@ -53,10 +55,13 @@ class BccProbes:
         with _environment("BCC_KERNEL_SOURCE", source), _captured_stderr() as noise:
             try:
                 self._bpf = bcc.BPF(text=program_text().encode(), cflags=flags + include)
-                for program in TRACEPOINTS.values():
-                    self._bpf.load_func(program.encode(), bcc.BPF.RAW_TRACEPOINT)
+                loaded = {n: self._bpf.load_func(n.encode(), bcc.BPF.RAW_TRACEPOINT) for n in TRACEPOINTS.values()}
             except Exception as error:  # bcc raises plain Exception
                 raise _load_failure(str(error), noise()) from None
+        # What can be preempted is attached once only: bcc keeps one program of each tracepoint.
+        counted = {name: int(function.fd) for name, function in loaded.items()} if preemptible() else {}
+        self._calls = Misses([fd for name, fd in counted.items() if name == SYSTEM_CALLS])
+        self._others = Misses([fd for name, fd in counted.items() if name != SYSTEM_CALLS])
         self.ring_size = ring_size
         self.ring_fd = int(self._bpf[b"events"].map_fd)
         self._tracked = self._bpf[b"tracked"]
@@ -102,8 +107,18 @@ class BccProbes:
         """Write a slot of the counters map."""
         self._counters[ctypes.c_int(slot)] = ctypes.c_uint64(value)
 
+    def events_left_out(self) -> int:
+        """Events so far that the kernel ran no program for."""
+        return self._others.count()
+
+    def calls_left_out(self) -> int:
+        """System calls of this machine so far that the kernel ran no program for."""
+        return self._calls.count()
+
     def close(self) -> None:
         """Detach and unload."""
+        self._calls.close()
+        self._others.close()
         self._bpf.cleanup()
 
 

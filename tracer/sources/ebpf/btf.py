@@ -60,7 +60,7 @@ class Field(NamedTuple):
 
     @property
     def mask(self) -> int:
-        """Of a one-bit field within the byte at `offset` (little endian)."""
+        """Of a one-bit field, or a bool, within the byte at `offset` (little endian)."""
         return 1 << (self.bit_offset % 8)
 
 
@@ -159,7 +159,7 @@ class Btf:
             type_id = target
 
 
-_DECLARATION = re.compile(r"^(FIELD|BITFIELD|SIZE)(?:_(\w+))?\((\w+)(?:, (\w+), ([\w.]+))?\)$", re.MULTILINE)
+_DECLARATION = re.compile(r"^(FIELD|FLAG|OPTIONAL_FLAG|SIZE)(?:_(\w+))?\((\w+)(?:, (\w+), ([\w.]+))?\)$", re.MULTILINE)
 
 
 def field_macros(btf: Btf, fields_h: str, machine: str) -> dict[str, int]:
@@ -167,7 +167,7 @@ def field_macros(btf: Btf, fields_h: str, machine: str) -> dict[str, int]:
 
     `machine` is as uname says it; a FIELD_<MACHINE> of another one is left out.
 
-    A bit field that this kernel lacks gets mask 0 (it reads as not set); any other missing field raises
+    An OPTIONAL_FLAG that this kernel lacks gets mask 0 (it reads as not set); any other missing field raises
     CapabilityError.
     """
     macros: dict[str, int] = {}
@@ -180,12 +180,12 @@ def field_macros(btf: Btf, fields_h: str, machine: str) -> dict[str, int]:
                 continue
             field = btf.field(struct_name, path)
         except KeyError as missing:
-            if kind != "BITFIELD":
+            if kind != "OPTIONAL_FLAG":
                 raise CapabilityError(f"this kernel's types differ from what the probes know: no {missing}") from None
             field = Field(0, 0)
             macros[f"MASK_{struct_name}_{name}"] = 0
         else:
-            if kind == "BITFIELD":
+            if kind.endswith("FLAG"):
                 macros[f"MASK_{struct_name}_{name}"] = field.mask
         macros[f"OFF_{struct_name}_{name}"] = field.offset
     return macros

@@ -17,9 +17,18 @@ from typing import TYPE_CHECKING
 
 from tracer.errors import CapabilityError
 from tracer.sources.ebpf import wire
-from tracer.sources.ebpf.btf import VMLINUX, no_btf
 from tracer.sources.ebpf.libbpf import BpfError, Libbpf
-from tracer.sources.ebpf.needs import RING_SIZE, TRACEPOINTS, TRACKED_MAX, check_privileges, probe_folder, refusal
+from tracer.sources.ebpf.misses import Misses, preemptible
+from tracer.sources.ebpf.needs import (
+    RING_SIZE,
+    SYSTEM_CALLS,
+    TRACEPOINTS,
+    TRACKED_MAX,
+    TWICE,
+    check_privileges,
+    probe_folder,
+    refusal,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,19 +43,26 @@ _UNRESOLVED = re.compile(r"failed to resolve CO-RE relocation <\w+> \[\d+\] (str
 class CoreProbes:
     """The loaded programs and their maps. Raises CapabilityError where they cannot be loaded."""
 
-    def __init__(self, ring_size: int = RING_SIZE, tracked_max: int = TRACKED_MAX) -> None:
+    def __init__(
+        self, ring_size: int = RING_SIZE, tracked_max: int = TRACKED_MAX, *, twice: bool | None = None
+    ) -> None:
+        """`twice`: attach programs again that can be preempted; None: where they can."""
         check_privileges()
         data = object_path().read_bytes()
-        if not VMLINUX.exists():
-            raise no_btf("No such file or directory")
+        self._twice = preemptible() if twice is None else twice
         self._lib = Libbpf()
-        self._links: list[int] = []
+        self._links: dict[str, int] = {}
+        self._calls = self._others = Misses([])
+        self._base = 0
         self._object = 0
         try:
             with _unlimited_memlock():
                 self._object = self._lib.pointer("bpf_object__open_mem", data, len(data), None)
                 self._lib.number("bpf_map__set_max_entries", self._map("events"), ring_size)
                 self._lib.number("bpf_map__set_max_entries", self._map("tracked"), tracked_max)
+                if not self._twice:
+                    for again in TWICE.values():
+                        self._lib.number("bpf_program__set_autoload", self._program(again), False)
                 self._lib.number("bpf_object__load", self._object)
         except BpfError as error:
             self.close()
@@ -54,6 +70,14 @@ class CoreProbes:
         self.ring_size = ring_size
         self.ring_fd = self._fd("events")
         self._tracked, self._followed, self._counters = map(self._fd, ("tracked", "followed", "counters"))
+        if self._twice:
+            last = {name: self._program(TWICE.get(name, name)) for name in TRACEPOINTS.values()}
+            fds = {name: self._lib.number("bpf_program__fd", program) for name, program in last.items()}
+            self._calls = Misses([fds.pop(SYSTEM_CALLS)])
+            self._others = Misses(list(fds.values()))
+
+    def _program(self, name: str) -> int:
+        return self._lib.pointer("bpf_object__find_program_by_name", self._object, name.encode())
 
     def _map(self, name: str) -> int:
         return self._lib.pointer("bpf_object__find_map_by_name", self._object, name.encode())
@@ -63,13 +87,23 @@ class CoreProbes:
 
     def attach(self) -> None:
         """Let events flow. Raises CapabilityError."""
+        self.set_counter(wire.COUNTER_TWICE, self._twice)
         for tracepoint, name in TRACEPOINTS.items():
-            try:
-                program = self._lib.pointer("bpf_object__find_program_by_name", self._object, name.encode())
-                attach = self._lib.pointer("bpf_program__attach_raw_tracepoint", program, tracepoint.encode())
-            except BpfError as error:
-                raise CapabilityError(f"this kernel's tracepoint {tracepoint} cannot be used: {error}") from None
-            self._links.append(attach)
+            self._attach(name, tracepoint)
+            if self._twice and name in TWICE:  # programs of a tracepoint run in the order in which they were attached
+                self._attach(TWICE[name], tracepoint)
+        self._base = self._left_out()  # marks of those who ran between the two have nobody to find them
+
+    def _attach(self, name: str, tracepoint: str) -> None:
+        try:
+            link = self._lib.pointer("bpf_program__attach_raw_tracepoint", self._program(name), tracepoint.encode())
+        except BpfError as error:
+            raise CapabilityError(f"this kernel's tracepoint {tracepoint} cannot be used: {error}") from None
+        self._links[name] = link
+
+    def detach(self, name: str) -> None:
+        """Let one program run no more."""
+        self._lib.bpf_link__destroy(self._links.pop(name))
 
     def track(self, tgid: int, start: int, mode: int) -> None:
         """Record this process, and with wire.MEMBER all that it creates. `start` 0: not known."""
@@ -112,11 +146,24 @@ class CoreProbes:
         except BpfError as error:
             raise CapabilityError(f"a map of the probes cannot be written: {error}") from None
 
+    def events_left_out(self) -> int:
+        """Events so far that the kernel ran no program for. What is under way now may make it too small by as much."""
+        return self._left_out() - self._base if self._twice else 0
+
+    def _left_out(self) -> int:
+        missed = self._others.count()
+        return missed - ctypes.c_int64(self.counter(wire.COUNTER_MARKS)).value
+
+    def calls_left_out(self) -> int:
+        """System calls of this machine so far that the kernel ran no program for."""
+        return self._calls.count()
+
     def close(self) -> None:
         """Detach and unload."""
-        for link in self._links:
-            self._lib.bpf_link__destroy(link)
-        self._links.clear()
+        for name in list(self._links):
+            self.detach(name)
+        self._calls.close()
+        self._others.close()
         if self._object:
             self._lib.bpf_object__close(self._object)
             self._object = 0

@@ -77,7 +77,7 @@ class Decoder:
             self._prctl,
             self._rename,
             self._pidns,
-            self._unknown,  # CT_STATE: read by survey()
+            self._unknown,  # CT_STATE: read by survey(), and see decode_walk()
             self._cgroup,
         ]
 
@@ -94,6 +94,14 @@ class Decoder:
             out += self.note_lost(lost_of(record)[0])
             handlers[record[type_at]](record)
         return out
+
+    def decode_walk(self, records: list[bytes]) -> list[Event]:
+        """The same of a walk made because records may be missing: with Lost where a subreaper's flag is not as told."""
+        self._handlers[wire.T_STATE] = self._state
+        try:
+            return self.decode(records)
+        finally:
+            self._handlers[wire.T_STATE] = self._unknown
 
     def note_lost(self, total: int) -> list[Event]:
         """`total` records were lost so far. A smaller number than known comes from a CPU that was slower to tell."""
@@ -328,6 +336,14 @@ class Decoder:
         process.subreaper = bool(flags & wire.F_SUBREAPER)
         self.at += 1
         self._out.append(SetSubreaper(self.at, time, process.tgid, process.subreaper))
+
+    def _state(self, record: bytes) -> None:
+        _, _, _, time, start, tid, *_, flags, _, _, _ = wire.STATE.unpack(record)
+        task = self.living.find(tid, start)
+        if task is not None and (flags & wire.F_SUBREAPER) != task.process.subreaper:
+            if task.process.subreaper is not None:
+                self._out += self.lost_events(1)
+            self._subreaper_seen(task.process, time, flags)
 
     def _rename(self, record: bytes) -> None:
         _, _, _, time, start, tid, _, comm = wire.RENAME.unpack(record)

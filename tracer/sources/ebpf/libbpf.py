@@ -15,7 +15,7 @@ import ctypes
 import importlib.util
 import os
 from collections import deque
-from ctypes import c_char_p, c_int, c_size_t, c_uint32, c_uint64, c_void_p
+from ctypes import c_bool, c_char_p, c_int, c_size_t, c_uint32, c_uint64, c_void_p
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +40,8 @@ _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "bpf_object__find_program_by_name": (c_void_p, (c_void_p, c_char_p)),
     "bpf_map__set_max_entries": (c_int, (c_void_p, c_uint32)),
     "bpf_map__fd": (c_int, (c_void_p,)),
+    "bpf_program__set_autoload": (c_int, (c_void_p, c_bool)),
+    "bpf_program__fd": (c_int, (c_void_p,)),
     "bpf_program__attach_raw_tracepoint": (c_void_p, (c_void_p, c_char_p)),
     "bpf_link__destroy": (c_int, (c_void_p,)),
     "bpf_map_lookup_elem": (c_int, (c_int, c_void_p, c_void_p)),

@@ -26,6 +26,12 @@ TRACEPOINTS = {
 }
 """Raw tracepoint -> program of probes/ctrace.bpf.c."""
 
+TWICE = {name: f"{name}_again" for name in ("on_newtask", "on_exec", "on_exit", "on_rename")}
+"""Program -> the same once more, where the kernel leaves out runs (handled() in probes/ctrace.bpf.c)."""
+
+SYSTEM_CALLS = "on_sys_exit"
+"""The program that runs for each system call of the machine, few of which matter."""
+
 _CAP_SYS_ADMIN, _CAP_PERFMON, _CAP_BPF = 21, 38, 39
 _REFUSED = "Operation not permitted"
 

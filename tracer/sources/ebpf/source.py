@@ -92,6 +92,8 @@ class Probes(Protocol):
     def follow(self, comm: str) -> None: ...
     def counter(self, slot: int) -> int: ...
     def set_counter(self, slot: int, value: int) -> None: ...
+    def events_left_out(self) -> int: ...
+    def calls_left_out(self) -> int: ...
     def close(self) -> None: ...
 
 
@@ -127,6 +129,9 @@ class EbpfSource:
         self._narrowed = False
         self._added: list[tuple[int, int]] = []
         self._untracked = 0
+        self._events_left_out = 0
+        self._calls_left_out = 0
+        self._walk_due = False
         self._repair_due = False
         self._repaired_at = 0.0
         self._look_at = 0.0
@@ -256,7 +261,8 @@ class EbpfSource:
             records = self._ring.drain(BATCH)
             if records:
                 self._read_at = time.monotonic()
-            events = self._decode(records) if records else self._when_quiet()
+            lost = self._left_out()
+            events = lost + (self._decode(records) if records else self._when_quiet())
             if events:
                 return self._counted(events)
             remaining = deadline - time.monotonic()
@@ -271,9 +277,9 @@ class EbpfSource:
             until = min(self._read_at + min(self.pace, self._ring.size / FASTEST), deadline)
             time.sleep(max(until - time.monotonic(), 0))
 
-    def _decode(self, records: list[bytes]) -> list[Event]:
+    def _decode(self, records: list[bytes], *, walked: bool = False) -> list[Event]:
         """Decoded records, and the cgroups of those who were born into one."""
-        events = self._decoder.decode(records)
+        events = self._decoder.decode_walk(records) if walked else self._decoder.decode(records)
         for tgid in self._decoder.into_cgroup:
             path = proc.cgroup_of(tgid)
             if path:
@@ -310,6 +316,16 @@ class EbpfSource:
 
     # ---- loss ----
 
+    def _left_out(self) -> list[Event]:
+        """Losses that no record tells of: the kernel ran no probe. Asked before what was read is decoded."""
+        calls, left_out = self._probes.calls_left_out(), self._probes.events_left_out()
+        if calls > self._calls_left_out:
+            self._calls_left_out, self._walk_due = calls, True
+        if left_out <= self._events_left_out:
+            return []
+        more, self._events_left_out = left_out - self._events_left_out, left_out
+        return self._decoder.lost_events(more)
+
     def _when_quiet(self) -> list[Event]:
         """The ring buffer is empty: losses that no later record told of, and the repair after a loss."""
         events = self._decoder.note_lost(self._probes.counter(wire.COUNTER_LOST))
@@ -322,6 +338,11 @@ class EbpfSource:
         if self._repair_due and time.monotonic() - self._repaired_at >= REPAIR_INTERVAL:
             events = self._repair()
             self._repair_due = False
+            self._repaired_at = time.monotonic()
+        elif self._walk_due and time.monotonic() - self._repaired_at >= REPAIR_INTERVAL:
+            # Of the system calls that matter only prctl is not told again by later records, or by /proc.
+            events = self._decode(self._walk(), walked=True)
+            self._walk_due = False
             self._repaired_at = time.monotonic()
         elif self._look_at and time.monotonic() >= self._look_at:
             before = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - int(ZOMBIE_AGE / 2 * 1e9)

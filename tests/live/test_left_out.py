@@ -1,0 +1,149 @@
+"""Runs of probes that the kernel leaves out (Linux 7.0 and later, where tracepoints are preempted).
+
+No kernel does that on demand. So the programs are really attached twice here, and what is left out is what we detach;
+only the kernel's count of it has to be made up.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.live.harness import PATIENCE, Compiled, Live, running
+from tracer.errors import CapabilityError
+from tracer.event import Clone, Event, Exec, Exit, Lost, Reap, Rename, SetSubreaper
+from tracer.identity import Evidence
+from tracer.sources.ebpf.core import CoreProbes
+from tracer.sources.ebpf.needs import TWICE
+from tracer.sources.ebpf.source import EbpfSource
+
+PR_SET_CHILD_SUBREAPER = 36
+
+
+class Probes(CoreProbes):
+    """Attached twice, on any kernel."""
+
+    def __init__(self) -> None:
+        super().__init__(ring_size=1 << 20, twice=True)
+        self.events_made_up = 0
+        self.calls_made_up = 0
+
+    def events_left_out(self) -> int:
+        return super().events_left_out() + self.events_made_up
+
+    def calls_left_out(self) -> int:
+        return super().calls_left_out() + self.calls_made_up
+
+
+@pytest.fixture
+def probes() -> Probes:
+    try:
+        return Probes()
+    except CapabilityError as error:
+        pytest.skip(f"needs libbpf: {error.message}")
+
+
+@pytest.fixture
+def live(probes: Probes) -> Iterator[Live]:
+    with EbpfSource(probes=probes) as source:
+        traced = Live(source)
+        traced.start()
+        traced.settle()
+        yield traced
+
+
+def read_until(live: Live, kind: type[Event]) -> list[Event]:
+    """Events up to the first of this kind."""
+    end = time.monotonic() + 10 * PATIENCE
+    found: list[Event] = []
+    while not any(type(e) is kind for e in found):
+        assert time.monotonic() < end, f"no {kind.__name__}"
+        events = live.source.poll(0.1)
+        live.feed(events)
+        found += events
+    return found
+
+
+@contextlib.contextmanager
+def child() -> Iterator[int]:
+    """A process that does nothing."""
+    tid = os.fork()
+    if not tid:
+        signal.pause()
+        os._exit(0)
+    try:
+        yield tid
+    finally:
+        os.kill(tid, signal.SIGKILL)
+        os.waitpid(tid, 0)
+
+
+@pytest.mark.parametrize("left_out", [(), tuple(TWICE), tuple(TWICE.values())], ids=["none", "first", "second"])
+def test_each_event_is_told_once(live: Live, probes: Probes, programs: Compiled, left_out: tuple[str, ...]) -> None:
+    """Whichever of the two programs ran."""
+    for name in left_out:
+        probes.detach(name)
+    with running(["sh", "-c", f"exec {programs('forks')} 200"], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.read(1) == b"\0"
+        live.settle()
+    live.settle()
+    tids = {process.pid} | {e.child for e in live.events if type(e) is Clone and e.tid == process.pid}
+    told = Counter(type(e) for e in live.events if e.tid in tids or type(e) is Lost)
+    assert (told[Exec], told[Clone], told[Reap], told[Exit]) == (2, 200, 200, 201)
+    assert told[Lost] == 0
+
+
+def test_renames_are_told_by_the_second(live: Live, probes: Probes) -> None:
+    probes.detach("on_rename")
+    old = Path("/proc/self/comm").read_text()
+    Path("/proc/self/comm").write_text("other name")
+    Path("/proc/self/comm").write_text(old.rstrip())
+    read_until(live, Rename)
+    live.settle()
+    assert [e.comm for e in live.events if type(e) is Rename and e.tid == os.getpid()] == ["other name", old.rstrip()]
+
+
+def test_what_both_left_out_is_lost_and_repaired(live: Live, probes: Probes) -> None:
+    probes.detach("on_newtask")
+    probes.detach("on_newtask_again")
+    with child() as tid:
+        probes.events_made_up += 1
+        (lost,) = [e for e in read_until(live, Lost) if type(e) is Lost]
+        live.settle(quiet=1.5)
+        (found,) = live.engine.graph.find(tid)
+        assert lost.count == 1 == live.source.stats.lost
+        assert found.parent is not None
+        assert (found.parent.tgid, found.evidence) == (os.getpid(), Evidence.INFERRED)
+
+
+def test_a_subreaper_that_no_probe_saw_is_found(live: Live, probes: Probes) -> None:
+    """The flag tells; that nothing was said of it before is a loss."""
+    libc = ctypes.CDLL(None)
+    probes.detach("on_sys_exit")
+    try:
+        assert libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+        probes._attach("on_sys_exit", "sys_exit")
+        live.settle()
+        assert not any(type(e) is SetSubreaper for e in live.events)
+        probes.calls_made_up += 1
+        found = read_until(live, SetSubreaper)
+    finally:
+        libc.prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+    assert [type(e) for e in found if type(e) in (Lost, SetSubreaper)] == [Lost, SetSubreaper]
+    assert live.source.stats.lost == 1
+
+
+def test_calls_that_changed_nothing_are_no_loss(live: Live, probes: Probes) -> None:
+    probes.calls_made_up += 7
+    live.settle(quiet=1.5)
+    assert live.source.stats.lost == 0
