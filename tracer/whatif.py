@@ -181,6 +181,8 @@ class _Simulation:
         return self.fate
 
     def _zombie(self, process: Process, twin: Process, waits: Waits) -> None:
+        if self._graph.init in self._doomed:
+            return  # nobody is left who could wait
         parent = twin.parent
         if parent is not None and _dying(parent.ns):
             return  # zap_pid_ns_processes() waits for all of them

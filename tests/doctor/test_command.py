@@ -87,13 +87,14 @@ def test_text_for_people() -> None:
     assert not re.search(r"^watch", text, re.MULTILINE)
 
 
-@pytest.mark.parametrize("columns", [60, 80, 100])
+@pytest.mark.parametrize("columns", [40, 60, 80, 100])
 def test_the_screen_keeps_to_its_width_but_for_commands(columns: int) -> None:
     _, shown = ctrace_on_a_terminal("doctor", "replay", "tree", columns=columns)
     assert "\x1b[" in shown
     plain = re.sub(r"\x1b\[[0-9;]*m", "", shown)
     long = [line for line in plain.splitlines() if len(line) > columns]
-    assert all(line.lstrip().startswith(("strace ", "sudo ", "/", "mount ", "apt ")) for line in long)
+    assert all(line.lstrip().startswith(("strace ", "sudo ", "ctrace ", "/", "mount ", "apt ")) for line in long)
+    assert "…" not in plain
     assert shutil.which("strace") is None or "-o strace.log COMMAND\n" in plain
     _, without = ctrace_on_a_terminal("doctor", "replay", "tree", columns=columns, NO_COLOR="1")
     assert "\x1b" not in without

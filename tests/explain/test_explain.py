@@ -89,6 +89,10 @@ def test_adoption_with_who_was_passed_over(log: Path) -> None:
     assert explain("103", log) == DAEMON
 
 
+def test_a_reason_is_given_once(log: Path) -> None:
+    assert explain("sh", log).count("it was there before the trace, or its creation was not traced") == 1
+
+
 def test_names_find_the_same_process(log: Path) -> None:
     assert explain("daemon", log) == DAEMON
     assert explain("103#0", log) == DAEMON

@@ -177,6 +177,8 @@ def test_everything_in_a_namespace_dies_with_its_init() -> None:
 def test_without_pid_1_nothing_lives() -> None:
     graph = replay("1 fork 2\n2 fork 3\n")
     assert [d.process.tgid for d in ask(graph, 1).deaths] == [1, 2, 3]
+    with_zombies = ask(replay("1 fork 2\n2 fork 3\n3 exit 0\n1 fork 4\n4 exit 0\n"), 1)
+    assert ([d.process.tgid for d in with_zombies.deaths], with_zombies.zombies) == ([1, 2], [])
 
 
 def test_at_once_is_not_one_after_another() -> None:

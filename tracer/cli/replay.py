@@ -103,6 +103,13 @@ def replay(
 
     # Nothing here makes garbage in cycles, and collecting over a million processes costs more than reading them.
     gc.disable()
+    instead = [
+        f"--{name}" for name, given in (("unreadable", unreadable), ("verify", verify), ("findings", findings)) if given
+    ]
+    if len(instead) > 1:
+        raise UsageError(f"{' and '.join(instead)} are each instead of the tree", "Give one of them.")
+    if form != "tree" and instead and not findings:
+        raise UsageError(f"{instead[0]} is text only", f"Leave out --format {form}.")
     expected = _read_expected(verify) if verify is not None else None
     traces = apart(list(files))
     if len(traces) > 1 and (form in {"json", "dot"} or expected is not None):
@@ -189,7 +196,7 @@ def _write_tree(
 ) -> None:
     from tracer.graph import DEAD
     from tracer.render.beside import Beside
-    from tracer.render.header import header_line, nothing_alive, nothing_chosen, recording_line
+    from tracer.render.header import header_lines, nothing_alive, nothing_chosen, nothing_yet, recording_line
     from tracer.render.lacking import lacking
     from tracer.render.lines import Line, Span
     from tracer.render.prose import Prose
@@ -200,12 +207,15 @@ def _write_tree(
     from tracer.view import build_view
 
     painter = _painter(out, layout)
-    painter.paint([header_line(source.info, source.stats, graph.stats)])
+    painter.paint(header_lines(source.info, source.stats, graph.stats, painter.limit))
     if isinstance(source, RecordingSource):
         painter.paint([recording_line(source.header, graph.processes[0].born_time if graph.processes else None)])
     painter.paint([Line([])])
     if keep is not None and not keep:
         painter.paint([nothing_chosen()])
+        return
+    if not graph.processes:
+        painter.paint([nothing_yet()])
         return
     if view is None:
         # What is asked for by name is not to be folded away.

@@ -11,6 +11,7 @@ from typing import Any, TextIO
 from tracer.clean import clean, clean_surrogates
 from tracer.doctor.report import Check, Purpose, Section, Status
 from tracer.render.lines import Line, Painter, Span
+from tracer.render.prose import Prose
 from tracer.version import __version__
 
 SCHEMA = "ctrace.doctor/1"
@@ -20,6 +21,8 @@ _UNCUT = 1 << 16
 _STATUS = 2
 _TITLE = 13
 _FOUND = 29
+_LEAST = 24
+"""Cells for what was found: with fewer it stands below the title."""
 
 _SIGNS = {Status.OK: "✓", Status.LIMITED: "!", Status.MISSING: "✗", Status.UNKNOWN: "?"}
 _ASCII_SIGNS = {Status.OK: "+", Status.LIMITED: "!", Status.MISSING: "x", Status.UNKNOWN: "?"}
@@ -42,20 +45,21 @@ class Page:
 
     def __init__(self, out: TextIO, *, width: int | None = None, ascii_only: bool | None = None) -> None:
         self._painter = Painter(out, width=width, ascii_only=ascii_only)
+        self._prose = Prose(self._painter.width, self._painter.text)
         self._uncut = Painter(out, width=_UNCUT, ascii_only=ascii_only)
         self._out = out
         self._signs = _ASCII_SIGNS if self._painter.ascii_only else _SIGNS
 
     def head(self, system: str) -> None:
         """What was looked at."""
-        self._painter.paint([Line([Span(f"ctrace {__version__}", "name"), Span(f"   {system}", "dim")])])
+        self._painter.paint(self._prose.lines([Span(f"ctrace {__version__}", "name"), Span(f"   {system}", "dim")]))
         self._out.flush()
 
     def section(self, section: Section) -> None:
         """One purpose: the verdict, and every check."""
         verdict = section.verdict
         heading = [Span(_HEADINGS[section.purpose], "name"), Span("   "), Span(_VERDICTS[verdict], _STYLES[verdict])]
-        self._painter.paint([Line([]), Line(heading)])
+        self._painter.paint([Line([]), *self._prose.lines(heading, hang=2)])
         for check in section.checks:
             self._check(check)
         self._out.flush()
@@ -66,13 +70,19 @@ class Page:
         lead = [Span(" " * _STATUS), Span(status, style), Span(" " * (_TITLE - _STATUS - len(status)))]
         title = clean(check.title)
         lead += [Span(title.ljust(_FOUND - _TITLE - 1) + " ", "name" if check.status is not Status.OK else "")]
-        room = self._painter.width - _FOUND
-        for i, text in enumerate(_wrapped(check.found, room) or [""]):
-            self._painter.paint([Line([*(lead if i == 0 else [Span(" " * _FOUND)]), Span(text)])])
+        narrow = self._painter.width < _FOUND + _LEAST
+        indent = _TITLE if narrow else _FOUND
+        room = self._painter.width - indent
+        found = _wrapped(check.found, room)
+        if narrow:
+            self._painter.paint([Line(lead)])
+        for i, text in enumerate(found if narrow else found or [""]):
+            before = lead if i == 0 and not narrow else [Span(" " * indent)]
+            self._painter.paint([Line([*before, Span(text)])])
         notes = [(check.loss, "dim"), (check.advice and f"→ {check.advice}", "mark")]
         for note, note_style in notes:
             for text in _wrapped(note, room):
-                self._painter.paint([Line([Span(" " * _FOUND), Span(text, note_style)])])
+                self._painter.paint([Line([Span(" " * indent), Span(text, note_style)])])
         self._commands(check)
 
     def _commands(self, check: Check) -> None:
@@ -85,7 +95,7 @@ class Page:
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    return textwrap.wrap(clean(text), max(width, 24), break_on_hyphens=False)
+    return textwrap.wrap(clean(text), max(width, 7), break_on_hyphens=False)
 
 
 def write_json(out: TextIO, system: str, sections: Iterable[Section]) -> bool:

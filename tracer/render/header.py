@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from tracer.render.lines import Line, Span
+from tracer.clean import clean
+from tracer.render.lines import Line, Span, width_of
+from tracer.render.prose import Prose
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,8 +20,11 @@ _YEAR_2200 = 7_258_118_400
 """A damaged header can say anything."""
 
 
-def header_line(info: SourceInfo, source: SourceStats, graph: GraphStats) -> Line:
-    """`strace.logs   621 lines · 89 processes · 16 inferred · 0 unreadable`."""
+def header_lines(info: SourceInfo, source: SourceStats, graph: GraphStats, limit: int | None) -> Iterator[Line]:
+    """`strace.logs   621 lines · 89 processes · 16 inferred · 0 unreadable`.
+
+    Where that takes more than `limit` cells (None: any number), the counts come below the name.
+    """
     counts = [
         Span(_count(source.lines, "line" if info.kind == "strace" else "record"), "dim"),
         Span(_count(graph.processes, "process"), "dim"),
@@ -28,10 +33,13 @@ def header_line(info: SourceInfo, source: SourceStats, graph: GraphStats) -> Lin
     ]
     if source.lost:
         counts.append(Span(f"{source.lost:,} lost", "bad"))
-    left = [Span(info.path if info.path != "-" else "stdin", "name"), Span("   ")]
-    for i, count in enumerate(counts):
-        left += [Span(" · ", "dim"), count] if i else [count]
-    return Line(left)
+    name = Span(info.path if info.path != "-" else "stdin", "name")
+    counted = [span for count in counts for span in (Span(" · ", "dim"), count)][1:]
+    if limit is None or sum(width_of(clean(span.text)) for span in [name, *counted]) + 3 <= limit:
+        yield Line([name, Span("   "), *counted])
+    else:
+        yield Line([name])
+        yield from Prose(limit).lines(counted, first="  ", hang=2)
 
 
 def recording_line(header: Header, begun: int | None) -> Line:
@@ -56,6 +64,11 @@ def nothing_alive(*, everything: bool, folded: bool) -> Line:
 def nothing_chosen() -> Line:
     """Said where the filters left nothing."""
     return Line([Span("No process matches these filters.", "dim")])
+
+
+def nothing_yet() -> Line:
+    """Said where the trace, or what was read of it, has no process."""
+    return Line([Span("No process yet.", "dim")])
 
 
 def unreadable_lines(stats: SourceStats) -> Iterator[Line]:

@@ -82,7 +82,7 @@ class Told:
         yield from self.prose.lines(text, first=f"{number:>3}. ", hang=_HANG, notes=notes)
         for sentence in more:
             yield from self.note(sentence)
-        if step.reason:
+        if step.reason and step.reason != first:
             yield from self.note(f"not certain: {step.reason}", "inferred")
 
     def note(self, sentence: str, style: str = "dim") -> Iterator[Line]:

@@ -42,7 +42,10 @@ def select(target: str) -> Select:
 def _by_pid(table: Table, pid: int) -> Selection:
     process = table.get(pid)
     if process is None:
-        raise TargetError(f"no process {pid}", f"Is it a thread? Its process: grep Tgid /proc/{pid}/status")
+        owner = next((p for p in table.values() if pid in p.threads), None)
+        if owner is not None:
+            raise TargetError(f"{pid} is a thread of {owner.stat.comm} ({owner.tgid})", f"Give the PID: {owner.tgid}")
+        raise TargetError(f"no process {pid}", "`ctrace tree` shows what runs.")
     return Selection({pid} | _shims_of([process], table))
 
 

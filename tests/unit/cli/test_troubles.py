@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.cli.command import ARGV, LOG, ctrace, environment
+from tests.unit.cli.command import ARGV, LOG, ctrace, ctrace_on_a_terminal, environment
 
 
 @pytest.fixture
@@ -73,6 +73,36 @@ def test_several_logs_are_not_one_input(log: Path, tmp_path: Path) -> None:
         done = ctrace("replay", *files)
         assert done.returncode == 1
         assert b"give logs one at a time" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--verify", "ps.txt", "--format", "json"],
+        ["--unreadable", "--format", "json"],
+        ["--unreadable", "--findings"],
+        ["--verify", "ps.txt", "--findings"],
+    ],
+)
+def test_what_is_shown_instead_of_the_tree_is_one_thing_and_text(options: list[str], log: Path) -> None:
+    """Not silently another format, or one of two."""
+    done = ctrace("replay", log, *options)
+    assert (done.returncode, done.stdout) == (2, b"")
+
+
+def test_before_the_first_process(log: Path) -> None:
+    assert ctrace("replay", log, "--at", "0").stdout.endswith(b"0 unreadable\n\nNo process yet.\n")
+
+
+def test_in_a_narrow_terminal_the_counts_stand_below_the_name(log: Path) -> None:
+    code, shown = ctrace_on_a_terminal("replay", "-", columns=40, stdin=log.read_bytes(), NO_COLOR="1")
+    assert (code, shown.splitlines()[:4]) == (
+        0,
+        ["stdin", "  10 lines · 4 processes · 0 inferred ·", "  0 unreadable", ""],
+    )
+    assert ctrace_on_a_terminal("replay", "-", columns=80, stdin=log.read_bytes(), NO_COLOR="1")[1].startswith(
+        "stdin   10 lines · 4 processes · 0 inferred · 0 unreadable\n"
+    )
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be somebody else")

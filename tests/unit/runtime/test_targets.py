@@ -126,6 +126,13 @@ def test_near_names_are_told(target: str, near: str) -> None:
     assert near in caught.value.hint
 
 
+def test_a_thread_is_told_from_nobody() -> None:
+    process = there(50, 1, "/usr/bin/app")
+    process.threads[51] = process.stat
+    with pytest.raises(TargetError, match=r"51 is a thread of app \(50\)"):
+        chosen("51", process)
+
+
 @pytest.mark.parametrize("target", ["999", "/no/such/cgroup", "xyzzy", "xyzzy.service"])
 def test_nobody(target: str) -> None:
     with pytest.raises(TargetError, match="no process"):
