@@ -22,6 +22,12 @@ def caps(*numbers: int) -> dict[str, str | bytes]:
     return {"/proc/self/status": STATUS.format(sum(1 << number for number in numbers))}
 
 
+def user(*numbers: int) -> dict[str, str | bytes]:
+    """Who is not root, with these capabilities."""
+    status = STATUS.format(sum(1 << number for number in numbers)).replace("Uid:\t0\t0", "Uid:\t1000\t1000")
+    return {"/proc/self/status": status}
+
+
 # ---- live ----
 
 
@@ -31,7 +37,10 @@ def caps(*numbers: int) -> dict[str, str | bytes]:
         ({}, {}, OK, "CAP_BPF"),
         (caps(38, 39, 2, 19), {}, OK, "CAP_PERFMON"),
         (caps(21, 2, 19), {}, OK, "CAP_SYS_ADMIN"),
-        (caps(38, 39), {}, LIMITED, "missing: CAP_DAC_READ_SEARCH, CAP_SYS_PTRACE"),
+        (caps(38, 39, 19), {}, OK, "CAP_SYS_PTRACE"),
+        (caps(38, 39), {}, LIMITED, "missing: CAP_SYS_PTRACE"),
+        (user(38, 39, 19), {}, LIMITED, "missing: CAP_DAC_READ_SEARCH"),
+        (user(38, 39, 2, 19), {}, OK, "not root"),
         (caps(39, 2, 19), {}, MISSING, "root; effective"),
         (caps(), {}, MISSING, "none that matter"),
         (NOT_ROOT, {}, LIMITED, "not root"),
@@ -45,6 +54,25 @@ def test_rights(
     assert check.status is status
     assert said in check.found
     assert bool(check.loss) == (status is not OK) == bool(check.mend or check.advice)
+
+
+@pytest.mark.parametrize(
+    ("files", "programs", "names"),
+    [
+        (caps(38, 39, 19), False, False),
+        (caps(38, 39), True, False),
+        (user(38, 39, 19), False, True),
+        (user(38, 39, 2), True, False),
+        (user(38, 39), True, True),
+    ],
+)
+def test_what_cannot_be_read(tmp_path: Path, files: dict[str, str | bytes], programs: bool, names: bool) -> None:
+    """The runtimes' files are root's own: uid 0 reads them without any capability."""
+    found = machine(tmp_path, files)
+    watched, looked = live.rights(found), present.root(found)
+    assert ("programs of other users" in watched.loss) == ("programs of other users" in looked.loss) == programs
+    assert ("names in runtimes' files" in watched.loss) == ("shown by id" in looked.loss) == names
+    assert watched.status is looked.status is (LIMITED if programs or names else OK)
 
 
 def test_who_is_not_root_is_told_the_command(tmp_path: Path) -> None:

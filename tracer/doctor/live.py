@@ -19,6 +19,12 @@ _IMPORT_TIMEOUT = 20.0
 """Seconds; libbcc brings a whole LLVM, from a cold disk."""
 
 
+_NOT_READ = {
+    "CAP_SYS_PTRACE": "programs of other users",
+    "CAP_DAC_READ_SEARCH": "names in runtimes' files",
+}
+
+
 def may_try(machine: Machine) -> bool:
     """Whether the probes are worth a try: this user is root, or has the capabilities."""
     return machine.is_root or _may_load(machine)
@@ -30,7 +36,7 @@ def _may_load(machine: Machine) -> bool:
 
 
 def rights(machine: Machine) -> Check:
-    """Capabilities: two to load the probes, two more to read what belongs to others."""
+    """Capabilities: two to load the probes, more to read what belongs to others."""
     name, title = "capabilities", "rights"
     has = sorted(machine.capabilities - {"CAP_KILL", "CAP_SYS_RESOURCE"})
     who = "root" if machine.is_root else "not root"
@@ -52,16 +58,16 @@ def rights(machine: Machine) -> Check:
         if not machine.is_root:
             return Check(name, title, Status.LIMITED, said, loss, mend=DOCTOR)
         return Check(name, title, Status.MISSING, said, loss, advice=f"give the container {lacking}")
-    reading = [cap for cap in ("CAP_DAC_READ_SEARCH", "CAP_SYS_PTRACE") if cap not in has]
-    if reading:
+    lacks = machine.lacks_for_reading
+    if lacks:
         return Check(
             name,
             title,
             Status.LIMITED,
-            f"{said}; missing: {', '.join(reading)}",
-            loss="programs of other users, and names in runtimes' files, cannot be read",
+            f"{said}; missing: {', '.join(lacks)}",
+            loss=f"{' and '.join(_NOT_READ[capability] for capability in lacks)} cannot be read",
             mend="" if machine.is_root else DOCTOR,
-            advice=f"give the container {' and '.join(reading)}" if machine.is_root else "",
+            advice=f"give the container {' and '.join(lacks)}" if machine.is_root else "",
         )
     return Check(name, title, Status.OK, said)
 

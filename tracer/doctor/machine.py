@@ -88,6 +88,12 @@ class Machine:
         uids = self.status("Uid").split()
         return uids[1] == "0" if len(uids) > 1 else os.geteuid() == 0
 
+    @property
+    def lacks_for_reading(self) -> list[str]:
+        """Capabilities without which something of others cannot be read. The runtimes' files are root's own."""
+        needed = ["CAP_SYS_PTRACE"] if self.is_root else ["CAP_DAC_READ_SEARCH", "CAP_SYS_PTRACE"]
+        return [capability for capability in needed if capability not in self.capabilities]
+
     def initial_namespace(self, kind: str) -> bool | None:
         """Whether our `pid` or `user` namespace is the machine's first; None where /proc does not tell."""
         try:

@@ -54,22 +54,27 @@ def namespace(machine: Machine) -> Check:
     )
 
 
+_NOT_READ = {
+    "CAP_SYS_PTRACE": "no programs of other users",
+    "CAP_DAC_READ_SEARCH": "containers are shown by id where no command line has their name",
+}
+
+
 def root(machine: Machine) -> Check:
     """What only root can read."""
-    needed = {"CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH"}
     if not machine.status("CapEff"):
         return Check("read-all", "rights", Status.UNKNOWN, "/proc does not tell the capabilities")
-    missing = sorted(needed - machine.capabilities)
-    if not missing:
+    lacks = machine.lacks_for_reading
+    if not lacks:
         return Check("read-all", "rights", Status.OK, "may read every process and every runtime's files")
     return Check(
         "read-all",
         "rights",
         Status.LIMITED,
-        "not root" if not machine.is_root else f"root without {' and '.join(missing)}",
-        loss="no programs of other users; containers are shown by id where no command line has their name",
+        "not root" if not machine.is_root else f"root without {' and '.join(lacks)}",
+        loss="; ".join(_NOT_READ[capability] for capability in reversed(lacks)),
         mend="sudo ctrace tree" if not machine.is_root else "",
-        advice="" if not machine.is_root else f"give the container {' and '.join(missing)}",
+        advice="" if not machine.is_root else f"give the container {' and '.join(lacks)}",
     )
 
 
