@@ -50,6 +50,9 @@ class Clone(NamedTuple):
     """Live: tgid of the child's real_parent as the kernel set it at birth; else 0 (derive it)."""
     guessed: bool = False
     """With `matched`: nothing else says what `child` is, so whatever is built on it is a guess, too."""
+    end: int = 0
+    """Where a call with CLONE_PARENT returned, if other lines lie between: the creator's own parent may have ended
+    there before the child was born. Else 0."""
 
 
 class Exec(NamedTuple):

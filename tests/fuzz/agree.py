@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from tracer.graph import RULE_SEEN, Process, ProcessGraph
+from tracer.graph import RULE_SEEN, PidNs, Process, ProcessGraph, Reparenting
+from tracer.identity import Evidence
 
 if TYPE_CHECKING:
     from .truth import Truth
@@ -16,13 +17,15 @@ Facts = dict[str, object]
 def differences(strace: ProcessGraph, live: ProcessGraph, truth: Truth) -> tuple[int, Counter[str], list[str]]:
     """Processes compared, differing facts by name, and each difference in words.
 
-    A process is the n-th one with its number. What one side says with a reason for doubt is not compared.
+    A process is the n-th one with its number. Not compared is what one side says with a reason for doubt, and of what
+    a pid namespace's end does only that they are dead: the init is killed or exits, kills and reaps all others, and is
+    the first to end for the probes and the last for strace. What happens in between, neither sees in full.
     """
     names = {truth.keeper: 1, **dict.fromkeys(truth.tracers, 0)}
     ours = _by_number([p for p in strace.processes if p.tgid > 1])
     theirs = _by_number([p for p in live.processes if p.tgid not in names and _of_run(p, truth)])
     compared, kinds, words = 0, Counter[str](), list[str]()
-    for key in ours.keys() | theirs.keys():
+    for key in sorted(ours.keys() | theirs.keys()):
         one, other = ours.get(key), theirs.get(key)
         if one is None or other is None:
             kinds["only live" if one is None else "only strace"] += 1
@@ -30,6 +33,11 @@ def differences(strace: ProcessGraph, live: ProcessGraph, truth: Truth) -> tuple
             continue
         compared += 1
         left, right = _facts(one, names), _facts(other, names)
+        if _namespace_ends(one, truth) or _namespace_ends(other, truth):
+            left = {name: left[name] for name in ("creator", "birth parent") if name in left}
+        elif one.state != other.state and left["parent"] != right["parent"]:
+            del left["state"]  # a zombie whose parent is outside is reaped there, unseen
+        left.pop("parent", None)
         for name in left.keys() & right.keys():
             if left[name] != right[name]:
                 kinds[name] += 1
@@ -56,18 +64,37 @@ def _of_run(process: Process, truth: Truth) -> bool:
     return False
 
 
+def _namespace_ends(process: Process, truth: Truth) -> bool:
+    """The init of its pid namespace, or of one around it, has ended or is about to (zap_pid_ns_processes())."""
+    ns: PidNs | None = process.ns
+    while ns is not None and ns.level > 0:
+        init = ns.init
+        true = truth.processes.get(init.tgid) if init is not None else None
+        if init is not None and (init.exited_at is not None or (true is not None and true.exiting)):
+            return True
+        ns = ns.parent
+    return False
+
+
 def _number(process: Process | None, names: dict[int, int]) -> int:
     return 0 if process is None else names.get(process.tgid, process.tgid)
 
 
 def _facts(process: Process, names: dict[int, int]) -> Facts:
-    facts: Facts = {"status": process.status, "state": process.state}
+    facts: Facts = {"status": process.status, "state": process.state, "parent": _number(process.parent, names)}
+    steps = process.reparentings or []
     if process.creator is not None:
         facts["creator"] = _number(process.creator, names)
-        facts["birth parent"] = _number(process.birth_parent, names)
-    steps = process.reparentings or []
-    if all(s.rule != RULE_SEEN for s in steps):
+        if not (steps and _is_doubtful(steps[0])) and process.birth_evidence is not Evidence.INFERRED:
+            facts["birth parent"] = _number(process.birth_parent, names)
+    if not any(map(_is_doubtful, steps)):
         # The keeper is a subreaper, which the log cannot know.
         moved = [(_number(s.old, names), _number(s.new, names), s.rule) for s in steps]
         facts["moves"] = [(old, new, rule if new != 1 else "") for old, new, rule in moved]
     return facts
+
+
+def _is_doubtful(step: Reparenting) -> bool:
+    if step.rule == RULE_SEEN or step.evidence is Evidence.INFERRED:
+        return True
+    return step.evidence is Evidence.ASSUMED and not step.reason.startswith("no living subreaper")

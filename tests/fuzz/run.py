@@ -14,6 +14,7 @@ from pathlib import Path
 from tracer.graph import ProcessGraph
 
 from . import harness, optionsets, trial
+from .agree import differences
 from .judge import STRONG, Verdict, judge
 from .live import LiveTracer, replay_events
 from .optionsets import OptionSet
@@ -94,6 +95,11 @@ def again(folders: list[Path]) -> int:
     for folder in folders:
         options = optionsets.BY_NAME[(folder / "options").read_text()]
         found = Truth.load(folder / "truth.json")
+        if folder.name.endswith(trial.DIFFER):
+            story = differences(_replay()(str(folder / "log")), replay_events(folder / "events.txt"), found)[2]
+            bad += bool(story)
+            print(f"{folder}: {'; '.join(story) or 'the same'}")
+            continue
         if (folder / "events.txt").exists():
             verdict = judge(replay_events(folder / "events.txt"), found, complete=True, below=found.keeper)
         else:

@@ -44,7 +44,7 @@ def test_the_probes_have_every_live_process_where_the_kernel_has_it(
         assert done.points > 0, f"seed {seed}: nothing was compared"
         said = f"{options.name} seed {seed}: " + "; ".join(map(str, done.verdict.fatal))
         # What the probes have wrong is kept in a folder of that name; the rest is strace's.
-        assert not [case for case in done.kept if case.name.endswith("-live")], said
+        assert not [case for case in done.kept if case.name.endswith(trial.LIVE)], said
         assert not any(map(is_strong, done.verdict.fatal)), said
         gaps += [said] if done.kept else []
     assert live.lost == 0

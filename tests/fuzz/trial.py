@@ -24,6 +24,8 @@ from .truth import Truth
 
 ROUNDS = 5
 CUT_MARK = "head.cut"
+LIVE, DIFFER = "-live", "-differ"
+"""How the folders end of what the probes had wrong, and of what the two tracers tell differently."""
 Replay = Callable[[str], ProcessGraph]
 Look = Callable[[Path, Truth], None]
 """Gets log and truth of each quiet point instead of the judge."""
@@ -85,7 +87,7 @@ def run(
             if options.live != "ebpf":
                 judge_point(trial, log, found, keep, replay)
             if live is not None and options.live == "both" and not _says_too_little(log):
-                trial.agreed, trial.disagreed, trial.disagreements = differences(replay(str(log)), live.graph(), found)
+                compare(trial, log, found, keep, replay, live)
 
     folder = Path(tempfile.mkdtemp(prefix="ctrace-fuzz-"))
     try:
@@ -192,9 +194,18 @@ def judge_live(trial: Trial, found: Truth, keep: Path, live: LiveTracer) -> None
     total.add(verdict)
     trial.verdict.problems += verdict.problems
     if verdict.fatal:
-        case = keep_case(keep, trial, None, found, verdict)
+        case = keep_case(keep, trial, None, found, verdict, LIVE)
         (case / "events.txt").write_text("\n".join(map(repr, live.story)))
         trial.kept.append(case)
+
+
+def compare(trial: Trial, log: Path, found: Truth, keep: Path, replay: Replay, live: LiveTracer) -> None:
+    """The whole history as the two tracers have it; what differs is kept, with the log and the events."""
+    trial.agreed, trial.disagreed, trial.disagreements = differences(replay(str(log)), live.graph(), found)
+    if trial.disagreements:
+        case = keep_case(keep, trial, log, found, Verdict(), DIFFER)
+        (case / "problems.txt").write_text("\n".join(trial.disagreements) + "\n")
+        (case / "events.txt").write_text("\n".join(map(repr, live.story)))
 
 
 def judge_log(log: Path, found: Truth, complete: bool, replay: Replay) -> Verdict:
@@ -219,16 +230,42 @@ def judge_log(log: Path, found: Truth, complete: bool, replay: Replay) -> Verdic
     return verdict
 
 
-_KILLED_INSIDE = re.compile(
-    rb"(?:(?:clone3?|v?fork|wait4|waitid|prctl)(?:\(.*| resumed>.*)\)? += \?(?: <unavailable>)?(?: <[\d.]+>)?$)", re.M
-)
+_LINE = re.compile(rb"^(?:\[pid +)?(\d+)(?:<[^>]*>)?\]? (.*)$", re.M)
+_CALL = re.compile(rb"(?:^|[ .])(?:clone3?|v?fork|wait4|waitid|prctl)(?:\(| resumed>)")
+_RESULT = re.compile(rb" = (\?|-?\d+)( \(errno)?")
+_STALE = {56, 57, 58, 59, 60, 61, 62, 157, 202, 231, 247, 272, 308, 322, 435}
+"""x86-64's numbers of the calls that the trees make."""
 
 
 def _says_too_little(log: Path) -> bool:
-    """A caller was killed inside a call that matters (`= ?`): whether it created, reaped or changed something is not
-    in the log, only what follows may tell. A wrong edge with strong evidence is a bug all the same."""
+    """A caller was killed inside a call that matters: whether it created, reaped or changed something is not in the
+    log, only what follows may tell. A wrong edge with strong evidence is a bug all the same."""
     files = [log] if log.is_file() else list(log.iterdir())
-    return any(_KILLED_INSIDE.search(f.read_bytes()) for f in files)
+    return any(_killed_inside(f.read_bytes()) for f in files)
+
+
+def _killed_inside(raw: bytes) -> bool:
+    """The last line of a task before its end is a call without a result, or with one that is not its own.
+
+    strace 6.1 prints what it has read last, another task's result or number of call, where the task is dead when it
+    asks for its registers.
+    """
+    doubtful: dict[bytes, bool] = {}
+    told = b""
+    for tid, rest in _LINE.findall(raw) or [(b"", line) for line in raw.splitlines()]:  # -ff does not name the task
+        if doubtful.get(tid) and b"+++ " in rest:
+            return True
+        value, odd = [(b"", b""), *_RESULT.findall(rest)][-1]
+        if _CALL.search(rest):
+            doubtful[tid] = value in (b"", b"?") or bool(odd) or _is_stale(value, told)
+        elif b"--- " not in rest:
+            doubtful[tid] = False
+        told = value or told
+    return False
+
+
+def _is_stale(value: bytes, told: bytes) -> bool:
+    return value not in (b"0", b"-1") and (value == told or int(value) in _STALE)
 
 
 _NAMED = re.compile(
@@ -251,9 +288,9 @@ def _cut(log: Path, target: Path, seed: int) -> Path:
     return target
 
 
-def keep_case(keep: Path, trial: Trial, log: Path | None, found: Truth, verdict: Verdict) -> Path:
+def keep_case(keep: Path, trial: Trial, log: Path | None, found: Truth, verdict: Verdict, kind: str = "") -> Path:
     """Copy what is needed to look at a failure: `python -m tests.fuzz.run --again FOLDER` judges it again."""
-    case = keep / f"{trial.options.name}-{trial.seed}-{found.round}{'' if log else '-live'}"
+    case = keep / f"{trial.options.name}-{trial.seed}-{found.round}{kind}"
     shutil.rmtree(case, ignore_errors=True)
     case.mkdir(parents=True)
     if log is not None and log.is_dir():

@@ -22,7 +22,9 @@ OBSERVED = Evidence.OBSERVED
 
 def on_clone(state: State, event: Clone) -> None:
     """copy_process(): the child's real_parent is the caller, or with CLONE_PARENT and CLONE_THREAD the caller's own."""
-    at, time, tid, child_tid, flags, _, ns_child, matched, start_time, ns_pids, cgroup, parent_tgid, guessed = event
+    at, time, tid, child_tid, flags, _, ns_child, matched, start_time, ns_pids, cgroup, parent_tgid, guessed, end = (
+        event
+    )
     creator = state.tasks.get(tid)
     if creator is None:
         creator = (_creator_gone(state, tid) if matched else None) or attach(state, at, time, tid)
@@ -55,7 +57,7 @@ def on_clone(state: State, event: Clone) -> None:
     if cgroup:
         process.cgroup = mother.cgroup
     if flags & CLONE_PARENT:
-        _born_beside(process, mother)
+        _born_beside(state, process, mother, end)
     else:
         # set_real_parent() spelled out: this is the hottest path of a replay.
         process.real_parent = creator
@@ -102,8 +104,10 @@ def new_thread(state: State, creator: Task, tid: int, matched: str) -> None:
         process.leader = task
 
 
-def _born_beside(process: Process, mother: Process) -> None:
+def _born_beside(state: State, process: Process, mother: Process, end: int) -> None:
     """CLONE_PARENT: a sibling of the creator, so the creator is not the parent."""
+    if end:
+        state.open_births[process] = end
     evidence = Evidence.weakest(Evidence.DERIVED, mother.evidence)
     set_real_parent(process, mother.real_parent, evidence, mother.reason)
 

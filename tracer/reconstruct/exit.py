@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from tracer.event import Exit, ExitBegin, Gone
-from tracer.graph import RULE_CHILD_REAPER, RUNNING, ZOMBIE, PidNs, Process, Reparenting, Task
+from tracer.graph import RULE_CHILD_REAPER, RULE_SUBREAPER, RUNNING, ZOMBIE, PidNs, Process, Reparenting, Task
 from tracer.identity import Evidence
 from tracer.reconstruct.reaper import Reaper, find_alive_thread, find_new_reaper
-from tracer.reconstruct.state import State, bury, is_below, set_real_parent
+from tracer.reconstruct.state import ADOPTION_TAKES, State, bury, is_below, set_real_parent
 
 SIGKILL = 9
 
@@ -139,8 +139,38 @@ def forget_original_parent(
     cause = f"exit of {father.tgid}"
     if children and not state.ptraced:
         state.recent_adoptions.append((father, tuple(children)))
+    way = _other_way(father, reaper, dying_since) if children else ""
     for child in children or ():
-        reparent(state, child, father, reaper, at, time, cause)
+        if child.reparentings:
+            _doubt_stopover(child.reparentings, father, time, dying_since)
+        reparent(state, child, father, reaper, at, time, cause, way)
+
+
+def _other_way(father: Process, reaper: Reaper, dying_since: int | None) -> str:
+    """Why the children may have been somebody else's for a moment: a subreaper above was dying, too, and whether it had
+    PF_EXITING when they moved is not known. They have come to the reaper either way.
+    """
+    moved = father.reparentings[-1] if father.reparentings else None
+    if moved is not None and dying_since is not None and moved.at > dying_since:
+        return f"{moved.old.tgid} ended while {father.tgid} was dying: it may have been their parent for a moment"
+    last = reaper.task.process if reaper.task is not None else None
+    above = father.parent
+    while above is not None and above is not last:
+        if above.subreaper and above.state is RUNNING:
+            return f"{above.tgid} was exiting, too: it may have been their parent for a moment"
+        above = above.parent
+    return ""
+
+
+def _doubt_stopover(steps: list[Reparenting], reaper: Process, time: int | None, dying_since: int | None) -> None:
+    """The last adopter ends. If nothing shows that it lived on, it may have been dying already, and passed over."""
+    last = steps[-1]
+    lived_on = dying_since is not None and dying_since > last.at
+    if time is not None and last.time is not None:
+        lived_on |= time - last.time > ADOPTION_TAKES
+    if last.new is reaper and last.rule == RULE_SUBREAPER and not lived_on:
+        why = f"{reaper.tgid} ended soon afterwards: it may have been dying already, and been passed over"
+        steps[-1] = last._replace(evidence=Evidence.weakest(last.evidence, Evidence.INFERRED), reason=why)
 
 
 def ns_is_dying(ns: PidNs | None) -> bool:
@@ -153,9 +183,12 @@ def ns_is_dying(ns: PidNs | None) -> bool:
 
 
 def reparent(
-    state: State, child: Process, father: Process, reaper: Reaper, at: int, time: int | None, cause: str
+    state: State, child: Process, father: Process, reaper: Reaper, at: int, time: int | None, cause: str, way: str = ""
 ) -> None:
-    """reparent_leader(): one child moves; a zombie goes too and is announced to its new parent."""
+    """reparent_leader(): one child moves; a zombie goes too and is announced to its new parent.
+
+    `way`: why the step may not have been this one, though it ends here; it is no doubt about the parent.
+    """
     init = reaper.task.process if reaper.task is not None and reaper.rule == RULE_CHILD_REAPER else None
     if init is not None and init.real_parent is not None and is_below(init, child):
         # An init that has a parent can, in a trace that contradicts itself, be below the orphan.
@@ -165,6 +198,10 @@ def reparent(
     child.real_parent = None
     set_real_parent(child, reaper.task, evidence, reason)
     new = reaper.task.process if reaper.task is not None else None
+    if state.open_births and state.open_births.pop(child, 0) > at:
+        way = f"{father.tgid} ended during the clone call: the child may have been born to the new parent"
+    if way:
+        evidence, reason = Evidence.weakest(evidence, Evidence.INFERRED), way
     step = Reparenting(at, time, father, new, reaper.rule, cause, evidence, reason)
     if child.reparentings is None:
         child.reparentings = [step]

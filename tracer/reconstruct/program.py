@@ -8,13 +8,11 @@ from tracer.identity import Evidence
 from tracer.reconstruct.attach import attach, split_off
 from tracer.reconstruct.exit import merge_threads
 from tracer.reconstruct.membership import doubt_of, prove
-from tracer.reconstruct.state import State, is_below
+from tracer.reconstruct.state import ADOPTION_TAKES, State, is_below
 
 TASK_COMM_LEN = 16
 """include/linux/sched.h; the last byte is the terminating NUL."""
 
-ADOPTION_TAKES = 1_000_000_000
-"""ns: longer than any exit_notify() was seen to come after its sched_process_exit (8 ms under load)."""
 PROGRAMS_KEPT = 50_000
 """Different ones; then the table begins anew."""
 
@@ -92,6 +90,12 @@ def _join_leader(state: State, task: Task, tid: int) -> bool:
         return True
     if is_below(process, stray):
         return False
+    if task.membership and stray.leader is not task:  # a guess had put this one thread into the wrong process
+        prove(task)
+        stray.threads.pop(task.tid, None)
+        task.process = process
+        process.threads[task.tid] = task
+        return True
     for other in stray.threads.values():
         prove(other)
         other.process = process

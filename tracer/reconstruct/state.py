@@ -21,6 +21,8 @@ class Lacks(NamedTuple):
 
 NOTHING = Lacks()
 
+ADOPTION_TAKES = 1_000_000_000
+"""ns: longer than any exit_notify() was seen to come after its sched_process_exit (8 ms under load)."""
 RECENT_ADOPTIONS = 4096
 RECENT_THREADS = 4096
 
@@ -46,6 +48,7 @@ class State:
         "moves",
         "ns_by_id",
         "ns_for_children",
+        "open_births",
         "processes",
         "programs",
         "ptraced",
@@ -85,6 +88,8 @@ class State:
         self.flag_calls: dict[Process, dict[int, bool | None]] = {}
         """Calls that set the subreaper flag and have not returned: tid -> new value; None once another thread's call
         with another value has returned meanwhile."""
+        self.open_births: dict[Process, int] = {}
+        """Children of CLONE_PARENT whose birth is only known to lie before some place (Clone.end)."""
         self.merged: set[Process] = set()
         """Entries of `processes` that turned out to be threads of others."""
         self.programs: dict[tuple[str, tuple[str, ...], bool], tuple[Program, str]] = {}

@@ -5,7 +5,18 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.reconstruct.build import Memory, edges, graph_of, parse
-from tracer.event import CLONE_NEWPID, CLONE_PARENT, SIGCHLD, Clone, Exit, JoinPidNs, Lost, SetSubreaper, Snapshot
+from tracer.event import (
+    CLONE_NEWPID,
+    CLONE_PARENT,
+    CLONE_THREAD,
+    SIGCHLD,
+    Clone,
+    Exit,
+    JoinPidNs,
+    Lost,
+    SetSubreaper,
+    Snapshot,
+)
 from tracer.graph import DEAD, RUNNING, ZOMBIE
 from tracer.identity import Moment
 from tracer.reconstruct import reconstruct
@@ -332,6 +343,45 @@ def test_an_exec_proves_that_a_task_out_of_nowhere_was_a_thread() -> None:
         70: (285, "observed"),
         79: (285, "observed"),
     }
+
+
+def test_an_exec_moves_a_thread_that_a_guess_had_put_into_another_process() -> None:
+    """Only the thread moves: the process that it was taken from stays what it is."""
+    events = parse("9 exec t\n9 fork 20\n9 fork 30\n20 fork 21")
+    events += [Clone(5, None, 20, 31, CLONE_THREAD, 0, 5, "number 5 is of another pid namespace")]
+    events += parse("30 exec 31 t\n20 fork 22\n30 fork 32")
+    graph = reconstruct(Memory(events))
+    parents = {tgid: parent for tgid, (parent, evidence) in edges(graph).items() if evidence == "observed"}
+    assert parents == {20: 9, 30: 9, 21: 20, 22: 20, 32: 30}
+    assert [list(p.threads) for p in graph.processes] == [[9], [20], [30], [21], [22], [32]]
+
+
+STOPOVERS = [
+    (
+        "5 exec t|5 subreaper 1|5 fork 7|7 subreaper 1|7 fork 8|8 fork 9|8 exit 0|7 begin 0|7 exit 0",
+        ["derived", "derived"],
+    ),
+    ("5 exec t|5 subreaper 1|5 fork 7|7 subreaper 1|7 fork 8|8 fork 9|8 exit 0|7 exit 9", ["inferred", "derived"]),
+    ("5 exec t|5 subreaper 1|5 fork 7|7 subreaper 1|7 fork 8|8 fork 9|8 begin 0|7 begin 0|8 exit 0", ["inferred"]),
+    ("5 exec t|5 subreaper 1|5 fork 7|7 subreaper 1|7 fork 8|8 fork 9|8 begin 0|7 exit 9|8 exit 0", ["inferred"]),
+]
+
+
+@pytest.mark.parametrize(("story", "steps"), STOPOVERS)
+def test_two_that_die_at_once_the_way_is_a_guess_and_the_parent_is_not(story: str, steps: list[str]) -> None:
+    """Was 7, a subreaper, still there when 8's children moved? Either way 5 has them."""
+    child = graph_of(story.replace("|", "\n")).find(9)[0]
+    assert [str(s.evidence) for s in child.reparentings or ()] == steps
+    assert (child.parent and child.parent.tgid, str(child.evidence)) == (5, "derived")
+
+
+@pytest.mark.parametrize(("end", "birth"), [(0, "derived"), (5, "derived"), (7, "inferred")])
+def test_a_sibling_made_while_the_father_died_may_be_the_next_parents_from_birth(end: int, birth: str) -> None:
+    events = parse("5 exec t\n5 subreaper 1\n5 fork 7\n7 fork 8")
+    events += [Clone(5, None, 8, 9, CLONE_PARENT, SIGCHLD, end=end), Exit(6, None, 7, 0)]
+    child = reconstruct(Memory(events)).find(9)[0]
+    assert (child.parent and child.parent.tgid, str(child.evidence)) == (5, "derived")
+    assert str(child.birth_evidence) == birth
 
 
 def orphan_while_5_sets_its_flag(calls: str) -> tuple[int | None, str]:

@@ -166,7 +166,7 @@ class Decoder:
             if not own & wire.F_MEMBER:
                 self._new_member(child, child_start)
         self.at = at = self.at + 1
-        said = at, time, tid, child, flags, exit_signal, 0, "", child_start, inner, cgroup, parent_tgid, False
+        said = at, time, tid, child, flags, exit_signal, 0, "", child_start, inner, cgroup, parent_tgid, False, 0
         self._out.append(_new(Clone, said))
         if inner or own & wire.F_OWN_COMM or flags & CLONE_INTO_CGROUP:
             self._born_apart(record, time, child, flags, own, inner)

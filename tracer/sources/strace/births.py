@@ -37,6 +37,8 @@ MAX_COMPARED = 200
 MAX_PASSED = 64
 """So many calls whose children did not appear so far are remembered."""
 MAX_HISTORY = 1000
+NEXT_LINES = 5
+"""Of other kinds, such as signals, may stand between a result and the same one said again."""
 
 KILLED_INSIDE = "the creator ended inside the call; this is the only new task since it began"
 CUT_INSIDE = "the trace ends inside the call; this is the only new task since it began"
@@ -237,6 +239,9 @@ class Births:
         call.ns = call.ns or self.ns_of(call.tid)
         if call.ns is not None:
             self.match()
+        elif number not in self.fresh and self.alive(number) and self._is_said_again(call):
+            call.number = 0
+            self._died(call, call.end)
         elif number not in self.fresh and self.alive(number):
             call.unsure = True  # in use: either it ends while the call is open, or the number is of another namespace
             self._unsure[call.tid] = call
@@ -248,6 +253,12 @@ class Births:
         else:
             call.unsure = True
             self.match()
+
+    def _is_said_again(self, call: Call) -> bool:
+        """No number is given twice in a row. strace 6.1 prints the last result that it has read once more, for a task
+        that is dead when it asks for its registers."""
+        said = [record for record in self.history if record[4] == call.number and record[3] != call.tid]
+        return bool(said) and 0 < call.end - said[-1][10] < NEXT_LINES and not call.chosen
 
     def _contradicts(self, call: Call) -> bool:
         """Numbers that small are not given again once the counter was so far above."""

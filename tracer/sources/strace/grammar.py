@@ -197,11 +197,13 @@ def result(rest: bytes) -> Result | None:
         found = _VALUE.match(rest, start) if start >= 0 else None
         if found is not None:
             text, real, tail = found.groups()
-            if text == b"?" or b"(INJECTED" in tail:
+            # strace has read no result, or that of nobody (6.1, the task was killed just then): no such errno
+            missing = (text == b"?" and b"ERESTART" not in tail) or b"(errno " in tail
+            if missing or text == b"?" or b"(INJECTED" in tail:
                 value = None
             else:
                 value = int(text, 16) if text[:2] == b"0x" else int(text)
-            return Result(rest[:start], value, text == b"?" and b"ERESTART" not in tail, int(real or 0))
+            return Result(rest[:start], value, missing, int(real or 0))
     return None
 
 

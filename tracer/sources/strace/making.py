@@ -7,6 +7,7 @@ record announces it, numbers of nested namespaces are translated, and what contr
 from __future__ import annotations
 
 from tracer.event import (
+    CLONE_PARENT,
     Attach,
     ChildSignal,
     Clone,
@@ -186,8 +187,9 @@ class Maker:
             self.events.append(Exit(call.at, call.time, child, None))
         self.known[child] = call.child_ns
         number = call.number if call.number != child else 0
+        end = call.end if call.flags & CLONE_PARENT and call.end > call.at else 0
         birth = call.at, call.time, call.tid, child, call.flags, call.exit_signal, number, call.matched
-        self.events.append(_new(Clone, (*birth, 0, (), 0, 0, bool(call.matched) and call.guessed)))
+        self.events.append(_new(Clone, (*birth, 0, (), 0, 0, bool(call.matched) and call.guessed, end)))
 
     def _exec(self, at: int, time: int | None, tid: int, old: int, reference: int) -> None:
         if old != tid:

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 
 from tracer.event import (
     CLONE_NEWPID,
+    CLONE_PARENT,
     ChildSignal,
     Clone,
     Event,
@@ -44,8 +45,11 @@ MAX_KEPT = 200_000
 PATIENCE = 5_000
 """So many records are read to find which task a number of another namespace means."""
 
-_CLONE_REST = (0, "", 0, (), 0, 0, False)
+_CLONE_REST = (0, "", 0, (), 0, 0, False, 0)
 """Clone's fields from `ns_child` on, where there is nothing to say."""
+
+_SELDOM = CLONE_NEWPID | CLONE_PARENT
+"""Where there is more to say."""
 
 _new = tuple.__new__
 
@@ -107,7 +111,7 @@ class Orderer:
                     and (child > births.newest or child >= RESERVED)
                     and child not in known
                     and tid not in busy
-                    and not (real or matched or chosen or flags & CLONE_NEWPID or births.next_ns or births.settled)
+                    and not (real or matched or chosen or flags & _SELDOM or births.next_ns or births.settled)
                 ):
                     # The number is near the last one, as most are; nothing about it is in doubt.
                     births.recent = child

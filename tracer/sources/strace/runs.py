@@ -35,7 +35,7 @@ _TYPES: dict[int, type[Event]] = {
     REAP: Reap,
     CHILD_SIGNAL: ChildSignal,
 }
-_CLONE_REST = (0, "", 0, (), 0, 0, False)
+_CLONE_REST = (0, "", 0, (), 0, 0, False, 0)
 """Clone's fields from `ns_child` on, where there is nothing to say."""
 
 _new = tuple.__new__

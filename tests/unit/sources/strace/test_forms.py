@@ -350,6 +350,34 @@ def test_a_thread_that_an_exec_killed_inside_clone(tmp_path: Path, flags: str, p
     assert (child.parent and child.parent.tgid, str(child.evidence)) == (parent, "inferred")
 
 
+def test_a_result_that_strace_says_twice_is_nobodys(tmp_path: Path) -> None:
+    """strace 6.1: 12 was dead when it was asked for its registers, so the result before was printed once more."""
+    path = tmp_path / "log"
+    path.write_text(
+        "9 fork() = 10\n9 fork() = 11\n"
+        "11 clone(child_stack=0x7f1, flags=CLONE_VM|CLONE_SIGHAND|CLONE_THREAD) = 12\n"
+        "10 vfork( <unfinished ...>\n12 fork( <unfinished ...>\n13 exit_group(3) = ?\n13 +++ exited with 3 +++\n"
+        "10 <... vfork resumed>) = 13\n"
+        "9 --- SIGWINCH {si_signo=SIGWINCH, si_code=SI_USER, si_pid=1, si_uid=0} ---\n"
+        "12 <... fork resumed>) = 13\n12 +++ exited with 0 +++\n"
+    )
+    graph = replay(str(path))
+    assert [(p.tgid, p.parent and p.parent.tgid, p.state) for p in graph.processes][1:] == [
+        (10, 9, "running"),
+        (11, 9, "running"),
+        (13, 10, "zombie"),
+    ]
+
+
+def test_a_result_that_is_no_errno_is_missing(tmp_path: Path) -> None:
+    """What strace 6.1 makes of another task's number of call: the child that shows next may be this call's."""
+    log = (
+        "9 clone3({flags=0, exit_signal=SIGCHLD}, 88 <unfinished ...>\n"
+        "9 <... clone3 resumed>) = -1 (errno 18446744073709551557)\n9 +++ killed by SIGKILL +++\n10 exit(0) = ?\n"
+    )
+    assert [event for event in events_of(tmp_path, log) if event.startswith("Clone(9, 10")]
+
+
 def test_killed_inside_clone(tmp_path: Path) -> None:
     log = "100 fork( <unfinished ...>\n101 exit(0) = ?\n100 <... fork resumed>) = ?\n100 +++ killed by SIGKILL +++\n"
     got = events_of(tmp_path, log)
