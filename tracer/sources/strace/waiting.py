@@ -46,11 +46,10 @@ class Waiting:
         if ret.isdigit() and len(ret) < MAX_DIGITS and name != "waitid":
             if ret != b"0":
                 self._reaped(args, at, time, tid, int(ret), 0)
-            elif tid not in state.seen:
-                state.saw(at, time, tid)
+            else:
+                self._found_nobody(at, time, tid)
             return
-        if tid not in state.seen:
-            state.saw(at, time, tid)
+        self._found_nobody(at, time, tid)
         if ret == b"-1 ECHILD (No child processes)":
             return
         found = result(rest)
@@ -64,6 +63,11 @@ class Waiting:
                 state.records.append((REAP, at, state.time_of(time), tid, info[0], info[2], info[1]))
         elif found.value is not None and found.value > 0:
             self._reaped(found.args + b")", at, time, tid, found.value, found.real)
+
+    def _found_nobody(self, at: int, time: bytes, tid: int) -> None:
+        """That the caller is there may be all that the log tells of it; of the task of a file the name does."""
+        if tid not in self._state.seen and not self._state.alone:
+            self._state.saw(at, time, tid)
 
     def _reaped(self, args: bytes, at: int, time: bytes, tid: int, child: int, real: int) -> None:
         state = self._state
