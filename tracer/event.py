@@ -294,6 +294,47 @@ class Life(NamedTuple):
     course: Course
 
 
+class ShortLife(NamedTuple):
+    """A process was born, perhaps ran a program, ended, and its creator waited for it; it did nothing else. Live, in
+    place of the events where a source is asked for it.
+    """
+
+    at: int
+    """This and the next are of its birth; the fields have the values of those of its events."""
+    time: int
+    tid: int
+    """The creator."""
+    child: int
+    program: tuple[str, tuple[str, ...], bool] | None
+    """filename, argv, argv_cut of the Exec; None: it ran what its creator did."""
+    status: int
+    exec_at: int
+    exec_time: int
+    exit_at: int
+    exit_time: int
+    reap_at: int
+    reap_time: int
+    flags: int
+    exit_signal: int
+    start_time: int
+    cgroup: int
+    parent: int
+    """The creator's process."""
+
+    def events(self) -> list[Event]:
+        """The life as plain events, in order."""
+        birth = Clone(
+            self.at, self.time, self.tid, self.child, self.flags, self.exit_signal,
+            start_time=self.start_time, cgroup=self.cgroup, parent=self.parent,
+        )  # fmt: skip
+        events: list[Event] = [birth]
+        if self.program is not None:
+            events.append(Exec(self.exec_at, self.exec_time, self.child, self.child, *self.program))
+        events.append(Exit(self.exit_at, self.exit_time, self.child, self.status))
+        events.append(Reap(self.reap_at, self.reap_time, self.tid, self.child, self.status))
+        return events
+
+
 Event = (
     Clone
     | Exec

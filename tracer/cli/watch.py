@@ -130,7 +130,9 @@ def _watch(output: Output, wanted: _Wanted) -> int:
         Signals(terminal=output.owns_terminal) as signals,
         EbpfSource(loader=wanted.loader, ring_size=wanted.buffer) as source,
     ):
-        session = Session(source, tell=output.tell, tell_last=output.tell_last, files=Files())
+        # Findings can be about anybody: then all are built.
+        lives = output if output.passes_lives and not wanted.findings else None
+        session = Session(source, tell=output.tell, tell_last=output.tell_last, lives=lives, files=Files())
         scope = Scope(None if wanted.everything else _select(wanted.target))
         scope.start(source, session)
         privileges.drop()

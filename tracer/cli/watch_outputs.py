@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from tracer.cli.watch_words import agreement_lines, living, summary_text
 from tracer.live.journal import EXITED, FOUND, THREAD_CREATED, THREAD_EXITED, Happened
 from tracer.render.findings import finding_lines
-from tracer.render.happened import QUIET, WallClock, happened_line, happened_text
+from tracer.render.happened import QUIET, WallClock, happened_line, happened_text, life_texts
 from tracer.render.jsonl_events import EventWriter
 from tracer.render.lines import Painter
 from tracer.sources.ebpf.source import PACE
@@ -16,13 +17,12 @@ from tracer.sources.ebpf.source import PACE
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tracer.event import ShortLife
+    from tracer.graph import Process
     from tracer.live.check import Agreement
     from tracer.live.session import Session
     from tracer.live.start import Scope
     from tracer.runtime.findings import Finding
-
-LINES_HELD = 1024
-"""Lines that are put together before they are written; they are given to the reader after every batch of events."""
 
 
 class Output(Protocol):
@@ -34,8 +34,12 @@ class Output(Protocol):
     """It must give the terminal back before the program stops."""
     pace: float
     """Seconds that changes may be put together for, to be told at once."""
+    passes_lives: bool
+    """It can tell of short lives without their processes (live/lives.py)."""
 
     def tell(self, happened: Happened) -> None: ...
+    def learn(self, process: Process) -> tuple[str, ...] | None: ...
+    def tell_life(self, life: ShortLife, words: tuple[str, ...]) -> None: ...
     def begin(self, session: Session, scope: Scope) -> None: ...
     def tick(self, session: Session, *, changed: bool) -> None: ...
     def resized(self) -> None: ...
@@ -44,6 +48,9 @@ class Output(Protocol):
     def verified(self, agreement: Agreement) -> None: ...
     def found(self, findings: Sequence[Finding]) -> None: ...
     def end(self, session: Session, summary: dict[str, Any], agreement: Agreement | None) -> None: ...
+
+
+_place = itemgetter(0)
 
 
 def _nothing(_self: object) -> None:
@@ -65,7 +72,10 @@ class LinesOutput:
         self._quiet = QUIET - {THREAD_CREATED, THREAD_EXITED} if threads else QUIET
         self._session: Session | None = None
         self._scope: Scope | None = None
-        self._held: list[str] = []
+        self.passes_lives = self._painter.plain
+        self._held: list[tuple[int, str]] = []
+        """Lines of this batch of events, with the number of the event."""
+        self._farewells: list[str] = []
 
     def tell(self, happened: Happened) -> None:
         """Write the line; what is there at the start is only counted."""
@@ -77,22 +87,39 @@ class LinesOutput:
             text = happened_text(happened, session.roles, clock, painter.text, width=painter.width, names=names)
         else:
             text = painter.render(happened_line(happened, session.roles, clock, width=painter.width, names=names))
-        self._held.append(text)
+        self._held.append((happened.at, text))
         if happened.kind == EXITED and self._scope is not None and self._scope.is_root(happened.process):
-            self._flush()
-            print(f"ctrace: {painter.text(self._scope.farewell(happened.process))}", file=sys.stderr)
-        elif len(self._held) >= LINES_HELD:
-            self._write()
+            self._farewells.append(self._scope.farewell(happened.process))
+
+    def learn(self, process: Process) -> tuple[str, ...] | None:
+        """What its lines have around the number: of the creation, the exec, the end."""
+        session = self._session
+        if session is None or self._scope is None or self._scope.is_root(process):
+            return None
+        return life_texts(process, session.roles, self._painter.text)
+
+    def tell_life(self, life: ShortLife, words: tuple[str, ...]) -> None:
+        """What `tell` would write of its events."""
+        created, by, execs, runs, exits, ended = words
+        show, hold, child = self._clock.show, self._held.append, life.child
+        hold((life.at, f"{show(life.time)}{created}{child}{by}"))
+        if life.program is not None:
+            hold((life.exec_at, f"{show(life.exec_time)}{execs}{child}{runs}"))
+        hold((life.exit_at, f"{show(life.exit_time)}{exits}{child}{ended}"))
 
     def _write(self) -> None:
+        """In the order of the events: short lives are told before the rest of their batch."""
         if self._held:
-            self._held.append("")
-            self._out.write("\n".join(self._held))
+            self._held.sort(key=_place)
+            self._out.write("\n".join([text for _, text in self._held]) + "\n")
             self._held.clear()
 
     def _flush(self) -> None:
         self._write()
         self._out.flush()
+        for farewell in self._farewells:
+            print(f"ctrace: {self._painter.text(farewell)}", file=sys.stderr)
+        self._farewells.clear()
 
     def begin(self, session: Session, scope: Scope) -> None:
         """Say what is watched."""
@@ -132,6 +159,7 @@ class JsonlOutput:
     tell_last: int | None = None
     owns_terminal: bool = False
     pace: float = PACE
+    passes_lives: bool = False
 
     def __init__(self, target: str, out: TextIO, *, threads: bool) -> None:
         self._target = target
@@ -144,6 +172,12 @@ class JsonlOutput:
         """Write the line; threads only if asked for."""
         if self._writer is not None and (self._threads or happened.kind not in {THREAD_CREATED, THREAD_EXITED}):
             self._writer.happened(happened)
+
+    def learn(self, process: Process) -> None:
+        """Its lines tell of each event what there was then."""
+
+    def tell_life(self, life: ShortLife, words: tuple[str, ...]) -> None:
+        """Never asked for."""
 
     def begin(self, session: Session, scope: Scope) -> None:
         """The head, and a line for every process that is there."""

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from rich.live import Live
 
+    from tracer.event import ShortLife
+    from tracer.graph import Process
     from tracer.live.check import Agreement
     from tracer.live.session import Session
     from tracer.live.start import Scope
@@ -40,6 +42,7 @@ class ScreenOutput:
     tell_last: int | None = 200
     owns_terminal: bool = True
     pace: float = PACE
+    passes_lives: bool = True
 
     def __init__(self, target: str, out: TextIO, *, ascii_only: bool) -> None:
         from rich.console import Console
@@ -63,6 +66,13 @@ class ScreenOutput:
         self._stream.tell(happened)
         if happened.kind == EXITED and self._scope.is_root(happened.process):
             self._stream.say(self._scope.farewell(happened.process))
+
+    def learn(self, process: Process) -> tuple[str, ...] | None:
+        """No words: only the last lives of a batch are told, and those are built."""
+        return None if self._scope is None or self._scope.is_root(process) else ()
+
+    def tell_life(self, life: ShortLife, words: tuple[str, ...]) -> None:
+        """Never asked for."""
 
     def begin(self, session: Session, scope: Scope) -> None:
         """Take the terminal."""

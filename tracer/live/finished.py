@@ -42,6 +42,13 @@ class FinishedCounts:
             self._pass_on(anchor)
         return self._by
 
+    def passed(self, mother: Process, kind: str) -> None:
+        """Count a child of a living process that came and went."""
+        found = self._by.get(mother)
+        if found is None:
+            found = self._by[mother] = Finished()
+        found.kinds[kind] = found.kinds.get(kind, 0) + 1
+
     def forget(self, gone: Iterable[Process]) -> None:
         """These have left the graph: they are counted and need not be remembered."""
         self._counted.difference_update(gone)
@@ -50,7 +57,7 @@ class FinishedCounts:
         anchor = _nearest_alive(process)
         finished = self._by.setdefault(anchor, Finished())
         if process.parent is anchor:
-            kind = self._kind(process)
+            kind = self.kind(process)
             finished.kinds[kind] = finished.kinds.get(kind, 0) + 1
         else:
             finished.below += 1
@@ -60,7 +67,7 @@ class FinishedCounts:
         passed = self._by.pop(dead)
         self._by.setdefault(_nearest_alive(dead), Finished()).below += passed.count
 
-    def _kind(self, process: Process) -> str:
+    def kind(self, process: Process) -> str:
         """What view.build_view() calls it: for all but runtimes, name and program alone decide."""
         program = process.program
         key = process.comm, "" if program is None else program.exe

@@ -13,11 +13,12 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from tracer.event import ContainerTold, Event, Exec, Snapshot
+from tracer.event import ContainerTold, Event, Exec, ShortLife, Snapshot
 from tracer.graph import RUNNING, Process, ProcessGraph, Reparenting
 from tracer.identity import Evidence
 from tracer.live.finished import FinishedCounts
 from tracer.live.journal import ADOPTED, Happened, Journal, Tell
+from tracer.live.lives import LifeTeller, ShortLives
 from tracer.reconstruct.engine import Engine
 from tracer.reconstruct.retire import release, retire
 from tracer.runtime.claims import is_runtime
@@ -46,6 +47,7 @@ class LiveSource(Protocol):
     stats: SourceStats
 
     def poll(self, timeout: float) -> list[Event]: ...
+    def poll_lives(self, timeout: float) -> list[Event | ShortLife]: ...
 
 
 class Recorder(Protocol):
@@ -61,6 +63,7 @@ class Session:
     tell       called for every change, in order, before the next one is applied; None when nobody wants to know
     tell_last  with a number: nobody needs more than so many changes of one batch, so a flood is not told in full
     recorder   gets every event that the engine gets
+    lives      who can tell of short lives that are not built; None: all are built, and the recorder gets every event
     files      who is asked for names of containers, as long as they are there; the recorder gets what they say
     """
 
@@ -71,6 +74,7 @@ class Session:
         tell: Tell | None = None,
         tell_last: int | None = None,
         recorder: Recorder | None = None,
+        lives: LifeTeller | None = None,
         files: Files | None = None,
     ) -> None:
         self.source = source
@@ -83,6 +87,8 @@ class Session:
         self.seen = 0
         """Processes so far, the forgotten ones included."""
         self.started = time.monotonic()
+        state = self.engine.state
+        self._lives = ShortLives(state, self.finished, self.names, self.roles, lives) if lives is not None else None
         self._journal = Journal(self.engine, tell) if tell is not None else None
         self._told: set[tuple[str, str]] = set()
         """Containers whose details were recorded."""
@@ -106,14 +112,30 @@ class Session:
 
     def step(self, timeout: float) -> int:
         """Wait for events at most `timeout` seconds, apply them; how many there were."""
+        count = self._step_lives(self._lives, timeout) if self._lives is not None else self._step(timeout)
+        if self._doubtful:
+            self._ask_proc()
+        return count
+
+    def _step(self, timeout: float) -> int:
         events = self.source.poll(timeout)
         if events:
             self.feed(events)
         elif self.recorder is not None:
             self.recorder.tick()
-        if self._doubtful:
-            self._ask_proc()
         return len(events)
+
+    def _step_lives(self, lives: ShortLives, timeout: float) -> int:
+        """The same; the short lives that need not be built are not."""
+        items = self.source.poll_lives(timeout)
+        if items:
+            events = lives.take(items, self.tell_last if self._journal is not None else 0)
+            if events:
+                self.feed(events)
+                lives.learn()
+            self._latest = max(self._latest, items[-1].time or 0)
+            self._see()
+        return len(items)
 
     def drain(self) -> None:
         """Apply everything that has happened before this call."""
@@ -139,7 +161,11 @@ class Session:
         self._latest = events[-1].time or self._latest
         if len(state.processes) > self._retire_at:
             self.retire()
-        self.seen = self._forgotten + len(state.processes)
+        self._see()
+
+    def _see(self) -> None:
+        passed = self._lives.count if self._lives is not None else 0
+        self.seen = self._forgotten + passed + len(self.engine.state.processes)
 
     def _tell_moves(self) -> None:
         """Adoptions are what people look for: they are told also where the rest is not."""
@@ -164,6 +190,8 @@ class Session:
         self._forgotten += len(gone)
         self.finished.forget(gone)
         self.names.forget(gone)
+        if self._lives is not None:
+            self._lives.forget(gone)
         release(gone)
         if not gc.isenabled():
             gc.collect()  # processes and their tasks name each other

@@ -79,6 +79,23 @@ def happened_text(
     return said.rstrip()
 
 
+def life_texts(process: Process, roles: Roles, safe: Callable[[str], str]) -> tuple[str, str, str, str, str, str]:
+    """What happened_text says of the birth, the exec and the end of a dead process between the time and its number, and
+    after it. It has no part in a container, was never adopted, and ran one program at most.
+    """
+    birth = roles.role_and_label(process, process.born_at)[1]
+    name = roles.role_and_label(process, process.exited_at)[1]
+    runs = f"runs {command(process.program)}"
+    return (
+        safe(f"  {birth} ("),
+        safe(f")  {_birth(process, roles)}").rstrip(),
+        safe(f"  {name} ("),
+        safe(f")  {runs}").rstrip(),
+        safe(f"  {name} ("),
+        safe(f")  {words.end(process)}").rstrip(),
+    )
+
+
 def _losses(happened: Happened) -> str:
     return f"{happened.detail:,} events were lost; /proc is read to repair the tree"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tracer.event import Event, Snapshot
+from tracer.event import Event, ShortLife, Snapshot
 from tracer.sources.base import SourceInfo, SourceStats
 
 
@@ -25,3 +25,6 @@ class LiveMemory:
         events = next(self._batches, [])
         self.stats.events += len(events)
         return events
+
+    def poll_lives(self, timeout: float) -> list[Event | ShortLife]:
+        return [*self.poll(timeout)]

@@ -36,16 +36,16 @@ import ctypes
 import os
 import time
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 import psutil
 
 from tracer.errors import TargetError
-from tracer.event import Event
+from tracer.event import Event, ShortLife
 from tracer.sources import proc
 from tracer.sources.base import Progress, SourceInfo, SourceStats
 from tracer.sources.ebpf import wire
-from tracer.sources.ebpf.decode import Decoder
+from tracer.sources.ebpf.lives import Condenser
 from tracer.sources.ebpf.living import same_start
 from tracer.sources.ebpf.loader import Loader, load_probes
 from tracer.sources.ebpf.members import Table, ancestors, born_later, descendants
@@ -75,6 +75,8 @@ class Selection(NamedTuple):
     follow: tuple[str, ...] = ()
     """Names of programs (comm): a process that execs one becomes a member, whoever started it."""
 
+
+_Told = TypeVar("_Told", Event, Event | ShortLife)
 
 Select = Callable[[Table], Selection]
 
@@ -124,7 +126,7 @@ class EbpfSource:
         """Load the probes; `ring_size` in bytes, a power of two. Raises CapabilityError where that is not possible."""
         self._probes = probes if probes is not None else load_probes(loader, ring_size, tracked_max)
         self._ring = RingBuffer(self._probes.ring_fd, self._probes.ring_size)
-        self._decoder = Decoder(self._new_member, is_gone)
+        self._decoder = Condenser(self._new_member, is_gone)
         self._all = False
         self._narrowed = False
         self._added: list[tuple[int, int]] = []
@@ -174,7 +176,8 @@ class EbpfSource:
         if not self._all:
             events += self._narrow()
         self._narrowed = True
-        return self._counted(events)
+        self._count()
+        return events
 
     def _walk(self) -> list[bytes]:
         """Let the kernel write a CT_STATE record for every process; returns all records so far."""
@@ -255,16 +258,26 @@ class EbpfSource:
 
     def poll(self, timeout: float) -> list[Event]:
         """The next events, in the kernel's order; [] where there are none within `timeout` seconds."""
+        return self._next(timeout, self._decoder.decode)
+
+    def poll_lives(self, timeout: float) -> list[Event | ShortLife]:
+        """The same, with short lives as one, at the place of their birth."""
+        return self._next(timeout, self._decoder.condense)
+
+    def _next(self, timeout: float, decode: Callable[[list[bytes]], list[_Told]]) -> list[_Told]:
         deadline = time.monotonic() + timeout
         while True:
             self._gather(deadline)
             records = self._ring.drain(BATCH)
+            events: list[_Told] = [*self._left_out()]
             if records:
                 self._read_at = time.monotonic()
-            lost = self._left_out()
-            events = lost + (self._decode(records) if records else self._when_quiet())
+                events += self._with_cgroups(decode(records))
+            else:
+                events += self._when_quiet()
             if events:
-                return self._counted(events)
+                self._count()
+                return events
             remaining = deadline - time.monotonic()
             if remaining <= 0 or self._stopped:
                 return []
@@ -278,8 +291,10 @@ class EbpfSource:
             time.sleep(max(until - time.monotonic(), 0))
 
     def _decode(self, records: list[bytes], *, walked: bool = False) -> list[Event]:
-        """Decoded records, and the cgroups of those who were born into one."""
-        events = self._decoder.decode_walk(records) if walked else self._decoder.decode(records)
+        return self._with_cgroups(self._decoder.decode_walk(records) if walked else self._decoder.decode(records))
+
+    def _with_cgroups(self, events: list[_Told]) -> list[_Told]:
+        """Also the cgroups of those who were born into one."""
         for tgid in self._decoder.into_cgroup:
             path = proc.cgroup_of(tgid)
             if path:
@@ -305,14 +320,13 @@ class EbpfSource:
         self._ring.close()
         self._probes.close()
 
-    def _counted(self, events: list[Event]) -> list[Event]:
+    def _count(self) -> None:
         self.stats.events = self._decoder.at
-        if events and not self._look_at:
+        if not self._look_at:
             self._look_at = time.monotonic() + ZOMBIE_AGE
         if self._decoder.told_lost != self.stats.lost:
             self.stats.lost = self._decoder.told_lost
             self._repair_due = True
-        return events
 
     # ---- loss ----
 

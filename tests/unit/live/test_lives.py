@@ -1,0 +1,110 @@
+"""Short lives that are not built: what is written and what is left is as if they had been."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+
+from tests.unit.live.memory import LiveMemory
+from tests.unit.sources.random_records import ROOT, Machine
+from tracer.cli.watch_outputs import LinesOutput
+from tracer.event import Event, ShortLife
+from tracer.graph import Process
+from tracer.live.session import Session
+from tracer.live.start import Scope
+from tracer.sources.ebpf.lives import Condenser
+
+BATCH = 150
+"""Records."""
+
+
+class Records(LiveMemory):
+    """A source that decodes them, a batch at each poll."""
+
+    def __init__(self, seed: int, steps: int) -> None:
+        super().__init__([])
+        self._decoder = Condenser(lambda _tgid, _start: None, lambda _tgid, _start: False)
+        Machine.know(self._decoder)
+        records = Machine(seed).run(steps)
+        self._batches = iter([records[i : i + BATCH] for i in range(0, len(records), BATCH)])  # type: ignore[assignment]
+
+    def poll(self, timeout: float) -> list[Event]:
+        events = self._decoder.decode(next(self._batches, []))  # type: ignore[arg-type]
+        self.stats.events = self._decoder.at
+        return events
+
+    def poll_lives(self, timeout: float) -> list[Event | ShortLife]:
+        items = self._decoder.condense(next(self._batches, []))  # type: ignore[arg-type]
+        self.stats.events = self._decoder.at
+        return items
+
+
+class Nothing(Scope):
+    """Of the processes that the target named only those with one name are left."""
+
+    def __init__(self, named: str = "") -> None:
+        super().__init__(None)
+        self._named = named
+
+    def is_root(self, process: Process | None) -> bool:
+        return process is not None and process.comm == self._named
+
+
+def watched(seed: int, *, lives: bool, steps: int = 600, named: str = "") -> tuple[str, dict[str, Any]]:
+    """The lines, and what is left at the end."""
+    out = io.StringIO()
+    output = LinesOutput("this", out, width=None, ascii_only=False, threads=False)
+    output._clock.epoch_offset = 0
+    session = Session(Records(seed, steps), tell=output.tell, lives=output if lives else None)
+    session.feed([*Machine.snapshot()])
+    output.begin(session, Nothing(named))
+    while session.step(0):
+        output.tick(session, changed=True)
+    finished = session.finished.count(session.graph.processes)
+    living = {p.tgid: (p.comm, p.state, p.parent.tgid if p.parent else 0, p.evidence) for p in session.graph.live()}
+    counts = {p.tgid if p else 0: (dict(sorted(f.kinds.items())), f.below) for p, f in finished.items()}
+    left = {"seen": session.seen, "living": living, "finished": counts, "built": len(session.graph.processes)}
+    return out.getvalue(), left
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_the_same_lines_and_the_same_tree(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "UTC")
+    lines, left = watched(seed, lives=False)
+    fewer_lines, fewer_left = watched(seed, lives=True)
+    assert fewer_lines.splitlines() == lines.splitlines()
+    assert fewer_left.pop("built") < left.pop("built")
+    assert fewer_left == left
+
+
+def test_the_end_of_who_was_named_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    said = []
+    for lives in (False, True):
+        watched(1, lives=lives, named="make")
+        said.append(capsys.readouterr().err)
+    assert said[0].count("make (") > 20
+    assert said[1] == said[0]
+
+
+def test_what_is_told_last_is_built() -> None:
+    """The screen tells no lives: it has the last changes of a batch with their processes."""
+    told: list[int] = []
+
+    class Screen:
+        def learn(self, process: Process) -> tuple[str, ...]:
+            return ()
+
+        def tell_life(self, life: ShortLife, words: tuple[str, ...]) -> None:
+            raise AssertionError("not asked for")
+
+    source = Records(5, 600)
+    session = Session(source, tell=lambda h: told.append(h.at), tell_last=20, lives=Screen())
+    session.feed([*Machine.snapshot()])
+    while session.step(0):
+        assert source.stats.events - told[-1] <= 3
+    _, left = watched(5, lives=False)
+    assert session.seen == left["seen"]
+    assert {p.tgid for p in session.graph.live()} == left["living"].keys()
+    assert ROOT in left["living"]
