@@ -65,6 +65,7 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = getattr(import_module(f"tracer.cli.{cmd_name}"), cmd_name)
+        command.short_help = COMMANDS[cmd_name]  # else a completing shell shows the beginning of a sentence
         return command
 
     def resolve_command(

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import select
 import shlex
 import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.unit.cli.command import ARGV, ctrace
+from tests.unit.cli.command import ARGV, ctrace, environment
+from tracer.cli import COMMANDS
 
 ROOT = Path(__file__).parents[3]
 
@@ -73,6 +79,85 @@ def test_the_other_shells_can_read_theirs(shell: str, tmp_path: Path) -> None:
     (tmp_path / "script").write_text(text)
     done = subprocess.run([shell, "-n", tmp_path / "script"], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+OFFERS = [
+    ("ctrace comp", "ctrace completion"),
+    ("ctrace replay --vi", "ctrace replay --view"),
+    ("ctrace watch --format js", "ctrace watch --format jsonl"),
+    ("ctrace replay fo", "ctrace replay found.log"),
+    ("ctrace explain 12 fo", "ctrace explain 12 found.log"),
+]
+"""What is typed, and what stands there after the tabulator key."""
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed")
+def test_fish_completes(command: Path, tmp_path: Path) -> None:
+    (tmp_path / "found.log").touch()
+    asked = [f"complete -C {shlex.quote(typed)}" for typed, _ in OFFERS]
+    text = "\n".join([script("fish"), *asked])
+    path = f"{command.parent}:{os.environ['PATH']}"
+    environ = environment(PATH=path, HOME=str(tmp_path), XDG_CONFIG_HOME=str(tmp_path))
+    ask = ["fish", "--no-config", "-c", text]
+    done = subprocess.run(ask, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path, env=environ)
+    assert ([line.split("\t")[0] for line in done.stdout.splitlines()], done.stderr) == (
+        [completed.split()[-1] for _, completed in OFFERS],
+        "",
+    )
+
+
+ZSHRC = """
+autoload -Uz compinit && compinit -u -d "$ZDOTDIR/dump"
+show() { print -r -- "$BUFFER" >> "$ZDOTDIR/shown"; BUFFER= }
+zle -N show && bindkey '^T' show
+zle-line-init() { touch "$ZDOTDIR/ready" }
+zle -N zle-line-init
+"""
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
+def test_zsh_completes(command: Path, tmp_path: Path) -> None:
+    """At its own prompt, on a terminal: its completion works nowhere else."""
+    (tmp_path / "found.log").touch()
+    (tmp_path / ".zshrc").write_text(f"{ZSHRC}\n{script('zsh')}")
+    path = f"{command.parent}:{os.environ['PATH']}"
+    environ = environment(PATH=path, ZDOTDIR=str(tmp_path), HOME=str(tmp_path))
+    ours, theirs = pty.openpty()
+    zsh = subprocess.Popen(
+        ["zsh", "-d", "-i"],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        cwd=tmp_path,
+        env=environ,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    shown = tmp_path / "shown"
+    try:
+        _read_until(ours, (tmp_path / "ready").exists)
+        for number, (typed, _) in enumerate(OFFERS):
+            os.write(ours, typed.encode() + b"\t\x14")
+            _read_until(ours, lambda n=number: shown.exists() and len(shown.read_text().splitlines()) > n)
+    finally:
+        zsh.kill()
+        zsh.wait()
+        os.close(ours)
+    assert [line.rstrip() for line in shown.read_text().splitlines()] == [completed for _, completed in OFFERS]
+
+
+def _read_until(terminal: int, done: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    seen = b""
+    while not done():
+        assert time.monotonic() < end, seen
+        if select.select([terminal], [], [], 0.05)[0]:
+            seen += os.read(terminal, 65536)
+
+
+def test_commands_are_offered_with_their_whole_line() -> None:
+    done = ctrace(_CTRACE_COMPLETE="fish_complete", COMP_WORDS="ctrace rec", COMP_CWORD="rec")
+    assert done.stdout.decode() == f"plain,record\t{COMMANDS['record']}\n"
 
 
 def test_an_unknown_shell_is_an_error() -> None:
