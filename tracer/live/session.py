@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from tracer.event import ContainerTold, Event, Exec, ShortLife, Snapshot
-from tracer.graph import RUNNING, Process, ProcessGraph, Reparenting
+from tracer.graph import DEAD, Process, ProcessGraph, Reparenting
 from tracer.identity import Evidence
 from tracer.live.finished import FinishedCounts
 from tracer.live.journal import ADOPTED, Happened, Journal, Tell
@@ -224,7 +224,7 @@ class Session:
     def _note_doubtful(self) -> None:
         now = time.monotonic()
         for process, step in self._moves:
-            if step.evidence.rank > Evidence.DERIVED.rank and process.state is RUNNING:
+            if step.evidence.rank > Evidence.DERIVED.rank and process.state is not DEAD:
                 self._doubtful[process] = (now, now + ASK_FOR)
         self._moves.clear()
 
@@ -235,7 +235,7 @@ class Session:
         answers: list[Event] = []
         for process in due:
             last = self._doubtful.pop(process)[1]
-            if process.state is not RUNNING or process.evidence.rank <= Evidence.DERIVED.rank:
+            if process.state is DEAD or process.evidence.rank <= Evidence.DERIVED.rank:
                 continue
             found = read_process(process.tgid)
             if found is None or not process.reparentings:

@@ -61,12 +61,18 @@ def _end_members_of_dead_namespaces(processes: list[Process], state: State) -> N
         ns = process.ns
         # The init itself is reaped by its parent, which is a level above.
         around = ns.parent if ns.init is process and process.exited_at is not None else ns
-        if ns.level > 0 and process.state is not DEAD and ns_is_dying(around):
+        if ns.level > 0 and process.state is not DEAD and ns_is_dying(around) and not _is_owed_outside(process):
             process.status = SIGKILL if process.status is None else process.status
             end_unseen_process(state, process, process.born_at, None)
             bury(process)
         elif process.state is ZOMBIE and _is_dying_init(process.parent):
             bury(process)
+
+
+def _is_owed_outside(process: Process) -> bool:
+    """A zombie whose parent is not of a namespace that ends: the init inside waits until that one has reaped it."""
+    parent = process.parent
+    return process.state is ZOMBIE and parent is not None and parent.state is RUNNING and not ns_is_dying(parent.ns)
 
 
 def _is_dying_init(parent: Process | None) -> bool:

@@ -26,6 +26,8 @@ def ns_as_told(ns: PidNs, ns_pids: tuple[int, ...]) -> PidNs:
 def enter_ns(state: State, process: Process, creator: Task, ns_pids: tuple[int, ...], ns_child: int) -> None:
     """The first process of a new namespace has number 1 there and is its child_reaper (alloc_pid(), copy_process())."""
     ns = process.ns
+    if ns_pids and ns_pids[-1] != 1 and ns.init is None:
+        ns.joined = True  # the kernel has told that it is another one, whose birth was lost
     if ns.init is None and not ns.joined:
         ns.init = process
         state.living_ns[ns] = None

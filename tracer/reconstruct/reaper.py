@@ -47,6 +47,8 @@ def find_new_reaper(
     level = father.ns.level
     highest: Process | None = None
     evidence, reason = known_before(father, lost_at)
+    if older_than(father, lost_at):
+        evidence, reason = Evidence.weakest(evidence, Evidence.INFERRED), reason or _UNSEEN.format(lost_at)
     parent = father.real_parent
     while parent is not None and parent.process.ns.level == level:
         ancestor = parent.process
@@ -55,9 +57,9 @@ def find_new_reaper(
         if dying_since is not None and (ancestor.subreaper_at or 0) > dying_since:
             evidence = Evidence.weakest(evidence, Evidence.INFERRED)
             reason = f"{ancestor.tgid} changed its subreaper flag while {father.tgid} was dying"
-        elif ancestor in doubts:
+        elif ancestor in doubts or older_than(ancestor, lost_at):
             evidence = Evidence.weakest(evidence, Evidence.INFERRED)
-            reason = doubts[ancestor]
+            reason = doubts.get(ancestor) or reason or _UNSEEN.format(lost_at)
         if ancestor.subreaper:
             thread = find_alive_thread(ancestor)
             if thread is not None:
@@ -71,6 +73,15 @@ def find_new_reaper(
         reason = reason or why
         parent = ancestor.real_parent
     return _child_reaper(father, highest, init, parent is None, evidence, reason)
+
+
+_UNSEEN = "events were lost at {}: threads that were not seen may set flags and live on"
+
+
+def older_than(process: Process, lost_at: int) -> bool:
+    """It was there when events were lost, and /proc has not been asked since: it may have a thread that nobody knows,
+    which may set its subreaper flag at any time, or be the one that inherits."""
+    return lost_at > process.born_at and lost_at > process.confirmed_at
 
 
 def known_before(process: Process, lost_at: int) -> tuple[Evidence, str]:

@@ -7,6 +7,7 @@ from tracer.graph import RULE_SEEN, RUNNING, PidNs, Process, Program, Reparentin
 from tracer.identity import Evidence
 from tracer.reconstruct.birth import new_thread, number_reused
 from tracer.reconstruct.exit import zombie_found
+from tracer.reconstruct.reaper import older_than
 from tracer.reconstruct.state import State, is_below, set_real_parent
 
 OBSERVED = Evidence.OBSERVED
@@ -38,7 +39,7 @@ def on_snapshot(state: State, event: Snapshot) -> None:
     if event.subreaper is not None:
         process.subreaper = event.subreaper
         state.doubts.pop(process, None)
-    elif state.lost_at > process.parent_known_at:
+    elif older_than(process, state.lost_at):
         state.doubts[process] = "events were lost: whether the subreaper flag changed is not known"
     process.cgroup = event.cgroup or process.cgroup
     process.ns_pids = event.ns_pids or process.ns_pids

@@ -570,6 +570,42 @@ def test_after_a_loss_nothing_older_is_certain_until_the_kernel_confirms_it() ->
     assert edges(graph)[12] == (10, "inferred")
 
 
+def test_after_a_loss_any_process_that_was_there_may_have_a_thread_that_nobody_knows() -> None:
+    """Lost was `8 thread 9`: 9 seems to be a process of its own, and clears the flag that 8 has set since."""
+    events = [*parse("5 exec t\n5 subreaper 1\n5 fork 8"), Lost(4, None, 0, 1)]
+    events += [SetSubreaper(5, None, 8, True), SetSubreaper(6, None, 9, False)]
+    events += [Clone(7, None, 8, 10, 0, SIGCHLD), Clone(8, None, 10, 11, 0, SIGCHLD), Exit(9, None, 10, 0)]
+    engine = Engine()
+    engine.feed(events)
+    assert edges(engine.finish())[11] == (8, "inferred")  # 5 has it
+    asked = Engine()
+    seen = Snapshot(5, None, 8, 8, 5, "t", "/t", (), 0, False, (), "", True)
+    asked.feed([*events[:4], seen, *(e for e in events[5:] if e.tid != 9)])
+    assert edges(asked.finish())[11] == (8, "derived")
+
+
+def test_after_a_loss_the_first_process_seen_in_a_namespace_need_not_be_its_init() -> None:
+    """The kernel tells its number inside, which is not 1."""
+    events = [*parse("5 exec t\n5 subreaper 1\n5 unshare"), Lost(4, None, 0, 1)]
+    events += [Clone(5, None, 5, 8, 0, SIGCHLD, start_time=7, ns_pids=(2,), parent=5)]
+    events += [Clone(6, None, 8, 9, 0, SIGCHLD, start_time=8, ns_pids=(3,), parent=8)]
+    events += [Clone(7, None, 9, 10, 0, SIGCHLD, start_time=9, ns_pids=(4,), parent=9), Exit(8, None, 9, 0)]
+    engine = Engine()
+    engine.feed(events)
+    assert edges(engine.finish())[10] == (8, "inferred")  # the highest that was seen; the init has it
+
+
+def test_a_zombie_whose_parent_is_outside_outlives_its_namespaces_init() -> None:
+    """As the probes tell it: the init ends first, and waits in zap_pid_ns_processes() until 12 is reaped."""
+    graph = graph_of("9 newpid 10\n9 fork 5\n10 fork 11\n10 exit 9\n11 exit 9", None)
+    assert {p.tgid: p.state for p in graph.processes}[11] == DEAD
+    inside = Clone(3, None, 9, 12, 0, SIGCHLD)
+    events = [*parse("9 newpid 10"), JoinPidNs(2, None, 9), inside, Exit(4, None, 10, 9), Exit(5, None, 12, 9)]
+    engine = Engine()
+    engine.feed(events)
+    assert {p.tgid: p.state for p in engine.finish().processes}[12] == ZOMBIE
+
+
 def test_an_edge_that_was_repaired_from_proc_is_inferred() -> None:
     engine = Engine()
     engine.feed([*parse("10 exec sh\n10 fork 11\n11 fork 12"), Lost(4, None, 0, 3)])
