@@ -239,11 +239,9 @@ class Births:
         call.ns = call.ns or self.ns_of(call.tid)
         if call.ns is not None:
             self.match()
-        elif number not in self.fresh and self.alive(number) and self._is_said_again(call):
-            call.number = 0
-            self._died(call, call.end)
-        elif number not in self.fresh and self.alive(number):
-            call.unsure = True  # in use: either it ends while the call is open, or the number is of another namespace
+        elif number not in self.fresh and (self.alive(number) or self._is_said_again(call)):
+            # In use: it ends while the call is open, or the number is of another namespace, or it is not the result.
+            call.unsure = True
             self._unsure[call.tid] = call
         elif self._contradicts(call):
             self._is_nested(call)
@@ -255,8 +253,7 @@ class Births:
             self.match()
 
     def _is_said_again(self, call: Call) -> bool:
-        """No number is given twice in a row. strace 6.1 prints the last result that it has read once more, for a task
-        that is dead when it asks for its registers."""
+        """No number is given twice in a row; but see creating.REFUSALS."""
         said = [record for record in self.history if record[4] == call.number and record[3] != call.tid]
         return bool(said) and 0 < call.end - said[-1][10] < NEXT_LINES and not call.chosen
 
@@ -286,7 +283,7 @@ class Births:
             # another (creating.REFUSALS): no more is known than of a call that was cut short.
             late.number, late.unsure = 0, False
             self._died(late, record[1])
-        elif late is not None and self.exits_seen:  # it goes on, and the number's owner still lives
+        elif late is not None and self.exits_seen and self.alive(late.number):  # it goes on, and so does the owner
             self._is_nested(late)
             self.match()
         elif late is not None:

@@ -171,6 +171,8 @@ _VALUE = re.compile(
     rb"((?: [^\"\n]*)?)$"
 )
 
+_NO_ERRNO = re.compile(rb" \(errno \d{5}")
+
 
 class Result(NamedTuple):
     """The end of a line: what a call returned."""
@@ -197,8 +199,8 @@ def result(rest: bytes) -> Result | None:
         found = _VALUE.match(rest, start) if start >= 0 else None
         if found is not None:
             text, real, tail = found.groups()
-            # strace has read no result, or that of nobody (6.1, the task was killed just then): no such errno
-            missing = (text == b"?" and b"ERESTART" not in tail) or b"(errno " in tail
+            # strace has read no result, or that of nobody (before 6.12, the task was killed just then): no such errno
+            missing = (text == b"?" and b"ERESTART" not in tail) or _NO_ERRNO.match(tail) is not None
             if missing or text == b"?" or b"(INJECTED" in tail:
                 value = None
             else:
