@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.kernels.arch import Arch
+
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 IMAGES = ("linux-image-", "linux-binary-")
 """Up to 6.x the image has the kernel; from 7.x on the package named binary."""
@@ -67,9 +69,10 @@ class Mirrors:
 class Suite:
     """One suite, with lists of its own."""
 
-    def __init__(self, name: str, mirrors: Mirrors, folder: Path) -> None:
+    def __init__(self, name: str, architecture: str, mirrors: Mirrors, folder: Path) -> None:
         self.name = name
-        self._folder = folder / name
+        self._architecture = architecture
+        self._folder = folder / f"{name}-{architecture}"
         for part in ("lists/partial", "cache/archives/partial", "downloads"):
             (self._folder / part).mkdir(parents=True, exist_ok=True)
         sources = [f"deb [signed-by={KEYRING}] {mirrors.main} {name} main"]
@@ -84,6 +87,8 @@ class Suite:
             "Dir::State::lists": self._folder / "lists",
             "Dir::State::status": "/dev/null",
             "Dir::Cache": self._folder / "cache",
+            "APT::Architecture": self._architecture,
+            "APT::Architectures": self._architecture,
             "Acquire::Languages": "none",
             "Acquire::Retries": "2",
             "APT::Sandbox::User": "root",
@@ -141,18 +146,17 @@ class Kernel:
     release: str
     version: str
     """The package's."""
-    suite: str
 
 
-def kernel(suite: str, package: str, mirrors: Mirrors) -> Kernel:
+def kernel(suite: str, arch: Arch, mirrors: Mirrors) -> Kernel:
     """The suite's newest; fetched if it is not here yet. Raises Unavailable."""
     folder = cache_folder() / "debian"
     with locked(folder):
-        source = Suite(suite, mirrors, folder)
+        source = Suite(suite, arch.debian, mirrors, folder)
         source.update()
-        for real, version in source.holders(package, IMAGES):
+        for real, version in source.holders(arch.kernel, IMAGES):
             files = source.unpacked(real, version)
             for image in [*files.glob("boot/vmlinuz-*"), *files.glob("usr/lib/modules/*/vmlinuz")]:
                 release = image.parent.name if image.name == "vmlinuz" else image.name.removeprefix("vmlinuz-")
-                return Kernel(image, release, version, suite)
-    raise Unavailable(f"{suite}: {package} leads to no vmlinuz")
+                return Kernel(image, release, version)
+    raise Unavailable(f"{suite}: {arch.kernel} leads to no vmlinuz")

@@ -126,7 +126,7 @@ def tests(loader: str) -> Callable[[], Step]:
         with tempfile.TemporaryDirectory() as folder:
             report = Path(folder) / "report.xml"
             options = ["-p", "no:cacheprovider", "--tb=short", f"--junitxml={report}", "--rootdir=."]
-            done = run([*only(loader), sys.executable, "-m", "pytest", *options, *TESTS], 60)
+            done = run([*only(loader), sys.executable, "-m", "pytest", *options, *TESTS], 150)
             if not report.exists():
                 return failed(done)
             cases = list(ET.parse(report).getroot().iter("testcase"))
@@ -145,7 +145,7 @@ def trees(loader: str, name: str) -> Callable[[], Step]:
 
     def step() -> Step:
         count = max(1, round(SEEDS[name] * float(os.environ.get("CTRACE_TEST_TREES", "1"))))
-        done = run([*only(loader), sys.executable, "-m", "tests.kernels.trees", name, str(count)], 40)
+        done = run([*only(loader), sys.executable, "-m", "tests.kernels.trees", name, str(count)], 100)
         try:
             return dict(json.loads(done.stdout.splitlines()[-1]))
         except (ValueError, IndexError):

@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.kernels.arch import Arch
+
 MEMORY = "3G"
 """The initramfs is in memory twice while it is unpacked."""
 LAST_LINES = 25
 BAD_WORDS = ("Kernel panic", "Oops", "BUG:", "general protection fault", "blocked for more than", "Call Trace")
 KERNEL_OPTIONS = (
-    *("console=ttyS0", "loglevel=5", "rdinit=/init", "panic=-1", "oops=panic"),
+    *("loglevel=5", "rdinit=/init", "panic=-1", "oops=panic"),
     # Emulation is slow and its processors are taken away for long: no false alarms.
     *("rcupdate.rcu_cpu_stall_suppress=1", "nowatchdog", "mitigations=off", "random.trust_cpu=on", "audit=0"),
 )
@@ -46,6 +48,7 @@ class Boot:
 
 
 def boot(
+    arch: Arch,
     image: Path,
     archives: list[Path],
     work: Path,
@@ -64,12 +67,15 @@ def boot(
                 shutil.copyfileobj(source, output, 1 << 20)
     for old in (console, results):
         old.unlink(missing_ok=True)
-    append = " ".join([*KERNEL_OPTIONS, *(f"ctrace.{name}={value}" for name, value in settings.items())])
+    settings = {**settings, "results": arch.results}
+    append = " ".join(
+        [f"console={arch.console}", *KERNEL_OPTIONS, *(f"ctrace.{name}={value}" for name, value in settings.items())]
+    )
     qemu = [
-        *("qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", MEMORY),
+        *(*arch.qemu, "-accel", "tcg,thread=multi", "-smp", "2", "-m", MEMORY),
         *("-kernel", str(image), "-initrd", str(initrd), "-append", append),
         *("-display", "none", "-monitor", "none", "-parallel", "none", "-nic", "none", "-no-reboot", "-nodefaults"),
-        *("-serial", f"file:{console}", "-serial", f"file:{results}"),
+        *("-serial", f"file:{console}", *(option.format(results) for option in arch.results_port)),
     ]
     # `timeout` ends it if we hang; pdeathsig if we are killed.
     bounded = ["setpriv", "--pdeathsig", "TERM", "timeout", "--kill-after=5", f"{seconds + 30:.0f}", "nice", "-n", "10"]

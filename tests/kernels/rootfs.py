@@ -12,56 +12,75 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.kernels.arch import Arch
 from tests.kernels.debian import Mirrors, Unavailable, cache_folder, locked
 
 ROOT = Path(__file__).resolve().parents[2]
 SUITE = "bookworm"
 PYTHON = "3.11"
 """That suite's."""
-PACKAGES = ("python3", "python3-venv", "strace", "libbpf1")
+GLIBC_MINOR = 36
+PACKAGES = ("python3", "strace", "libbpf1")
 """No bcc, no kernel headers."""
-VERSION = 2
+VERSION = 3
 """Raise it when what `_build_base` makes changes."""
 INIT = Path(__file__).with_name("init.sh")
 RUBBISH = (
     *("var/cache/apt", "var/lib/apt/lists", "var/log", "usr/share/doc", "usr/share/locale", "usr/share/man"),
-    *("usr/share/i18n", "usr/share/info", "usr/share/zoneinfo", "usr/lib/x86_64-linux-gnu/gconv"),
+    *("usr/share/i18n", "usr/share/info", "usr/share/zoneinfo", "usr/lib/*-linux-gnu/gconv", "debootstrap"),
 )
 TESTED = ("tests/__init__.py", "tests/live", "tests/fuzz", "tests/kernels", "fixtures/programs", "fixtures/record")
 LOG = "fixtures/logs/containerd-pod/strace.log"
 BUILT_FROM = ("tracer", "probes", "docs", "pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE")
 
 
-def base(mirrors: Mirrors) -> tuple[Path, Path]:
-    """(folder, archive) of the base; builds both where they are missing (about a minute)."""
-    folder = cache_folder() / f"base-{SUITE}-{VERSION}"
+def base(mirrors: Mirrors, arch: Arch) -> Path:
+    """The base's archive; builds it where it is missing (about a minute)."""
+    folder = cache_folder() / f"base-{SUITE}-{arch.debian}-{VERSION}"
     archive = folder.with_suffix(".cpio")
     with locked(folder.parent):
         if not folder.is_dir():
-            _build_base(folder, mirrors)
+            _build_base(folder, mirrors, arch)
         if not archive.exists():
             pack(folder, archive)
-    return folder, archive
+    return archive
 
 
-def _build_base(final: Path, mirrors: Mirrors) -> None:
+def _build_base(final: Path, mirrors: Mirrors, arch: Arch) -> None:
+    """Packages are unpacked and not set up: that would take running them, and the guest can do without."""
     partial = final.with_suffix(".partial")
     shutil.rmtree(partial, ignore_errors=True)
-    include = f"--include={','.join(PACKAGES)}"
-    command = ["debootstrap", "--variant=minbase", include, SUITE, str(partial), mirrors.main]
+    options = ["--foreign", f"--arch={arch.debian}", "--variant=minbase", f"--include={','.join(PACKAGES)}"]
+    command = ["debootstrap", *options, SUITE, str(partial), mirrors.main]
     log = final.with_suffix(".log")
     with log.open("wb") as output:
         # debootstrap and what it starts end with us.
         bounded = ["setpriv", "--pdeathsig", "TERM", *command]
         if subprocess.run(bounded, stdout=output, stderr=output, timeout=900, check=False).returncode:
             raise Unavailable(f"debootstrap failed, see {log}")
+    for package in (partial / "var/cache/apt/archives").glob("*.deb"):
+        _unpack(package, partial)
     for rubbish in RUBBISH:
-        shutil.rmtree(partial / rubbish, ignore_errors=True)
+        for path in partial.glob(rubbish):
+            shutil.rmtree(path)
+    (partial / "proc").unlink()  # debootstrap's link to this machine's
+    (partial / "proc").mkdir()
+    for name in ("passwd", "group"):
+        shutil.copy(partial / f"usr/share/base-passwd/{name}.master", partial / "etc" / name)
     (partial / "etc/hostname").write_text("guest\n")
     # Where debootstrap got its packages is nobody's business.
     (partial / "etc/apt/sources.list").write_text("")
     (partial / "etc/resolv.conf").write_text("")
     partial.rename(final)
+
+
+def _unpack(package: Path, target: Path) -> None:
+    """As dpkg does it: /bin and the like stay links."""
+    with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", package], stdout=subprocess.PIPE) as files:
+        command = ["tar", "--extract", "--keep-directory-symlink", "--directory", str(target)]
+        subprocess.run(command, stdin=files.stdout, check=True, timeout=120)
+    if files.returncode:
+        raise Unavailable(f"{package.name} cannot be unpacked")
 
 
 def pack(folder: Path, archive: Path) -> None:
@@ -76,24 +95,18 @@ def pack(folder: Path, archive: Path) -> None:
     partial.rename(archive)
 
 
-def payload(work: Path, base_folder: Path) -> Path:
-    """Build the payload's archive in `work`."""
-    top = work / "payload"
+def payload(work: Path, arch: Arch, wheel_file: Path) -> Path:
+    """Build the payload's archive in `work`, with this wheel."""
+    top = work / f"payload-{arch.debian}"
     source = top / "opt" / "src"
     source.mkdir(parents=True)
-    listed = subprocess.run(["git", "ls-files", "-z", "--", *TESTED, LOG], cwd=ROOT, check=True, capture_output=True)
-    new = subprocess.run(
-        ["git", "ls-files", "-z", "--others", "--exclude-standard", "--", *TESTED],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-    )
-    _copy(listed.stdout + new.stdout, source)
-    compile_programs(top / "opt" / "programs")
-    _install(work, top / "opt", base_folder, wheel(work))
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *TESTED, LOG]
+    _copy(subprocess.run(listed, cwd=ROOT, check=True, capture_output=True).stdout, source)
+    compile_programs(top / "opt" / "programs", arch.compiler)
+    _install(top / "opt" / "ctrace", arch, wheel_file)
     shutil.copy(INIT, top / "init")
     (top / "init").chmod(0o755)
-    archive = work / "payload.cpio"
+    archive = top.with_suffix(".cpio")
     pack(top, archive)
     return archive
 
@@ -106,14 +119,14 @@ def _copy(listed: bytes, target: Path) -> None:
             shutil.copy(ROOT / name, target / name)
 
 
-def compile_programs(folder: Path) -> Path:
+def compile_programs(folder: Path, compiler: str = "gcc") -> Path:
     """Every C program of the tests, static: the guest needs no matching libc."""
     folder.mkdir(parents=True, exist_ok=True)
     fixtures = ROOT / "fixtures" / "programs"
     sources = [*fixtures.glob("*.c"), *(ROOT / "tests/live/programs").glob("*.c"), *(ROOT / "tests/fuzz").glob("*.c")]
     for source in sources:
         target = folder / source.stem
-        command = ["gcc", "-O1", "-w", "-static", "-pthread", "-I", fixtures, "-o", target, source]
+        command = [compiler, "-O1", "-w", "-static", "-pthread", f"-I{fixtures}", "-o", str(target), str(source)]
         subprocess.run(command, check=True, timeout=120)
     return folder
 
@@ -134,17 +147,12 @@ def _pip(*arguments: str) -> None:
     subprocess.run(command, check=True, timeout=300)
 
 
-def _install(work: Path, opt: Path, base_folder: Path, built: Path) -> None:
-    """A virtual environment at /opt/ctrace of the guest, made by the guest's own Python in a mount namespace."""
-    only = ("--only-binary", ":all:", "--python-version", PYTHON, "--implementation", "cp")
-    _pip("download", "--dest", str(built.parent), *only, str(built), "pytest")
-    inside = (
-        "python3 -m venv /opt/ctrace && "
-        "/opt/ctrace/bin/pip --disable-pip-version-check install -q --no-index --find-links /mnt ctrace pytest"
-    )
-    script = 'mount --bind "$1" "$3/opt" && mount --bind "$2" "$3/mnt" && exec chroot "$3" /bin/sh -c "$4"'
-    command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh"]
-    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
-    subprocess.run(
-        [*command, str(opt), str(built.parent), str(base_folder), inside], check=True, timeout=300, env=environment
-    )
+def _install(folder: Path, arch: Arch, wheel_file: Path) -> None:
+    """A virtual environment for the guest's Python, with wheels for its processor."""
+    (folder / "bin").mkdir(parents=True)
+    (folder / "bin/python").symlink_to(f"/usr/bin/python{PYTHON}")
+    (folder / "pyvenv.cfg").write_text("home = /usr/bin\ninclude-system-site-packages = false\n")
+    target = ("--target", str(folder / "lib" / f"python{PYTHON}" / "site-packages"))
+    platforms = [f"--platform=manylinux_2_{minor}_{arch.machine}" for minor in range(GLIBC_MINOR, 4, -1)]
+    only = ("--only-binary", ":all:", "--python-version", PYTHON, "--implementation", "cp", *platforms)
+    _pip("install", *target, *only, str(wheel_file), "pytest")

@@ -21,20 +21,21 @@ from pathlib import Path
 from typing import Any
 
 from tests.kernels import rootfs, table
-from tests.kernels.debian import Kernel, Mirrors, Unavailable, kernel
+from tests.kernels.arch import ARM64, X86_64, Arch
+from tests.kernels.debian import Kernel, Mirrors, Unavailable, cache_folder, kernel
 from tests.kernels.machine import Boot, boot
 
-PACKAGE = "linux-image-cloud-amd64"
-SUITES = ("bullseye", "bookworm", "trixie", "sid")
+KERNELS = ("bullseye", "bookworm", "trixie", "sid", "bookworm-arm64")
+"""Debian's suites; x86_64 where it is not said."""
 HERE = "here"
-TOOLS = {"qemu-system-x86_64": "qemu-system-x86", "cpio": "cpio", "debootstrap": "debootstrap", "gcc": "gcc"}
+TOOLS = {"cpio": "cpio", "debootstrap": "debootstrap"}
 PATIENCE = "2"
 """Time limits inside are this many times those of a usual machine."""
 
 
-def install_tools() -> None:
+def install_tools(tools: dict[str, str]) -> None:
     """By apt, and only what is missing. Raises Unavailable."""
-    missing = sorted({package for tool, package in TOOLS.items() if not shutil.which(tool, path=search_path())})
+    missing = " ".join(package for tool, package in tools.items() if not shutil.which(tool, path=search_path())).split()
     if missing:
         print(f"installing {' '.join(missing)}", file=sys.stderr)
         command = ["apt-get", "install", "-qq", "--yes", "--no-install-recommends", *missing]
@@ -61,12 +62,29 @@ def say(step: dict[str, Any]) -> None:
             print("    " + (value if isinstance(value, str) else json.dumps(value, indent=1)).replace("\n", "\n    "))
 
 
-def emulated(found: Kernel, archives: list[Path], work: Path, arguments: argparse.Namespace) -> Boot:
+def split(name: str) -> tuple[str, Arch]:
+    """(suite, processor) of one of KERNELS."""
+    suite, _, debian = name.partition("-")
+    return suite, ARM64 if debian == ARM64.debian else X86_64
+
+
+def built(arches: Sequence[Arch], mirrors: Mirrors, work: Path) -> dict[Arch, list[Path]]:
+    """The guests' archives. Raises Unavailable."""
+    archives: dict[Arch, list[Path]] = {}
+    if arches:
+        wheel = rootfs.wheel(work)
+        for arch in dict.fromkeys(arches):
+            install_tools({**TOOLS, **arch.tools})
+            archives[arch] = [rootfs.base(mirrors, arch), rootfs.payload(work, arch, wheel)]
+    return archives
+
+
+def emulated(arch: Arch, found: Kernel, archives: list[Path], work: Path, arguments: argparse.Namespace) -> Boot:
     """Boot and run everything."""
     settings = {"patience": arguments.patience, "trees": str(arguments.trees), "loaders": "core"}
     if arguments.only:
         settings["only"] = arguments.only
-    return boot(found.image, archives, work, arguments.seconds, settings, say)
+    return boot(arch, found.image, archives, work, arguments.seconds, settings, say)
 
 
 def native(work: Path, arguments: argparse.Namespace) -> Boot:
@@ -114,13 +132,13 @@ def report(name: str, result: Boot, folder: Path) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """0: all kernels are fine; 1: something failed; 77: this machine cannot run it."""
     parser = argparse.ArgumentParser(prog="python -m tests.kernels.run", description=__doc__)
-    parser.add_argument("--kernels", default=",".join((*SUITES, HERE)), help="suites, and `here`: the running kernel")
+    parser.add_argument("--kernels", default=",".join((*KERNELS, HERE)), help="SUITE or SUITE-arm64, and `here`")
     parser.add_argument("--loaders", default="core,bcc", help="on the running kernel; the first runs tests and trees")
     parser.add_argument("--only", default="", help="steps: facts,tree,replay,load,watch,doctor,tests,trees")
     parser.add_argument("--trees", type=float, default=1.0, help="times the usual number of random trees")
-    parser.add_argument("--seconds", type=float, default=420, help="for one kernel")
+    parser.add_argument("--seconds", type=float, default=900, help="for one kernel")
     parser.add_argument("--patience", default=PATIENCE, help="times the usual time limits, inside")
-    parser.add_argument("--reports", type=Path, default=rootfs.cache_folder() / "reports")
+    parser.add_argument("--reports", type=Path, default=cache_folder() / "reports")
     parser.add_argument("--write", action="store_true", help="write the table though not everything ran")
     arguments = parser.parse_args(argv)
     if os.geteuid() != 0 or platform.machine() != "x86_64" or not shutil.which("apt-get"):
@@ -130,38 +148,37 @@ def main(argv: Sequence[str] | None = None) -> int:
     wanted = arguments.kernels.split(",")
     with tempfile.TemporaryDirectory(prefix="ctrace-kernels-") as folder:
         work = Path(folder)
-        archives: list[Path] = []
         try:
             mirrors = Mirrors.of_this_machine()
-            if wanted != [HERE]:
-                install_tools()
-                base_folder, base_archive = rootfs.base(mirrors)
-                archives = [base_archive, rootfs.payload(work, base_folder)]
+            archives = built([split(name)[1] for name in wanted if name != HERE], mirrors, work)
         except Unavailable as error:
             print(f"skipped: {error}", file=sys.stderr)
             return 77
         rows = [one(name, mirrors, archives, work, arguments) for name in wanted]
     print(table.text(rows))
-    whole = set(wanted) >= {*SUITES, HERE} and not arguments.only
+    whole = set(wanted) >= {*KERNELS, HERE} and not arguments.only
     if whole or arguments.write:
         table.write(rootfs.ROOT / "docs" / "limits.md", rows)
     return 0 if all(row.fine for row in rows) else 1
 
 
-def one(name: str, mirrors: Mirrors, archives: list[Path], work: Path, arguments: argparse.Namespace) -> table.Row:
+def one(
+    name: str, mirrors: Mirrors, archives: dict[Arch, list[Path]], work: Path, arguments: argparse.Namespace
+) -> table.Row:
     """One kernel's row."""
     print(f"{name}:", flush=True)
     if name == HERE:
         result = native(work, arguments)
         row = table.row(platform.release().partition("-")[0], "the machine itself, not emulated", result)
     else:
+        suite, arch = split(name)
         try:
-            found = kernel(name, PACKAGE, mirrors)
+            found = kernel(suite, arch, mirrors)
         except Unavailable as error:
             print(f"  not run: {error}")
-            return table.Row(name, f"Debian {name}", notes=["its packages could not be fetched"])
-        result = emulated(found, archives, work, arguments)
-        row = table.row(found.release, f"Debian {found.suite} ({found.version})", result)
+            return table.Row(name, f"Debian {suite}", notes=["its packages could not be fetched"])
+        result = emulated(arch, found, archives[arch], work, arguments)
+        row = table.row(found.release, f"Debian {suite} ({found.version})", result)
     if not result.finished:
         print(f"  FAILED: {result.stopped}\n    " + result.last_lines.replace("\n", "\n    "))
     for line in result.trouble:
