@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 
 from tests.unit.live.memory import there
 from tracer.event import CLONE_PARENT, CLONE_THREAD, Snapshot
@@ -55,47 +56,69 @@ class Machine:
         return decoder
 
     def run(self, steps: int) -> list[bytes]:
-        """So many things happen; what is written."""
+        """So many steps of what happens, up to four things at once; what is written."""
+        going: list[Iterator[None]] = []
         for _ in range(steps):
-            leader = self.rng.choice(self.living)
-            self.rng.choice([self.short, self.short, self.short, self.two, self.any])(leader)
+            if len(going) < 4:
+                kind = self.rng.choice([self.short] * 6 + [self.two, self.any])
+                going.append(kind(self.rng.choice([self.root, self.rng.choice(self.living)])))
+            chosen = self.rng.choice(going)
+            if next(chosen, self) is self:
+                going.remove(chosen)
         return self.records
 
-    # ---- what happens ----
+    # ---- what happens: a generator each ----
 
-    def short(self, leader: Task) -> None:
+    def short(self, leader: Task) -> Iterator[None]:
         """A usual life, with something unusual about it now and then."""
+        if leader not in self.living:
+            return
         odd = self.rng.random()
         child = self.fork(leader)
+        yield
         if self.rng.random() < 0.6:
             self.execs(child)
+            yield
         if odd < 0.05:
             self.execs(child)
         elif odd < 0.1:
             self.prctl(child)
-        elif odd < 0.15:
+        elif odd < 0.15 and child in self.living:
             self.wait(child, self.exit(self.fork(child)))
         elif odd < 0.18:
             self.renamed(child)
         elif odd < 0.21:
             self.prctl(leader)
-        self.wait(leader, self.exit(child))
+        self.exit(child)
+        yield
+        self.wait(leader, child)
         if odd > 0.9:
+            yield
             self.freed(child)
 
-    def two(self, leader: Task) -> None:
+    def two(self, leader: Task) -> Iterator[None]:
         """Two at a time."""
+        if leader not in self.living:
+            return
         one, other = self.fork(leader), self.fork(leader)
+        yield
         for child in (one, other):
             self.execs(child)
-        if self.rng.random() < 0.2:
+            yield
+        if self.rng.random() < 0.1:
             self.execs(leader)
         self.exit(other)
+        yield
         self.exit(one, status=self.rng.choice([0, 256, 9]))
         for child in (one, other):
+            yield
             self.wait(leader, child)
 
-    def any(self, leader: Task) -> None:
+    def any(self, leader: Task) -> Iterator[None]:
+        """One unusual thing."""
+        yield
+        if leader not in self.living:
+            return
         kind = self.rng.choice([self.fork, self.execs, self.prctl, self.renamed, self.thread, self.beside, self.leave])
         kind(leader)
 
@@ -145,6 +168,8 @@ class Machine:
         self.records.append(wire.EXIT.pack(*self._header(wire.T_EXIT, child), 0, self._above(leader), 0, 0))
 
     def execs(self, leader: Task, name: bytes = b"") -> None:
+        if leader not in self.living:
+            return
         name = name or self.rng.choice(PROGRAMS)
         args = name.rpartition(b"/")[2] + b"\0-x\0"
         header = self._header(wire.T_EXEC, leader)
@@ -153,6 +178,8 @@ class Machine:
         self.records.append(wire.EXEC.pack(*header, *told, comm) + name + args)
 
     def exit(self, leader: Task, status: int = 0, *, usual: bool = False) -> Task:
+        if leader not in self.living:
+            return leader
         odd = 0 if usual else self.rng.choice([0] * 20 + [wire.F_TRACED, wire.F_AUTOREAP])
         flags = wire.F_GROUP_DEAD | leader.subreaper | odd
         header = self._header(wire.T_EXIT, leader)
@@ -165,7 +192,7 @@ class Machine:
         return leader
 
     def wait(self, waiter: Task, child: Task) -> None:
-        if child.parent is waiter and waiter in self.living:
+        if waiter in self.living and child not in self.living and child in waiter.children:
             self.records.append(wire.WAIT.pack(*self._header(wire.T_WAIT, waiter), child.tid, 0))
             waiter.children.remove(child)
             self._free.append(child.tid)
@@ -175,11 +202,15 @@ class Machine:
         self.records.append(wire.FREE.pack(*header, ROOT_START, ROOT, ROOT))
 
     def prctl(self, leader: Task) -> None:
+        if leader not in self.living:
+            return
         leader.subreaper = not leader.subreaper
         header = self._header(wire.T_PRCTL, leader)
         self.records.append(wire.PRCTL.pack(*header, wire.PR_SET_CHILD_SUBREAPER, 0, leader.subreaper))
 
     def renamed(self, leader: Task) -> None:
+        if leader not in self.living:
+            return
         self.records.append(wire.RENAME.pack(*self._header(wire.T_RENAME, leader), b"new name"))
 
     @staticmethod

@@ -1,9 +1,8 @@
 """Short lives as one: a process that is born, perhaps runs a program, ends, and is waited for, all within one batch.
 
 A machine that makes many processes makes mostly these. Its records are held back until the life is whole; then it is
-one ShortLife in place of three or four events. Whatever is out of the usual about it, and every record of anybody that
-is more than such a life's or a leader's being freed, makes what is held back go the usual way first (decode.py), so
-there is nothing that only this module knows.
+one ShortLife in place of three or four events. Whatever is out of the usual about it, or about its creator meanwhile,
+makes what is held back go the usual way first (decode.py), so there is nothing that only this module knows.
 """
 
 from __future__ import annotations
@@ -31,6 +30,8 @@ _Run = tuple[int, bytes, int, tuple[str, tuple[str, ...], bool]]
 """Number of the event, record, time, program."""
 _End = tuple[int, bytes, int, int]
 """Number of the event, record, time, status."""
+_FEW = 16
+"""Creators of no more than so many births are looked through."""
 _NO_RUN = (0, b"", 0, None)
 
 
@@ -60,11 +61,21 @@ class Condenser(Decoder):
         for record in records:
             kind = record[type_at]
             if not holders[kind](record):
-                if births:
+                if births and self._concerns_held(kind, record):
                     self._let_go()
                 handlers[kind](record)
         self._let_go()
         return sorted([*self._lives, *self._out], key=_place)
+
+    def _concerns_held(self, kind: int, record: bytes) -> bool:
+        """The record is about a process of which something is held back, or about its creator."""
+        births = self._births
+        if kind == wire.T_WAIT:
+            return _wait_brief(record)[3] in births
+        if kind == wire.T_CLONE and _clone_brief(record)[6] in births:
+            return True
+        tid, tgid = wire.WHO.unpack_from(record)
+        return tid in births or len(births) > _FEW or tgid in {birth[2][7] for birth in births.values()}
 
     def _let_go(self) -> None:
         """Decode what was held back, each under the number that it has already: of each record comes one event."""

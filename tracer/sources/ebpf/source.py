@@ -53,7 +53,7 @@ from tracer.sources.ebpf.needs import RING_SIZE, TRACKED_MAX
 from tracer.sources.ebpf.ring import RingBuffer
 from tracer.sources.ebpf.survey import Survey, survey
 
-PACE = 0.025
+PACE = 0.05
 """Seconds: so often the ring buffer is looked at; events are no older than this when `poll` returns them."""
 FASTEST = 1 << 26
 """Bytes of records a second: a ring buffer that so many would fill sooner is looked at sooner."""

@@ -39,6 +39,9 @@ WAIT_BRIEF = struct.Struct("=8xQ8xIIII")
 TYPE_AT = 0 if sys.byteorder == "little" else 1
 """The byte of a record that holds its type (all types are below 256)."""
 
+WHO = struct.Struct("=24xII")
+"""Only the header's `tid` and `tgid`."""
+
 LOST = struct.Struct("=4xI")
 """Only the header's `lost`."""
 
