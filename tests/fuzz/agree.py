@@ -35,8 +35,8 @@ def differences(strace: ProcessGraph, live: ProcessGraph, truth: Truth) -> tuple
         left, right = _facts(one, names), _facts(other, names)
         if _namespace_ends(one, truth) or _namespace_ends(other, truth):
             left = {name: left[name] for name in ("creator", "birth parent") if name in left}
-        elif one.state != other.state and left["parent"] != right["parent"]:
-            del left["state"]  # a zombie whose parent is outside is reaped there, unseen
+        elif left["parent"] != right["parent"] or left["parent"] in (0, 1):
+            del left["state"]  # a zombie whose parent is outside is reaped there, which strace does not see
         left.pop("parent", None)
         for name in left.keys() & right.keys():
             if left[name] != right[name]:

@@ -43,6 +43,8 @@ def on_child_signal(state: State, event: ChildSignal) -> None:
     if process.state is RUNNING:
         if state.exits_seen or process is receiver.process:
             return
+        if process.serial and task.tid not in state.exit_begun:
+            return  # a late signal about the one that had the number before
         end_unseen_process(state, process, at, time)
     if process.evidence is not Evidence.OBSERVED or process.real_parent is not receiver:
         _kernel_told(state, process, receiver, at, time, "SIGCHLD")

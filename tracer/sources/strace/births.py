@@ -503,7 +503,7 @@ class Births:
             if able:
                 self._found(call, in_order(able)[0], GUESSED)
                 return
-        if call.number > call.newest - FAR or not follows:
+        if call.number > call.newest - FAR or self._is_near(call) or not follows:
             self.settle(call, call.number, SET_BACK.format(call.number) if self._was_passed(call) else "")
 
     @staticmethod

@@ -378,6 +378,25 @@ def test_a_result_that_is_no_errno_is_missing(tmp_path: Path) -> None:
     assert [event for event in events_of(tmp_path, log) if event.startswith("Clone(9, 10")]
 
 
+def test_a_task_that_only_sleeps_with_a_number_far_from_the_last(tmp_path: Path) -> None:
+    """The counter was set, or has begun again: 8051 shows in no line of its own, and numbers go on from there."""
+    path = tmp_path / "log"
+    path.write_text("19600 fork() = 19601\n19601 fork() = 8051\n19600 fork() = 8052\n8052 exit_group(0) = ?\n")
+    assert [p.tgid for p in replay(str(path)).processes] == [19600, 19601, 8051, 8052]
+
+
+def test_a_signal_about_the_one_that_had_the_number_before(tmp_path: Path) -> None:
+    """set_tid gives it again at once; the signal about the first one comes after that."""
+    path = tmp_path / "log"
+    path.write_text(
+        "9 clone(child_stack=0x7f1, flags=CLONE_VM|CLONE_SIGHAND|CLONE_THREAD) = 10\n9 fork() = 11\n"
+        "11 +++ killed by SIGKILL +++\n9 wait4(11, NULL, 0, NULL) = 11\n"
+        "9 clone3({flags=0, exit_signal=SIGCHLD, set_tid=[11], set_tid_size=1}, 88) = 11\n"
+        "10 --- SIGCHLD {si_signo=SIGCHLD, si_code=CLD_KILLED, si_pid=11, si_uid=0, si_status=SIGKILL} ---\n"
+    )
+    assert [(p.tgid, p.state) for p in replay(str(path)).processes] == [(9, "running"), (11, "dead"), (11, "running")]
+
+
 def test_killed_inside_clone(tmp_path: Path) -> None:
     log = "100 fork( <unfinished ...>\n101 exit(0) = ?\n100 <... fork resumed>) = ?\n100 +++ killed by SIGKILL +++\n"
     got = events_of(tmp_path, log)
