@@ -96,7 +96,8 @@ def again(folders: list[Path]) -> int:
         options = optionsets.BY_NAME[(folder / "options").read_text()]
         found = Truth.load(folder / "truth.json")
         if folder.name.endswith(trial.DIFFER):
-            story = differences(_replay()(str(folder / "log")), replay_events(folder / "events.txt"), found)[2]
+            log, live = folder / "log", replay_events(folder / "events.txt")
+            story = differences(_replay()(str(log)), live, found, trial.numbers_in(log))[2]
             bad += bool(story)
             print(f"{folder}: {'; '.join(story) or 'the same'}")
             continue

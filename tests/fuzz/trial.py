@@ -201,7 +201,9 @@ def judge_live(trial: Trial, found: Truth, keep: Path, live: LiveTracer) -> None
 
 def compare(trial: Trial, log: Path, found: Truth, keep: Path, replay: Replay, live: LiveTracer) -> None:
     """The whole history as the two tracers have it; what differs is kept, with the log and the events."""
-    trial.agreed, trial.disagreed, trial.disagreements = differences(replay(str(log)), live.graph(), found)
+    trial.agreed, trial.disagreed, trial.disagreements = differences(
+        replay(str(log)), live.graph(), found, numbers_in(log)
+    )
     if trial.disagreements:
         case = keep_case(keep, trial, log, found, Verdict(), DIFFER)
         (case / "problems.txt").write_text("\n".join(trial.disagreements) + "\n")
@@ -224,7 +226,7 @@ def judge_log(log: Path, found: Truth, complete: bool, replay: Replay) -> Verdic
         verdict = Verdict()
         verdict.problems.append(Problem("crash", 0, "no exception", "".join(where), fatal=True))
         return verdict
-    verdict = judge(graph, found, complete and not _says_too_little(log), _numbers_in(log))
+    verdict = judge(graph, found, complete and not _says_too_little(log), numbers_in(log))
     if complete and _says_too_little(log):
         verdict.unclear = verdict.processes
     return verdict
@@ -274,7 +276,7 @@ _NAMED = re.compile(
 )
 
 
-def _numbers_in(log: Path) -> set[int]:
+def numbers_in(log: Path) -> set[int]:
     """Every number that a log gives to a task, in its lines or its files' names."""
     files = [log] if log.is_file() else list(log.iterdir())
     found = {n for f in files for match in _NAMED.findall(f.read_bytes()) for n in match if n}
