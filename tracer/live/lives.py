@@ -106,6 +106,8 @@ class ShortLives:
             creator, task = self._state.tasks.get(life.tid), self._state.tasks.get(life.child)
             if creator is None or task is None or creator.process is not task.process.creator:
                 continue
+            if task.process.born_at != life.at:
+                continue  # the number was used again
             look = self._looks.get(key)
             if look is None or not _same(look, creator.process):
                 if len(self._looks) >= KEPT:

@@ -58,10 +58,13 @@ class Machine:
     def run(self, steps: int) -> list[bytes]:
         """So many steps of what happens, up to four things at once; what is written."""
         going: list[Iterator[None]] = []
+        loops = [self.fork(self.root), self.fork(self.root)]
         for _ in range(steps):
-            if len(going) < 4:
-                kind = self.rng.choice([self.short] * 6 + [self.two, self.any])
-                going.append(kind(self.rng.choice([self.root, self.rng.choice(self.living)])))
+            if len(going) < 4 and self.rng.random() < 0.7:
+                going.append(self.short(self.rng.choice(loops)))
+            elif len(going) < 4:
+                kind = self.rng.choice([self.short, self.short, self.two, self.any])
+                going.append(kind(self.rng.choice(self.living)))
             chosen = self.rng.choice(going)
             if next(chosen, self) is self:
                 going.remove(chosen)
@@ -170,7 +173,7 @@ class Machine:
     def execs(self, leader: Task, name: bytes = b"") -> None:
         if leader not in self.living:
             return
-        name = name or self.rng.choice(PROGRAMS)
+        name = name or self.rng.choice(PROGRAMS[:1] * 4 + PROGRAMS)
         args = name.rpartition(b"/")[2] + b"\0-x\0"
         header = self._header(wire.T_EXEC, leader)
         told = (leader.tid, self._above(leader), leader.subreaper, len(args), len(name), len(args), 0, 1, leader.tid)
