@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from .truth import TrueProcess, Truth
 
 STRONG = ("observed", "derived")
+RACES = ("was inside prctl", "set the subreaper flag at once", "changed its subreaper flag while")
+"""Reasons of a guess that no log can spare: strace's lines have no order between a flag being set and a death."""
 
 
 @dataclass(slots=True)
@@ -77,9 +79,10 @@ def judge(
 ) -> Verdict:
     """Compare every live process.
 
-    In a complete log each difference is fatal, else only a wrong edge that claims to be observed or derived. `named`
-    are the numbers that occur in the log: a task that is killed inside clone may leave a child of which strace
-    writes nothing as long as it makes no traced call. `below`: only this process's descendants are of the run.
+    In a complete log each difference is fatal but a guess between two that raced (RACES), else only a wrong edge that
+    claims to be observed or derived. `named` are the numbers that occur in the log: a task that is killed inside clone
+    may leave a child of which strace writes nothing as long as it makes no traced call. `below`: only this process's
+    descendants are of the run.
     """
     verdict = Verdict()
     live: dict[int, Process] = {}
@@ -152,7 +155,9 @@ def _parent(verdict: Verdict, process: Process, true: TrueProcess, truth: Truth,
         verdict.problems.append(Problem("unknown", true.pid, true.ppid, None, evidence, complete))
     else:
         verdict.wrong[evidence] += 1
-        fatal = complete or evidence in STRONG
+        race = any(words in process.reason for words in RACES)
+        verdict.other["race"] += race
+        fatal = evidence in STRONG or (complete and not race)
         verdict.problems.append(Problem("parent", true.pid, true.ppid, got, evidence, fatal))
     task = process.real_parent
     # A thread that has called exit gives its children away before strace tells of its end (a leader's comes late).
