@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
-from tests.live.harness import Compiled, Live, agreed, kill_all, running
+from tests.live.harness import Compiled, Live, agreed, kill_all, running, wait_until
 from tracer.event import Clone, Event, Exit, Gone, Lost, Reap, Snapshot
 from tracer.sources.ebpf.source import EbpfSource, Selection
 
@@ -91,16 +93,22 @@ def read_all(tiny: Live, big: Live, records: Callable[[], int], seconds: float =
 
 
 def test_losses_are_counted_exactly_and_the_tree_is_repaired(programs: Compiled) -> None:
-    """Two sources see the same: what the tiny one decoded and what it says it lost add up to what the big one has."""
+    """Two sources see the same: what the tiny one decoded and what it says it lost add up to what the big one has.
+
+    They trace one process that sleeps until both count, so neither has a record that the other has not.
+    """
     children = 3000
+    waiting = ["sh", "-c", 'read line; exec "$@"', "sh", programs("forks"), str(children), "20"]
     with EbpfSource(ring_size=1 << 14) as tiny, EbpfSource(ring_size=1 << 24) as big:
         live, full = Live(tiny), Live(big)
-        live.start()
-        full.start()
-        live.settle()
-        full.settle()
-        tiny_records, big_records = count_records(tiny), count_records(big)
-        with running([programs("forks"), str(children), "20"], stdout=subprocess.PIPE) as process:
+        with running(waiting, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            assert process.stdin is not None
+            wait_until(lambda: in_read(process.pid), "the shell waits for its line")
+            live.start(process.pid)
+            full.start(process.pid)
+            tiny_records, big_records = count_records(tiny), count_records(big)
+            process.stdin.write(b"go\n")
+            process.stdin.close()
             try:
                 while not done(process):
                     time.sleep(0.05)  # nobody reads meanwhile
@@ -144,6 +152,11 @@ def test_a_process_that_ends_unseen_is_gone(programs: Compiled) -> None:
         assert [e for e in live.events if type(e) is Exit and e.tid == sleeper.pid] == []
         assert [e for e in live.events if type(e) is Gone and e.tid == sleeper.pid]
         assert [p for p in live.engine.graph.find(sleeper.pid) if p.alive] == []
+
+
+def in_read(pid: int) -> bool:
+    """It waits for input (read(2) is number 0 on x86-64, 63 on others)."""
+    return Path(f"/proc/{pid}/syscall").read_text().split()[0] == ("0" if platform.machine() == "x86_64" else "63")
 
 
 def count_records(source: EbpfSource):  # type: ignore[no-untyped-def]
