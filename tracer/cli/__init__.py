@@ -107,6 +107,8 @@ def main(args: list[str] | None = None) -> int:
     except BrokenPipeError:
         _abandon_stdout()
         code = 0
+    except KeyboardInterrupt:
+        code = EXIT_INTERRUPTED
     except OSError as error:
         _abandon_stdout()
         code = show_error(OutputError(": ".join(filter(None, [error.filename, error.strerror or str(error)]))))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -45,6 +46,16 @@ def test_stdin_is_closed(log: Path) -> None:
     assert shell("<&-", "replay", log).returncode == 0
     done = shell("<&-", "replay", "-")
     assert (done.returncode, done.stderr) == (1, b"ctrace: cannot read stdin: Bad file descriptor\n")
+
+
+def test_ctrl_c_while_it_loads(tmp_path: Path) -> None:
+    """The first module of others that the command loads, and a user in a hurry."""
+    (tmp_path / "click.py").write_text("import os, time; os.kill(os.getpid(), 2); time.sleep(10)")
+    path = os.pathsep.join([str(tmp_path), str(Path.cwd())])
+    done = subprocess.run(
+        [*ARGV, "tree"], capture_output=True, env=environment(PYTHONPATH=path), timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, b"", b"")
 
 
 def test_a_slip_in_a_command() -> None:
