@@ -15,7 +15,6 @@ from tracer.sources.strace.changing import Changing
 from tracer.sources.strace.creating import Creating
 from tracer.sources.strace.ending import Ending
 from tracer.sources.strace.grammar import NOTICE, SPLICED_NOTICE, Row, Style, split
-from tracer.sources.strace.naming import NAMELESS
 from tracer.sources.strace.programs import Programs
 from tracer.sources.strace.records import ATTACHED, DETACHED
 from tracer.sources.strace.state import UNFINISHED, Handler, Held, State
@@ -128,10 +127,8 @@ class Joiner(State):
         naming = self.naming
         if text:
             tid = int(text)
-            if not self.prefixed and naming.with_prefix(tid, head) and NAMELESS in self.pending:
-                self.pending[tid] = self.pending.pop(NAMELESS)
-                if NAMELESS in self.opened:
-                    self.opened[tid] = self.opened.pop(NAMELESS)
+            if not self.prefixed:
+                naming.with_prefix(tid, head)
         elif self.prefixed:
             self.unreadable.append((at, head + rest))
             return

@@ -1,10 +1,13 @@
 """Whose line is it, where the line does not say.
 
 To a terminal or through `2>&1`, strace prints `[pid N]` only while it traces more than one task. So a line without
-prefix belongs to the one task that lives; the first one has no name at all until it appears with a prefix.
+prefix belongs to the one task that lives; the first one has no name at all until it appears with a prefix. A prefix
+that nothing has announced may also be a new child's, whose creator's call has not returned.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from tracer.sources.strace.records import NAMED, Record
 
@@ -17,8 +20,10 @@ _CREATING = frozenset((b"clone(", b"clone2(", b"clone3(", b"fork(", b"vfork("))
 class Naming:
     """Keeps who lives and who is inside which call, from the lines of one log."""
 
-    def __init__(self, records: list[Record], only: int | None = None) -> None:
+    def __init__(self, records: list[Record], told: Callable[[int], None], only: int | None = None) -> None:
+        """`told` is called with the first task's number once it is known."""
         self._records = records
+        self._told = told
         self._only = only
         """-ff: every line of the file belongs to this task."""
         self._alive: dict[int, None] = {}
@@ -26,17 +31,21 @@ class Naming:
         """Task -> head of the call that it has not returned from."""
         self._expected: set[int] = set()
         """Numbers that are known to be children: returned by a clone or announced by a notice."""
+        self._strangers: set[int] = set()
+        """Unannounced: one of them is the first task, the others are children of calls that have not returned."""
         self._leaving: set[int] = set()
         self._last = NAMELESS
 
     def attached(self, tid: int) -> None:
         """A notice named the task."""
         self._alive[tid] = None
-        self._expected.add(tid)
+        self.created(tid)
 
     def created(self, number: int) -> None:
         """A clone call returned the number."""
         self._expected.add(number)
+        self._strangers.discard(number)
+        self._name_the_first()
 
     def ended(self, tid: int) -> None:
         """The task is gone."""
@@ -44,6 +53,8 @@ class Naming:
         self._inside.pop(tid, None)
         self._leaving.discard(tid)
         self._expected.discard(tid)
+        self._strangers.discard(tid)
+        self._name_the_first()
 
     def became(self, thread: int, leader: int) -> None:
         """An execve went on under the leader's number."""
@@ -51,25 +62,36 @@ class Naming:
         self._alive[leader] = None
         self._inside.pop(leader, None)
 
-    def with_prefix(self, tid: int, head: bytes) -> bool:
+    def with_prefix(self, tid: int, head: bytes) -> None:
         """A line named its task: is it the one that had no name until now?"""
-        alive = self._alive
-        if tid in alive:
-            return False
-        is_it = False
-        if NAMELESS in alive and tid not in self._expected:
+        if tid in self._alive:
+            return
+        self._alive[tid] = None
+        if NAMELESS in self._alive and tid not in self._expected:
             inside = self._inside.get(NAMELESS)
-            if head[:5] == b"<... ":
-                is_it = inside == resumed_head(head)
-            else:
-                is_it = inside not in _CREATING
-            if is_it:
-                del alive[NAMELESS]
-                if inside is not None:
-                    self._inside[tid] = self._inside.pop(NAMELESS)
-                self._records.append((NAMED, 0, None, tid))
-        alive[tid] = None
-        return is_it
+            if head[:5] != b"<... ":
+                if inside not in _CREATING:
+                    self._strangers.add(tid)
+                    self._name_the_first()
+            elif inside == resumed_head(head):
+                self._is_first(tid)
+
+    def _name_the_first(self) -> None:
+        """It is the only stranger, if no call that is open can have created that one."""
+        strangers = self._strangers
+        if len(strangers) == 1 and not any(head in _CREATING for head in self._inside.values()):
+            self._is_first(next(iter(strangers)))
+
+    def _is_first(self, tid: int) -> None:
+        self._strangers.clear()
+        if NAMELESS not in self._alive:
+            return
+        del self._alive[NAMELESS]
+        inside = self._inside.pop(NAMELESS, None)
+        if inside is not None:
+            self._inside.setdefault(tid, inside)
+        self._records.append((NAMED, 0, None, tid))
+        self._told(tid)
 
     def without_prefix(self, head: bytes) -> int:
         """The task of a line that names none."""
@@ -99,6 +121,8 @@ class Naming:
     def line(self, tid: int, head: bytes, rest: bytes) -> None:
         """What the task's line says about where the task is now."""
         self._last = tid
+        if self._strangers:  # a call that the line before has ended may have been the last to explain one
+            self._name_the_first()
         if rest[-16:] == b"<unfinished ...>":
             self._inside[tid] = head
         elif head[:5] == b"<... ":

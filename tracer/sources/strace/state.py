@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from tracer.sources.strace.clock import make_clock
 from tracer.sources.strace.grammar import Style
-from tracer.sources.strace.naming import Naming
+from tracer.sources.strace.naming import NAMELESS, Naming
 from tracer.sources.strace.programs import Programs
 from tracer.sources.strace.records import SEEN, Program, Record
 
@@ -63,7 +63,7 @@ class State:
         self.time_of = _as_number if self.every_time else self.clock
         self.prefixed = style.prefixed and only is None
         self.alone = only is not None
-        self.naming = Naming(self.records, only)
+        self.naming = Naming(self.records, self._first_named, only)
         self.opened: dict[int, int] = {}
         """Task -> place in `records` of the OPEN record of the call that it is in."""
         self.last_child = 0
@@ -77,6 +77,13 @@ class State:
         self.seen: set[int] = set()
         self.tids: dict[bytes, int] = {}
         self.held: Held | None = None
+
+    def _first_named(self, tid: int) -> None:
+        """The task that had no number until now has this one."""
+        if NAMELESS in self.pending:
+            self.pending[tid] = self.pending.pop(NAMELESS)
+        if NAMELESS in self.opened:
+            self.opened[tid] = self.opened.pop(NAMELESS)
 
     @property
     def is_holding(self) -> bool:

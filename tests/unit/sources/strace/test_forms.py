@@ -110,6 +110,33 @@ def test_first_child_names_the_parent_without_prefix(tmp_path: Path) -> None:
     ]
 
 
+def test_an_unannounced_prefix_may_be_a_new_childs(tmp_path: Path) -> None:
+    """With -q no notice announces 103, which writes before its creator's call returns, and before 100 has a prefix."""
+    log = (
+        'execve("./a", ["a"], 0x7 /* 1 var */) = 0\n'
+        "fork() = 102\n"
+        "[pid   102] vfork( <unfinished ...>\n"
+        "[pid   103] exit_group(0) = ?\n"
+        "[pid   100] wait4(102,  <unfinished ...>\n"
+        "[pid   103] +++ exited with 0 +++\n"
+        "[pid   102] <... vfork resumed>) = 103\n"
+        "[pid   102] exit_group(0) = ?\n"
+        "[pid   102] +++ exited with 0 +++\n"
+        "<... wait4 resumed>NULL, 0, NULL) = 102\n"
+    )
+    assert events_of(tmp_path, log) == [
+        "Attach(100)",
+        "Exec(100, old_tid=100, filename='./a', argv=('a',))",
+        "Clone(100, 102, exit_signal=17)",
+        "Clone(102, 103, flags=16640, exit_signal=17)",
+        "ExitBegin(103, group=True)",
+        "Exit(103)",
+        "ExitBegin(102, group=True)",
+        "Exit(102)",
+        "Reap(100, 102)",
+    ]
+
+
 SPLICED = {
     "unfinished": (
         "[pid 100] clone(child_stack=NULL, flags=CLONE_VFORK|SIGCHLDstrace: Process 103 attached\n"
