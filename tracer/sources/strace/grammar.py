@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Callable
 from typing import NamedTuple
 
 Row = tuple[bytes, bytes, bytes, bytes, bytes]
@@ -70,6 +71,19 @@ def split(line: bytes) -> tuple[bytes, bytes, bytes, bytes]:
         return b"", b"", b"", line
     in_brackets, bare, clock, delta, head, rest = found.groups()
     return in_brackets or bare or b"", clock or (delta or b"").strip(), head, rest
+
+
+_PREFIX = re.compile(rb"\[pid +(\d{1,18})")
+_END = re.compile(rb"\+\+\+ (?:exited with \d+|killed by SIG\w+(?: \(core dumped\))?) \+\+\+$")
+
+
+def split_behind_output(line: bytes, lives: Callable[[int], bool]) -> tuple[bytes, bytes, bytes, bytes]:
+    """The same where the tracee has written something without a newline in front of it (`2>&1`): from the first prefix
+    of a task that lives, or an end in a line without prefix."""
+    found = _PREFIX.search(line) or _END.search(line)
+    while found is not None and found.re is _PREFIX and not lives(int(found[1])):
+        found = _PREFIX.search(line, found.end())
+    return (b"", b"", b"", line) if found is None else split(line[found.start() :])
 
 
 def clean(block: bytes, junk: re.Pattern[bytes] | None) -> bytes:

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from tracer.sources.strace.changing import Changing
 from tracer.sources.strace.creating import Creating
 from tracer.sources.strace.ending import Ending
-from tracer.sources.strace.grammar import NOTICE, SPLICED_NOTICE, Row, Style, split
+from tracer.sources.strace.grammar import NOTICE, SPLICED_NOTICE, Row, Style, split, split_behind_output
 from tracer.sources.strace.programs import Programs
 from tracer.sources.strace.records import ATTACHED, DETACHED
 from tracer.sources.strace.state import UNFINISHED, Handler, Held, State
@@ -166,6 +166,8 @@ class Joiner(State):
                 self._notice(at, line)
             return
         text, time, head, rest = split(line)
+        if not head and held is None and not self.prefixed:
+            text, time, head, rest = split_behind_output(line, self.naming.lives)
         fresh = bool(head) and (bool(text) or not self.prefixed)
         if held is not None and held.head and not fresh:
             self._go_on(line)

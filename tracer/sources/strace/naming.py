@@ -41,6 +41,10 @@ class Naming:
         self._alive[tid] = None
         self.created(tid)
 
+    def lives(self, tid: int) -> bool:
+        """The log has shown this task, and not its end."""
+        return tid in self._alive or tid in self._expected
+
     def created(self, number: int) -> None:
         """A clone call returned the number."""
         self._expected.add(number)

@@ -137,6 +137,26 @@ def test_an_unannounced_prefix_may_be_a_new_childs(tmp_path: Path) -> None:
     ]
 
 
+def test_behind_output_of_the_tracee_that_has_no_newline(tmp_path: Path) -> None:
+    """2>&1. What names a task that does not live is output, too."""
+    log = (
+        '[pid 100] execve("./a", ["a"], 0x7 /* 1 var */) = 0\n'
+        "[pid 100] fork() = 101\n"
+        "[pid 100] wait4(101,  <unfinished ...>\n"
+        "working 50%[pid 555] +++ exited with 1 +++\n"
+        "working 50%\r[pid   101] +++ killed by SIGTERM +++\n"
+        "<... wait4 resumed>NULL, 0, NULL) = 101\n"
+        "exit_group(0) = ?\n"
+        "done+++ exited with 0 +++\n"
+    )
+    assert events_of(tmp_path, log)[-4:] == [
+        "Exit(101, status=15)",
+        "Reap(100, 101)",
+        "ExitBegin(100, group=True)",
+        "Exit(100)",
+    ]
+
+
 SPLICED = {
     "unfinished": (
         "[pid 100] clone(child_stack=NULL, flags=CLONE_VFORK|SIGCHLDstrace: Process 103 attached\n"
