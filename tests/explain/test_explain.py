@@ -10,7 +10,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from tests.unit.cli.command import LOG, ctrace
+from tests.unit.cli.command import ctrace
 
 SCHEMA = json.loads(Path("docs/reference/story.schema.json").read_text(encoding="utf-8"))
 POD = Path("fixtures/logs/containerd-pod/strace.log")
@@ -76,13 +76,6 @@ def explain(*args: str | Path) -> str:
     done = ctrace("explain", *args)
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout.decode()
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Path:
-    path = tmp_path / "strace.log"
-    path.write_text(LOG)
-    return path
 
 
 def test_adoption_with_who_was_passed_over(log: Path) -> None:

@@ -1,4 +1,4 @@
-"""One node for each test module that asks for it. CTRACE_REQUIRE=node makes a failure of what would be skipped."""
+"""One node for each test module that asks for it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def _skip(reason: str) -> None:
+def skip_or_fail(reason: str) -> None:
+    """Skip; fail where the environment says that this must run (CTRACE_REQUIRE=node)."""
     if "node" in os.environ.get("CTRACE_REQUIRE", "").split(","):
         pytest.fail(reason)
     pytest.skip(reason)
@@ -24,7 +25,7 @@ def _skip(reason: str) -> None:
 def node() -> Iterator[systemd_node.SystemdNode]:
     """A booted node with systemd as PID 1."""
     if reason := systemd_node.missing():
-        _skip(reason)
+        skip_or_fail(reason)
     with systemd_node.SystemdNode.boot() as booted:
         yield booted
 
@@ -33,6 +34,6 @@ def node() -> Iterator[systemd_node.SystemdNode]:
 def containerd() -> Iterator[private.Containerd]:
     """A containerd of our own on this machine, without systemd."""
     if reason := private.missing():
-        _skip(reason)
+        skip_or_fail(reason)
     with private.Containerd.start() as started:
         yield started

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.cli.command import ARGV, LOG, environment
+from tests.unit.cli.command import ARGV, environment
 from tracer.errors import OutputError
 from tracer.live.newfile import open_new
 
@@ -26,13 +26,6 @@ COMMANDS: dict[str, Callable[[Path], list[str]]] = {
     "diff": lambda log: ["diff", str(log), str(log)],
 }
 every_command = pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Path:
-    path = tmp_path / "log"
-    path.write_text(LOG)
-    return path
 
 
 @pytest.fixture

@@ -1,39 +1,5 @@
-"""What `ctrace tree` is tried on: this machine, with a containerd of the test's own."""
+"""What `ctrace tree` is tried on: this machine with a containerd of the test's own, and a booted node."""
 
-from __future__ import annotations
+from tests.node.conftest import containerd, node
 
-import os
-from typing import TYPE_CHECKING
-
-import pytest
-
-from tests.node import containerd as private
-from tests.node import systemd_node
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-def skip_or_fail(reason: str) -> None:
-    """Skip; fail where the environment says that this must run (CTRACE_REQUIRE=node)."""
-    if "node" in os.environ.get("CTRACE_REQUIRE", "").split(","):
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
-@pytest.fixture(scope="module")
-def containerd() -> Iterator[private.Containerd]:
-    """Without systemd."""
-    if reason := private.missing():
-        skip_or_fail(reason)
-    with private.Containerd.start() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def node() -> Iterator[systemd_node.SystemdNode]:
-    """A booted node with systemd as PID 1."""
-    if reason := systemd_node.missing():
-        skip_or_fail(reason)
-    with systemd_node.SystemdNode.boot() as booted:
-        yield booted
+__all__ = ["containerd", "node"]

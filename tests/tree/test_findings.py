@@ -16,8 +16,8 @@ import pytest
 from tests.node import containerd as private
 from tests.node import images
 from tests.node import processes as proc
+from tests.node.conftest import skip_or_fail
 from tests.node.containerd import Containerd, configuration
-from tests.tree.conftest import skip_or_fail
 from tests.tree.running import compiled, ctrace, findings, run
 
 pytestmark = pytest.mark.node

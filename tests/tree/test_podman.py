@@ -9,8 +9,8 @@ import pytest
 
 from tests.node import images
 from tests.node import processes as proc
+from tests.node.conftest import skip_or_fail
 from tests.tree import podman as private
-from tests.tree.conftest import skip_or_fail
 from tests.tree.podman import Podman
 from tests.tree.running import findings, processes, tree
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from tests.unit.cli.command import LOG, ctrace
+from tests.unit.cli.command import ctrace
 from tests.unit.reconstruct.build import graph_of as replay
 from tracer.graph import ProcessGraph
 from tracer.identity import Evidence
@@ -27,13 +27,6 @@ def whatif(*args: str | Path) -> str:
     done = ctrace("whatif", *args)
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout.decode()
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Path:
-    path = tmp_path / "strace.log"
-    path.write_text(LOG)
-    return path
 
 
 def test_stop_with_kill_mode_process_ends_the_main_process_only() -> None:

@@ -24,13 +24,6 @@ SCHEMA = json.loads(Path("docs/reference/graph.schema.json").read_text(encoding=
 
 
 @pytest.fixture
-def log(tmp_path: Path) -> Path:
-    path = tmp_path / "strace.log"
-    path.write_text(LOG)
-    return path
-
-
-@pytest.fixture
 def big_log(tmp_path: Path) -> Path:
     path = tmp_path / "big.log"
     lines = [

@@ -12,13 +12,6 @@ import pytest
 from tests.unit.cli.command import ARGV, LOG, ctrace, ctrace_on_a_terminal, environment
 
 
-@pytest.fixture
-def log(tmp_path: Path) -> Path:
-    path = tmp_path / "strace.log"
-    path.write_text(LOG)
-    return path
-
-
 def shell(redirected: str, *args: str | Path) -> subprocess.CompletedProcess[bytes]:
     """`ctrace ARGS` under a shell that redirects: `>&-` closes stdout."""
     command = ["sh", "-c", f'exec "$@" {redirected}', "sh", *ARGV, *map(str, args)]
