@@ -1,12 +1,13 @@
 """make bench-live: what watching costs, with other tracers in the same run. Needs root.
 
-    python -m benchmarks.live [--execs N] [--rounds N] [--forks N] [PART...]
+    python -m benchmarks.live [--execs N] [--rounds N] [--forks N] [--loader core|bcc] [PART...]
 
 cost    a program that starts and ends processes, two at a time: how much longer it takes while somebody traces it.
         Each round runs every tracer once, one after the other; shown is the fastest of each.
 flood   forks as fast as the machine can: what is lost, CPU per event in user space, memory
 quiet   the time to the first tree, and CPU while nothing happens
 
+Each with both loaders of the probes, where both work here, or with the one that was asked for.
 Only ratios within one run mean anything. Nothing else should run on the machine meanwhile.
 """
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import os
 import re
 import shutil
@@ -24,6 +26,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,6 +37,7 @@ from tests.live.watching import ARGV
 HERE = Path(__file__).parent
 FORKS = HERE.parent / "tests" / "live" / "programs" / "forks.c"
 ME = str(os.getpid())
+LOADERS = ("core", "bcc")
 STRACE = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=process,prctl"]
 BPFTRACE = """
 tracepoint:sched:sched_process_fork { printf("fork %d %d\\n", args->parent_pid, args->child_pid); }
@@ -85,9 +89,9 @@ def background(command: list[str]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def watch_lines() -> Iterator[Watch]:
+def watch_lines(loader: str) -> Iterator[Watch]:
     """A line for each event, into /dev/null."""
-    command = [*ARGV, "watch", ME, "--format", "lines"]
+    command = [*ARGV, "watch", ME, "--format", "lines", "--loader", loader]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         assert process.stderr is not None
         said = process.stderr.readline()
@@ -107,9 +111,9 @@ def watch_lines() -> Iterator[Watch]:
 
 
 @contextlib.contextmanager
-def watch_screen() -> Iterator[Watch]:
+def watch_screen(loader: str) -> Iterator[Watch]:
     """The tree on a terminal of 40 rows and 100 columns."""
-    with watching(ME) as (terminal, process):
+    with watching(ME, "--loader", loader) as (terminal, process):
         wait_until(lambda: bool(terminal.frames), "no tree on the screen", 60)
 
         def summary() -> str:
@@ -121,13 +125,30 @@ def watch_screen() -> Iterator[Watch]:
         yield Watch(process, summary)
 
 
-def tracers() -> dict[str, Callable[[], contextlib.AbstractContextManager[object]]]:
+WATCHES = {"lines": watch_lines, "screen": watch_screen}
+
+
+def loaders() -> list[str]:
+    """Those that work here."""
+    load = "import sys; from tracer.sources.ebpf.loader import load_probes; load_probes(sys.argv[1]).close()"
+    tried = {
+        loader: subprocess.run([sys.executable, "-c", load, loader], capture_output=True, check=False)
+        for loader in LOADERS
+    }
+    return [loader for loader, done in tried.items() if done.returncode == 0]
+
+
+def tracers(chosen: list[str]) -> dict[str, Callable[[], contextlib.AbstractContextManager[object]]]:
     """By the name in the table; strace is no context but a prefix, see work()."""
+    ours: dict[str, Callable[[], contextlib.AbstractContextManager[object]]] = {
+        f"ctrace watch, {name}, {loader}": partial(watch, loader)
+        for loader in chosen
+        for name, watch in WATCHES.items()
+    }
     bpftrace = ["unshare", "-m", "sh", "-c", WITH_TRACEFS, "sh", "bpftrace", "-e", BPFTRACE]
     return {
         "no tracer": nobody,
-        "ctrace watch, lines to /dev/null": watch_lines,
-        "ctrace watch, screen": watch_screen,
+        **ours,
         "bpftrace, 3 tracepoints, printing to /dev/null": lambda: background(bpftrace),
         "forkstat to /dev/null": lambda: background(["forkstat", "-e", "fork,exec,exit"]),
         "strace -f -e trace=process,prctl": nobody,
@@ -148,10 +169,10 @@ def work(binary: str, execs: int, tracer: str) -> float:
 def bench_cost(folder: Path, arguments: argparse.Namespace) -> None:
     binary = compiled(HERE / "execs.c", folder)
     print(f"{arguments.execs:,} × vfork + exec + exit, two at a time; {arguments.rounds} rounds")
-    chosen = {n: t for n, t in tracers().items() if n == "no tracer" or shutil.which(n.split(",")[0].split()[0])}
-    chosen |= {n: t for n, t in tracers().items() if n.startswith("ctrace")}
-    seconds: dict[str, list[float]] = {name: [] for name in tracers() if name in chosen}
-    for name in tracers().keys() - chosen.keys():
+    all_ = tracers(arguments.loader)
+    chosen = {n: t for n, t in all_.items() if n.startswith(("no tracer", "ctrace")) or shutil.which(n.split()[0])}
+    seconds: dict[str, list[float]] = {name: [] for name in chosen}
+    for name in all_.keys() - chosen.keys():
         print(f"  left out: {name}: not installed")
     for _ in range(arguments.rounds):
         for name, measured in seconds.items():
@@ -188,9 +209,9 @@ def compiled(source: Path, folder: Path) -> str:
 
 def bench_flood(folder: Path, arguments: argparse.Namespace) -> None:
     binary = compiled(FORKS, folder)
-    for name, watch in (("lines", watch_lines), ("screen", watch_screen)):
-        print(f"ctrace watch, {name}: {arguments.forks:,} forks at full speed, twice")
-        with watch() as watched:
+    for loader, name in itertools.product(arguments.loader, WATCHES):
+        print(f"ctrace watch, {name}, {loader}: {arguments.forks:,} forks at full speed, twice")
+        with WATCHES[name](loader) as watched:
             time.sleep(SETTLE)
             before = cpu_seconds(watched.process.pid)
             sizes = []
@@ -208,7 +229,8 @@ def bench_flood(folder: Path, arguments: argparse.Namespace) -> None:
         row("lost", f"{lost:,}", "0")
         row("CPU per event in user space, with what is printed, µs", f"{used / events * 1e6:.2f}", "at most 3")
         row("resident after the first half and at the end, MB", f"{sizes[0]:.0f}, {sizes[1]:.0f}", "flat")
-    decoding(binary)
+    for loader in arguments.loader:
+        decoding(loader)
 
 
 def flood(binary: str, forks: int) -> None:
@@ -227,28 +249,29 @@ def until_idle(pid: int) -> None:
         time.sleep(0.5)
 
 
-def decoding(binary: str) -> None:
+def decoding(loader: str) -> None:
     """Without output: benchmarks.decode."""
-    said = subprocess.run([sys.executable, "-m", "benchmarks.decode"], check=True, capture_output=True, text=True)
+    command = [sys.executable, "-m", "benchmarks.decode", "--loader", loader]
+    said = subprocess.run(command, check=True, capture_output=True, text=True)
     for line in said.stdout.splitlines()[1:]:
         name, _, value = line.partition("  ")
-        row(f"{name}, µs per event", value.split()[0])
+        row(f"{loader}: {name}, µs", value.split()[0])
 
 
 def bench_quiet(_folder: Path, arguments: argparse.Namespace) -> None:
     print("ctrace watch when nothing happens")
-    for name, watch in (("lines", watch_lines), ("screen", watch_screen)):
+    for loader, name in itertools.product(arguments.loader, WATCHES):
         first, idle = [], []
         for _ in range(arguments.rounds):
             began = time.perf_counter()
-            with watch() as watched:
+            with WATCHES[name](loader) as watched:
                 first.append(time.perf_counter() - began)
                 time.sleep(2 * SETTLE)
                 before = cpu_seconds(watched.process.pid)
                 time.sleep(5)
                 idle.append((cpu_seconds(watched.process.pid) - before) / 5)
-        row(f"{name}: seconds to the first tree", f"{statistics.median(first):.2f}", "under 2")
-        row(f"{name}: CPU while idle", f"{statistics.median(idle):.1%}", "under 1%")
+        row(f"{name}, {loader}: seconds to the first tree", f"{statistics.median(first):.2f}", "core: 0.5; bcc: 2")
+        row(f"{name}, {loader}: CPU while idle", f"{statistics.median(idle):.1%}", "under 1%")
 
 
 def main() -> None:
@@ -261,10 +284,12 @@ def main() -> None:
         "flood": bench_flood,
         "quiet": bench_quiet,
     }
+    parser.add_argument("--loader", action="append", choices=LOADERS, help="default: both, where both work")
     parser.add_argument("only", nargs="*", choices=[*parts, []], help="default: all")
     arguments = parser.parse_args()
     if os.geteuid() != 0:
         sys.exit("live tracing needs root: sudo make bench-live")
+    arguments.loader = arguments.loader or loaders()
     print("load average before:", " ".join(f"{load:.1f}" for load in os.getloadavg()))
     with tempfile.TemporaryDirectory(prefix="ctrace-bench-") as folder:
         for name, bench in parts.items():

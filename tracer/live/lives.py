@@ -7,7 +7,7 @@ event through the engine; what it looked like then is remembered, unless it has 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple, Protocol
 
 from tracer.event import Clone, Event, Reap, ShortLife
@@ -21,8 +21,9 @@ from tracer.runtime.roles import Roles
 KEPT = 4096
 """Looks that are remembered; then the table begins anew."""
 
-_HARMLESS = frozenset({ShortLife, Clone, Reap})
-"""What a creator may do in the same batch without looking different."""
+_HARMLESS = frozenset({Clone, Reap})
+"""What a creator may do without looking different."""
+Feed = Callable[[list[Event]], None]
 
 
 class LifeTeller(Protocol):
@@ -63,30 +64,34 @@ class ShortLives:
         self._roles = roles
         self._teller = teller
         self._looks: dict[_Key, _Look] = {}
-        self._new: list[ShortLife] = []
 
-    def take(self, items: list[Event | ShortLife], tell_last: int | None) -> list[Event]:
-        """Count and tell the lives like those known; gives the rest as events, in order.
+    def take(self, items: list[Event | ShortLife], tell_last: int | None, feed: Feed) -> list[Event]:
+        """Count and tell the lives like those known; gives the rest as events, in order, as far as it was not fed.
 
         tell_last   so many of the last events are always given; the lives before them are not told. None: all are.
+        feed        called with what is to be applied before a life can be looked at
         """
-        changed = {item.tid for item in items if type(item) not in _HARMLESS}
         end = len(items) if tell_last is None else _before_last(items, tell_last)
         tell = self._teller.tell_life if tell_last is None else None
-        looks, tasks, passed = self._looks, self._state.tasks, self._finished.passed
+        passed = self._finished.passed
         rest: list[Event] = []
+        changed: set[int] = set()
+        """Who may look different when `rest` is fed."""
         for item in items[:end]:
             if type(item) is not ShortLife:
                 rest.append(item)  # type: ignore[arg-type]
+                if type(item) not in _HARMLESS:
+                    changed.add(item.tid)
                 continue
             if item.parent in changed:
+                _feed(rest, feed)
+                changed.clear()
+            look = self._known(item)
+            if look is None:
                 rest += item.events()
-                continue
-            look = looks.get((item.tid, item.program, item.status))
-            creator = tasks.get(item.tid)
-            if look is None or creator is None or not _same(look, creator.process):
-                self._new.append(item)
-                rest += item.events()
+                _feed(rest, feed)
+                changed.clear()
+                self._learn(item)
             elif look.words is None:
                 rest += item.events()
             else:
@@ -99,26 +104,25 @@ class ShortLives:
         rest.sort(key=_place)
         return rest
 
-    def learn(self) -> None:
-        """After the engine had what `take` gave: remember the looks of the lives that were new."""
-        for life in self._new:
-            key = life.tid, life.program, life.status
-            creator, task = self._state.tasks.get(life.tid), self._state.tasks.get(life.child)
-            if creator is None or task is None or creator.process is not task.process.creator:
-                continue
-            if task.process.born_at != life.at:
-                continue  # the number was used again
-            look = self._looks.get(key)
-            if look is None or not _same(look, creator.process):
-                if len(self._looks) >= KEPT:
-                    self._looks.clear()
-                self._looks[key] = self._look(task.process, creator.process)
-        self._new.clear()
+    def _known(self, life: ShortLife) -> _Look | None:
+        look = self._looks.get((life.tid, life.program, life.status))
+        creator = self._state.tasks.get(life.tid)
+        return look if look is not None and creator is not None and _same(look, creator.process) else None
+
+    def _learn(self, life: ShortLife) -> None:
+        """The engine has had its events: remember what it looked like."""
+        creator, task = self._state.tasks.get(life.tid), self._state.tasks.get(life.child)
+        if creator is None or task is None or task.process.born_at != life.at:
+            return
+        if len(self._looks) >= KEPT:
+            self._looks.clear()
+        self._looks[life.tid, life.program, life.status] = self._look(task.process, creator.process)
 
     def forget(self, gone: Iterable[Process]) -> None:
         """These will have no children any more."""
         dead = set(gone)
-        self._looks = {key: look for key, look in self._looks.items() if look.mother not in dead}
+        for key in [key for key, look in self._looks.items() if look.mother in dead]:
+            del self._looks[key]
 
     def _look(self, process: Process, mother: Process) -> _Look:
         usual = (
@@ -145,6 +149,13 @@ def _same(look: _Look, mother: Process) -> bool:
         and look.comm == mother.comm
         and look.cgroup == mother.cgroup
     )
+
+
+def _feed(rest: list[Event], feed: Feed) -> None:
+    if rest:
+        rest.sort(key=_place)
+        feed(rest[:])
+        rest.clear()
 
 
 def _place(event: Event) -> int:

@@ -129,10 +129,10 @@ class Session:
         """The same; the short lives that need not be built are not."""
         items = self.source.poll_lives(timeout)
         if items:
-            events = lives.take(items, self.tell_last if self._journal is not None else 0)
+            last = self.tell_last if self._journal is not None else 0
+            events = lives.take(items, last, self.feed if last is None else self._feed_quietly)
             if events:
                 self.feed(events)
-                lives.learn()
             self._latest = max(self._latest, items[-1].time or 0)
             self._see()
         return len(items)
@@ -148,8 +148,15 @@ class Session:
         """Apply and record."""
         if self.recorder is not None:
             self.recorder.write(events)
+        self._feed(*self._split(events))
+        self._latest = events[-1].time or self._latest
+
+    def _feed_quietly(self, events: list[Event]) -> None:
+        """Apply; of what happened only adoptions are told."""
+        self._feed(events, [])
+
+    def _feed(self, quiet: list[Event], told: list[Event]) -> None:
         state = self.engine.state
-        quiet, told = self._split(events)
         if quiet:
             state.moves = self._moves
             self.engine.feed(quiet)
@@ -157,8 +164,8 @@ class Session:
         if told and self._journal is not None:
             self._journal.feed(told, self._moves)
         self._note_doubtful()
-        self._note_names(events)
-        self._latest = events[-1].time or self._latest
+        self._note_names(quiet)
+        self._note_names(told)
         if len(state.processes) > self._retire_at:
             self.retire()
         self._see()
