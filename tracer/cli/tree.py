@@ -140,6 +140,7 @@ def _kernel_thread(process: Process) -> bool:
 def _write_tree(out: TextIO, view: str, shown: _Shown, layout: _Layout) -> None:
     from tracer.render.beside import Beside
     from tracer.render.cgroup_tree import cgroup_lines
+    from tracer.render.header import nothing_chosen
     from tracer.render.lines import Line, Painter
     from tracer.render.machine import machine_line
     from tracer.render.tree import tree_lines
@@ -148,6 +149,9 @@ def _write_tree(out: TextIO, view: str, shown: _Shown, layout: _Layout) -> None:
     graph, roles, names = shown.scene.graph, shown.scene.roles, shown.scene.names
     painter = Painter(out, width=layout.width, ascii_only=layout.ascii_only or None)
     painter.paint([machine_line(shown.processes, names, shown.kernel_threads), Line([])])
+    if shown.keep is not None and not shown.keep:
+        painter.paint([nothing_chosen()])
+        return
     units = Units(graph, roles)
     if view == "cgroup":
         from tracer.cgroup_view import build

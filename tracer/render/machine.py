@@ -31,5 +31,5 @@ def machine_line(processes: Iterable[Process], names: Names, kernel_threads: int
     if containers:
         said.append(f"{len(containers):,} container{'' if len(containers) == 1 else 's'}")
     if kernel_threads:
-        said.append(f"{kernel_threads:,} kernel threads left out")
+        said.append(f"{kernel_threads:,} kernel thread{'' if kernel_threads == 1 else 's'} left out")
     return Line([Span(platform.node() or "this machine", "name"), Span("   "), Span(" · ".join(said), "dim")])

@@ -75,7 +75,7 @@ def end(process: Process) -> str:
     """`exited with 0`, `killed by SIGKILL`; '' while it runs."""
     if process.status is not None:
         return _ended(process.status)
-    return "" if process.state not in {DEAD, ZOMBIE} else "ended, status not in the trace"
+    return "" if process.state not in {DEAD, ZOMBIE} else "ended, status not known"
 
 
 @lru_cache(_STATUSES)

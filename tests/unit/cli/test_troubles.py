@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.render.paint import painted
 from tests.unit.cli.command import ARGV, LOG, ctrace, ctrace_on_a_terminal, environment
+from tracer.render.machine import machine_line
+from tracer.runtime.containers import Names
 
 
 def shell(redirected: str, *args: str | Path) -> subprocess.CompletedProcess[bytes]:
@@ -92,6 +95,18 @@ def test_what_is_shown_instead_of_the_tree_is_one_thing_and_text(options: list[s
     """Not silently another format, or one of two."""
     done = ctrace("replay", log, *options)
     assert (done.returncode, done.stdout) == (2, b"")
+
+
+@pytest.mark.parametrize("view", ["now", "cgroup", "both"])
+def test_nobody_on_this_machine_matches(view: str) -> None:
+    assert ctrace("tree", "--comm", "no-such-name", "--view", view).stdout.endswith(
+        b"\n\nNo process matches these filters.\n"
+    )
+
+
+def test_one_kernel_thread_is_one() -> None:
+    text = painted([machine_line([], Names(), 1)])
+    assert text.endswith("0 processes · 1 kernel thread left out\n")
 
 
 def test_before_the_first_process(log: Path) -> None:
