@@ -46,6 +46,7 @@ def find_new_reaper(
     """
     level = father.ns.level
     highest: Process | None = None
+    race = ""
     evidence, reason = known_before(father, lost_at)
     if older_than(father, lost_at):
         evidence, reason = Evidence.weakest(evidence, Evidence.INFERRED), reason or _UNSEEN.format(lost_at)
@@ -56,10 +57,11 @@ def find_new_reaper(
             break
         if dying_since is not None and (ancestor.subreaper_at or 0) > dying_since:
             evidence = Evidence.weakest(evidence, Evidence.INFERRED)
-            reason = f"{ancestor.tgid} changed its subreaper flag while {father.tgid} was dying"
+            reason = race = f"{ancestor.tgid} changed its subreaper flag while {father.tgid} was dying"
         elif ancestor in doubts or older_than(ancestor, lost_at):
             evidence = Evidence.weakest(evidence, Evidence.INFERRED)
-            reason = doubts.get(ancestor) or reason or _UNSEEN.format(lost_at)
+            race = doubts.get(ancestor, "")
+            reason = race or reason or _UNSEEN.format(lost_at)
         if ancestor.subreaper:
             thread = find_alive_thread(ancestor)
             if thread is not None:
@@ -72,7 +74,8 @@ def find_new_reaper(
         evidence = Evidence.weakest(evidence, known)
         reason = reason or why
         parent = ancestor.real_parent
-    return _child_reaper(father, highest, init, parent is None, evidence, reason)
+    found = _child_reaper(father, highest, init, parent is None, evidence, reason)
+    return found._replace(reason=race) if race and found.evidence is Evidence.ASSUMED else found
 
 
 _UNSEEN = "events were lost at {}: threads that were not seen may set flags and live on"

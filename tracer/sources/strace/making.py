@@ -76,7 +76,8 @@ class Maker:
         self.reused: dict[int, Call] = {}
         """Births that wait for the end of the number's last owner, by creator."""
         self._early: dict[int, Record] = {}
-        """Waits in nested namespaces that stand before their child's end: the order of -ff files is by beginnings."""
+        """Waits that stand before their child's end, by child: the order of -ff files is by beginnings. Elsewhere the
+        tracer sees an end first (wait_consider_task()); what a dead task's wait seems to return is another's result."""
         self._forced: set[int] = set()
         """Tasks that were announced as attached though a call that is open may have created them."""
         self._last_attached_end = 0
@@ -110,6 +111,8 @@ class Maker:
                 reap = self._early.pop(tid)
                 waiter = reap[3] if reap[6] or self._is_sure(reap[3], reap[4]) else 0
                 self.events.append(_new(Reap, (at, time, waiter, tid, reap[5])))
+            if self._early:
+                self._forget_waits(tid)
             return True
         elif kind == CLONED:
             assert call is not None
@@ -132,6 +135,10 @@ class Maker:
         else:
             self._announce(call)
 
+    def _forget_waits(self, dead: int) -> None:
+        """A task has ended before those that its wait seems to have returned."""
+        self._early = {child: reap for child, reap in self._early.items() if reap[3] != dead}
+
     def _apply_evidence(self, record: Record) -> None:
         """What tells of other tasks, by numbers that may have to be translated."""
         kind, at, time, tid = record[:4]
@@ -144,7 +151,7 @@ class Maker:
                 self.events.append(_new(ChildSignal, (at, time, tid, child)))
         elif kind == REAP:
             child = record[6] or self._translate(tid, record[4])
-            if child in self.known and self.known[tid] is not None and child != tid and self.births.exits_seen:
+            if child in self.known and child != tid and self.births.exits_seen:
                 self._early[child] = record
             elif child:
                 waiter = tid if record[6] or self._is_sure(tid, record[4]) else 0
@@ -193,6 +200,8 @@ class Maker:
 
     def _exec(self, at: int, time: int | None, tid: int, old: int, reference: int) -> None:
         if old != tid:
+            if self._early:
+                self._forget_waits(tid)
             if old not in self.known and not self._birth((SEEN, at, time, old), old):
                 self.births.decide(old, at_end=False)
                 self._birth((SEEN, at, time, old), old)

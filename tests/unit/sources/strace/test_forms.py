@@ -432,6 +432,20 @@ def test_a_task_that_only_sleeps_with_a_number_far_from_the_last(tmp_path: Path)
     assert [p.tgid for p in replay(str(path)).processes] == [19600, 19601, 8051, 8052]
 
 
+def test_a_wait_of_the_dead_that_returns_a_living_child(tmp_path: Path) -> None:
+    """strace 6.1 prints the result before once more: 10, which an exec killed, has not reaped 12."""
+    path = tmp_path / "log"
+    path.write_text(
+        "9 clone(child_stack=0x7f1, flags=CLONE_VM|CLONE_SIGHAND|CLONE_THREAD) = 10\n9 fork() = 11\n"
+        "11 fork() = 13\n13 exit_group(0) = ?\n13 +++ exited with 0 +++\n"
+        '10 wait4(-1,  <unfinished ...>\n11 fork() = 12\n9 execve("/bin/t", ["t"], 0x7ff /* 1 var */ <unfinished ...>\n'
+        "10 <... wait4 resumed>NULL, 0, NULL) = 12\n10 +++ exited with 0 +++\n9 <... execve resumed>) = 0\n"
+        "12 getppid() = 11\n12 exit_group(0) = ?\n12 +++ exited with 0 +++\n"
+    )
+    child = replay(str(path)).find(12)[0]
+    assert (child.state, child.parent and child.parent.tgid, str(child.evidence)) == ("zombie", 11, "observed")
+
+
 def test_a_signal_about_the_one_that_had_the_number_before(tmp_path: Path) -> None:
     """set_tid gives it again at once; the signal about the first one comes after that."""
     path = tmp_path / "log"
