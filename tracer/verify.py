@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from tracer.graph import Process, ProcessGraph
 
 
+READABLE = "Readable are the output of `pstree -p` and of `ps -eo pid,ppid,comm` with its header."
+
+
 class Listed(NamedTuple):
     """A process in the text."""
 
@@ -60,13 +63,12 @@ def parse_processes(text: str, name: str = "the text") -> Listing:
     for start, line in enumerate(lines):
         if {"PID", "PPID"} <= set(line.split()):
             return _parse_ps(lines[start:])
+    if any("PID" in line.split() and line.isupper() for line in lines):
+        raise NotATrace(f"{name} does not say who is whose child: the column PPID is missing", READABLE)
     listing = _parse_pstree(lines)
     if listing.processes:
         return listing
-    raise NotATrace(
-        f"{name} has no process ids that can be compared",
-        "Readable are the output of `pstree -p` and of `ps -eo pid,ppid,comm` with its header.",
-    )
+    raise NotATrace(f"{name} has no process ids that can be compared", READABLE)
 
 
 # --- ps ---

@@ -128,6 +128,15 @@ def test_what_cannot_be_compared(text: str) -> None:
         parse_processes(text)
 
 
+@pytest.mark.parametrize(
+    "header", ["USER PID %CPU %MEM VSZ RSS TTY STAT START TIME COMMAND", "  PID TTY          TIME CMD"]
+)
+def test_a_listing_without_parents(header: str) -> None:
+    """`ps aux` has lines in which pstree's `name(123)` can be seen, too."""
+    with pytest.raises(NotATrace, match="the column PPID is missing"):
+        parse_processes(f"{header}\nroot 1 0.0 0.1 9 9 ? Ss 07:00 0:00 sh -c f(123)\n")
+
+
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UnreadableInput):
         read_processes(str(tmp_path / "nothing"))
