@@ -197,6 +197,9 @@ def _ghost(verdict: Verdict, process: Process, truth: Truth, complete: bool) -> 
     if dying is not None and dying.exiting:
         verdict.other["exiting"] += 1
         return
+    if any(words in process.reason for words in RACES):  # whose zombie it is was guessed, so also who reaps it
+        verdict.other["race"] += 1
+        return
     reaped_unseen = process.state == ZOMBIE and (parent is None or parent.outside or parent.tgid == truth.keeper)
     if not reaped_unseen:
         _note(verdict, Problem("ghost", process.tgid, "gone", process.state, fatal=complete))
