@@ -130,3 +130,64 @@ def test_a_file_that_was_written_over_is_of_the_last_task_with_its_number(tmp_pa
         101: (100, "observed"),
         102: (101, "observed"),
     }
+
+
+NESTED = "100 clone(child_stack=NULL, flags=CLONE_NEWPID|SIGCHLD) = 101\n"
+"""There is a nested namespace, and a task whose creation the log lacks may live in it."""
+
+
+def test_what_a_stranger_is_told_may_be_a_number_of_a_nested_namespace(tmp_path: Path) -> None:
+    log = f'{NESTED}150 fork( <unfinished ...>\n151 prctl(PR_SET_NAME, "x") = 0\n150 <... fork resumed>) = 151\n'
+    assert edges(tmp_path, log)[151] == (150, "inferred")
+    flat = log.replace("CLONE_NEWPID|", "")
+    assert edges(tmp_path, flat + '150 execve("/a", ["a"], 0x1) = 0\n')[151] == (150, "observed")
+
+
+def test_so_may_what_its_children_are_told(tmp_path: Path) -> None:
+    log = f'{NESTED}150 fork() = 151\n151 execve("/a", ["a"], 0x1) = 0\n151 fork() = 152\n152 fork() = 153\n'
+    assert edges(tmp_path, log)[152] == (151, "inferred")
+    late = (
+        log.replace(NESTED, '100 execve("/a", ["a"], 0x1) = 0\n') + NESTED.replace("101", "154") + "152 fork() = 155\n"
+    )
+    assert edges(tmp_path, late)[155] == (152, "inferred")
+
+
+def test_what_the_first_task_of_the_log_is_told_is_a_number_of_its_namespace(tmp_path: Path) -> None:
+    log = f'100 execve("/a", ["a"], 0x1) = 0\n{NESTED}100 fork() = 102\n102 fork() = 103\n'
+    assert edges(tmp_path, log)[103] == (102, "observed")
+
+
+def test_a_high_number_near_the_last_one_is_no_coincidence(tmp_path: Path) -> None:
+    """Above RESERVED_PIDS the counters of two namespaces seldom meet."""
+    log = (
+        '1000 execve("/a", ["a"], 0x1) = 0\n1000 clone(child_stack=NULL, flags=CLONE_NEWPID|SIGCHLD) = 1001\n'
+        '1050 execve("/a", ["a"], 0x1) = 0\n1050 fork() = 1051\n1051 fork() = 1052\n'
+    )
+    found = edges(tmp_path, log)
+    assert (found[1051], found[1052]) == ((1050, "observed"), (1051, "observed"))
+
+
+def test_a_number_in_use_that_a_stranger_is_told_means_another_task(tmp_path: Path) -> None:
+    log = (
+        f'100 execve("/a", ["a"], 0x1) = 0\n{NESTED}100 fork() = 102\n102 fork() = 103\n'
+        '104 execve("/b", ["b"], 0x1) = 0\n150 fork() = 103\n'
+    )
+    found = edges(tmp_path, log)
+    assert found[103] == (102, "observed")
+
+
+def test_setns_that_says_no_kind_may_enter_a_pid_namespace(tmp_path: Path) -> None:
+    log = '100 execve("/a", ["a"], 0x1) = 0\n100 setns(3, {}) = 0\n100 fork() = 101\n101 fork() = 102\n'
+    assert edges(tmp_path, log.format("CLONE_NEWNET"))[102] == (101, "observed")
+    assert edges(tmp_path, log.format("0"))[102] == (101, "inferred")
+    assert edges(tmp_path, log.replace("setns(3,", "setns(3<net:[4026531840]>,").format("0"))[102] == (101, "observed")
+
+
+def test_threads_that_were_attached_to_with_the_first_task_live_where_it_does(tmp_path: Path) -> None:
+    log = (
+        "strace: Process 100 attached with 2 threads\n"
+        "[pid   100] clone(child_stack=NULL, flags=CLONE_NEWPID|SIGCHLD) = 102\n"
+        "[pid   101] fork() = 103\n[pid   103] fork() = 104\n"
+    )
+    assert edges(tmp_path, log)[104] == (103, "observed")
+    assert edges(tmp_path, log.replace(" with 2 threads", ""))[104] == (103, "inferred")

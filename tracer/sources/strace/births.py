@@ -13,9 +13,11 @@ What is found so is marked as matched.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Collection
 from typing import NamedTuple
 
-from tracer.sources.strace.pidns import FAR, RESERVED, WRAPPED, Call, Namespace, calls_in_order, in_order
+from tracer.event import CLONE_NEWPID
+from tracer.sources.strace.pidns import FAR, RESERVED, UNPLACED, WRAPPED, Call, Namespace, calls_in_order, in_order
 from tracer.sources.strace.records import (
     ATTACHED,
     CHILD_SIGNAL,
@@ -29,6 +31,7 @@ from tracer.sources.strace.records import (
     NOT_CLONED,
     OPEN,
     REAP,
+    SEEN,
     Record,
 )
 
@@ -47,6 +50,7 @@ BY_ORDER = "number {} is of another pid namespace; {} of the new tasks has the s
 BY_END = "number {} is of another pid namespace; {} ended just before its end was told"
 GUESSED = "number {} is of another pid namespace; {} is one of several new tasks that it can mean"
 
+PERHAPS_NESTED = "number {0} may be of a pid namespace: whether {1}, who created {0}, lives in one is not known"
 SET_BACK = "number {} was passed already: the counter was set back, or it is of another pid namespace"
 
 _INSIDE = frozenset((CLONED, NOT_CLONED, EXIT, CHILD_SIGNAL, ATTACHED, DETACHED, CUT_SHORT))
@@ -84,6 +88,15 @@ class Births:
         self.recent = 0
         """The last one."""
         self.chosen: set[int] = set()
+        self.nested = False
+        """The log shows nested pid namespaces."""
+        self.unplaced: set[int] = set()
+        """Tasks whose creation the log lacks, but for the one that it begins with, and all that descend from them: once
+        there are nested namespaces, nobody knows where these live."""
+        self._first: set[int] = set()
+        """The task that the log begins with, and the threads that strace attached to with it: they are no strangers."""
+        self._first_threads = 0
+        self._translated = False
         self.exits_seen = False
         """The log tells of ordinary ends (no -qq), so a number that was not seen to end is in use."""
         self._tells = False
@@ -110,7 +123,7 @@ class Births:
         if tid > self.newest and tid not in self.chosen:
             self.newest = tid
         if tid not in self.fresh and not self.alive(tid):
-            self._appeared(tid, at)
+            self._appeared(tid, record)
         elif tid in self.open and kind not in _INSIDE:
             self._left(self.open.pop(tid), kind == EXEC and record[4] != tid, at)
         if self._unsure:
@@ -137,8 +150,11 @@ class Births:
                 call = self.open[tid]
                 call.flags, call.exit_signal, call.chosen, call.end = record[4:]
         elif kind in (NEW_PID_NS, JOIN_PID_NS):
-            self.next_ns[tid] = Namespace(kind == JOIN_PID_NS)
+            perhaps = kind == JOIN_PID_NS and record[4] < 0
+            self.next_ns[tid] = UNPLACED if perhaps else Namespace(kind == JOIN_PID_NS)
             self._tells = True
+            if not perhaps:
+                self._nested_seen()
         elif kind == REAP and self.unsettled:
             self._told_end(tid, record[4], record[5])
         elif kind == CHILD_SIGNAL and self._ended:
@@ -152,16 +168,74 @@ class Births:
     def ns_of(self, tid: int) -> Namespace | None:
         """The task's namespace where the log is read."""
         calls = self.settled.get(tid)
-        return calls[-1].child_ns if calls else self.known.get(tid)
+        if calls:
+            return calls[-1].child_ns
+        return self.known.get(tid, UNPLACED if self.nested and tid in self.unplaced else None)
 
-    def _appeared(self, tid: int, at: int) -> None:
+    # -- where a task lives -------------------------------------------------------------------------------------
+
+    def _is_stranger(self, tid: int, record: Record) -> None:
+        """Nothing explains the task."""
+        noticed = record[0] == ATTACHED
+        if self._translated or tid in self.unplaced or tid in self._first:
+            return
+        if not self._first:
+            self._first.add(tid)
+            self._first_threads = record[4] - 1 if noticed else 0
+        elif not noticed and self._first_threads > 0:
+            self._first.add(tid)
+            self._first_threads -= 1
+        else:
+            self.unplaced.add(tid)
+
+    def place_of_stranger(self, tid: int, record: Record) -> Namespace | None:
+        """The namespace of a task whose creation the log lacks; `record` is its first."""
+        self._is_stranger(tid, record)
+        if not self.nested or tid not in self.unplaced:
+            return None
+        for call in [c for c in self.unsettled.values() if c.tid == tid and c.ns is None]:
+            call.ns = UNPLACED
+            if call.number and not call.settled:
+                self._judge(call)
+        return UNPLACED
+
+    def inherits_place(self, tid: int, child: int) -> bool:
+        """Note that the child lives where `tid` does; always true."""
+        (self.unplaced.add if tid in self.unplaced else self.unplaced.discard)(child)
+        return True
+
+    def _nested_seen(self) -> None:
+        if not self.nested and not self._translated:
+            self.nested = True
+            self._place(self.unplaced, None, UNPLACED)
+
+    def _translation_seen(self) -> None:
+        """Numbers of nested namespaces come with strace's (--decode-pids=pidns): those that come alone are strace's."""
+        if not self._translated:
+            self._translated, self.nested = True, False
+            self._place(self.unplaced, UNPLACED, None)
+            self.unplaced.clear()
+
+    def _place(self, tids: Collection[int], old: Namespace | None, new: Namespace | None) -> None:
+        for tid in tids:
+            if self.known.get(tid, self) is old:
+                self.known[tid] = new
+        for call in [*self.unsettled.values(), *(call for calls in self.settled.values() for call in calls)]:
+            if call.tid in tids and call.ns is old:
+                call.ns = new
+            if call.tid in tids and call.child_ns is old:
+                call.child_ns = new
+
+    def _appeared(self, tid: int, record: Record) -> None:
         self.ahead[tid] = True
         if tid in self.settled:
             return
         self.recent = tid
         if self.unsettled:
-            self.fresh[tid] = _Fresh(self._seq, at)
+            self.fresh[tid] = _Fresh(self._seq, record[1])
             self.match()
+        else:
+            self._is_stranger(tid, record)
 
     def _began(self, record: Record) -> Call:
         _, at, time, tid = record[:4]
@@ -203,7 +277,7 @@ class Births:
     def _takes_over(self, leader: int, thread: int, at: int) -> None:
         """de_thread(): the thread goes on under the leader's number."""
         if thread not in self.fresh and not self.alive(thread):
-            self._appeared(thread, at)
+            self._appeared(thread, (SEEN, at, None, thread))
         self.ahead[thread] = False
         self.next_ns.pop(leader, None)
         if thread in self.next_ns:
@@ -225,7 +299,10 @@ class Births:
         call.chosen = chosen
         call.end = end
         self._changes += 1
+        if flags & CLONE_NEWPID:
+            self._nested_seen()
         if real:
+            self._translation_seen()
             if number != real and call.ns is None and tid not in self.fresh:
                 self._is_nested(call)
             self.settle(call, real)
@@ -237,7 +314,9 @@ class Births:
         """Is the number one of strace's namespace?"""
         number = call.number
         call.ns = call.ns or self.ns_of(call.tid)
-        if call.ns is not None:
+        if call.ns is UNPLACED:
+            self._judge_unplaced(call)
+        elif call.ns is not None:
             self.match()
         elif number not in self.fresh and (self.alive(number) or self._is_said_again(call)):
             # In use: it ends while the call is open, or the number is of another namespace, or it is not the result.
@@ -256,6 +335,27 @@ class Births:
         """No number is given twice in a row; but see creating.REFUSALS."""
         said = [record for record in self.history if record[4] == call.number and record[3] != call.tid]
         return bool(said) and 0 < call.end - said[-1][10] < NEXT_LINES and not call.chosen
+
+    def _judge_unplaced(self, call: Call) -> None:
+        """Is the number one of strace's namespace, as far as can be seen?"""
+        number = call.number
+        if number not in self.fresh and (self.alive(number) or self._contradicts(call)):
+            self._is_nested(call)
+            self.match()
+        elif number not in self.fresh and (self._was_passed(call) or not self._is_near(call)):
+            self.match()
+        elif number >= RESERVED and not call.chosen:
+            # The counters of two namespaces start together, and do not meet again soon: this one is strace's.
+            self.unplaced.discard(call.tid)
+            self._place((call.tid,), UNPLACED, None)
+            call.ns = None
+            self.settle(call, number)
+        else:
+            self._settle_unplaced(call)
+
+    def _settle_unplaced(self, call: Call) -> None:
+        call.guessed = True
+        self.settle(call, call.number, PERHAPS_NESTED.format(call.number, call.tid))
 
     def _contradicts(self, call: Call) -> bool:
         """Numbers that small are not given again once the counter was so far above."""
@@ -298,13 +398,15 @@ class Births:
         elif call.tid in self.known:
             self.known[call.tid] = call.ns
         for other in self.unsettled.values():
-            if other.tid == call.tid and not other.dead and other.ns is None:
+            if other.tid == call.tid and not other.dead and (other.ns is None or other.ns is UNPLACED):
                 other.ns = call.ns
                 other.unsure = False
 
     def settle(self, call: Call, child: int, matched: str = "") -> None:
         """The call's child is this task, or it has none."""
         call.settle(child, self.next_ns.get(call.tid), matched)
+        if self.unplaced and child:
+            self.inherits_place(call.tid, child)
         call.unsure = False
         self._changes += 1
         self.unsettled.pop(call.seq, None)
@@ -430,7 +532,10 @@ class Births:
         if call.number == tid and (call.ns is None or (call.ns.supposed and not call.chosen)):
             self.settle(call, tid)
             return
-        if call.ns is None:
+        if call.ns is UNPLACED and call.number == tid:
+            self._settle_unplaced(call)
+            return
+        if call.ns is None or call.ns is UNPLACED:
             self._is_nested(call)
         call.guessed = True
         self.settle(call, tid, why.format(call.number, tid))
@@ -463,7 +568,11 @@ class Births:
         """A wait or SIGCHLD told of a child's end by a number that no call has been matched for."""
         ns = self.ns_of(tid)
         for call in list(self.unsettled.values()):
-            if call.number != number or call.dead or (call.tid != tid and (ns is None or call.ns is not ns)):
+            if (
+                call.number != number
+                or call.dead
+                or (call.tid != tid and (ns is None or ns is UNPLACED or call.ns is not ns))
+            ):
                 continue
             ended = [t for t, s in self._ended.items() if status in (s, None) and t in self.fresh]
             able = [t for t in ended if call in self.candidates(t)]
@@ -496,6 +605,10 @@ class Births:
     def give_up(self, call: Call, follows: bool) -> None:
         """The call's child does not appear. A number that can be strace's own is taken for that."""
         self._pass(call)
+        if call.ns is UNPLACED and call.number:
+            if call.number > call.newest - FAR or not follows:
+                self._settle_unplaced(call)
+            return
         if call.ns is not None or not call.number:
             return
         if self._was_passed(call) and len(self.fresh) <= MAX_COMPARED:

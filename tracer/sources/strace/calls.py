@@ -249,11 +249,12 @@ def has_newpid(args: bytes) -> bool:
 
 
 def joins_pid_ns(args: bytes) -> int | None:
-    """setns: the namespace's inode number (0: not shown) if it is known to be a pid namespace; else None."""
+    """setns: the namespace's inode number (0: not shown) if it is known to be a pid namespace, -1 if it may be one;
+    else None."""
     inode = _NS_INODE.search(args)
     if inode is not None:
         return int(inode[1] or inode[2])
     kind = _SETNS.match(args)
-    if kind is not None and has_newpid(kind[1]):
-        return 0
-    return None
+    if kind is None:
+        return None
+    return 0 if has_newpid(kind[1]) else -1 if kind[1] == b"0" and b"<" not in args else None

@@ -26,7 +26,7 @@ from tracer.event import (
     SetSubreaper,
 )
 from tracer.sources.strace.births import Births
-from tracer.sources.strace.pidns import Call
+from tracer.sources.strace.pidns import UNPLACED, Call
 from tracer.sources.strace.records import (
     ATTACHED,
     CHILD_SIGNAL,
@@ -100,6 +100,8 @@ class Maker:
             return False
         if tid in self.reused:
             self._announce(self.reused[tid])
+        if kind == JOIN_PID_NS and record[4] < 0:
+            return True
         if kind in _PLAIN:
             self.events.append(_new(_PLAIN[kind], record[1:]))
         elif kind == EXIT:
@@ -147,7 +149,7 @@ class Maker:
             ns = self.known[tid]
             if record[5] and ns is not None:
                 ns.learn(record[4], child, chosen=True)  # wait4, which is not translated, will return it
-            if child and self._is_sure(tid, record[4]):
+            if child and (record[5] or self._is_sure(tid, record[4])):
                 self.events.append(_new(ChildSignal, (at, time, tid, child)))
         elif kind == REAP:
             child = record[6] or self._translate(tid, record[4])
@@ -175,7 +177,7 @@ class Maker:
         noticed = record[0] == ATTACHED
         self.events.append(Attach(record[1], record[2], tid, "", noticed, record[4] if noticed else 0))
         self.attached.add(tid)
-        self.known[tid] = None
+        self.known[tid] = self.births.place_of_stranger(tid, record)
         return True
 
     def _announce(self, call: Call) -> None:
@@ -213,7 +215,7 @@ class Maker:
     def _translate(self, tid: int, number: int) -> int:
         """strace's number of the task that `tid` calls so; 0 where that cannot be known."""
         ns = self.known.get(tid)
-        if ns is None:
+        if ns is None or ns is UNPLACED:
             return number
         child = ns.tasks.get(number, 0)
         if not child and self._last_attached_end:
@@ -225,4 +227,4 @@ class Maker:
     def _is_sure(self, tid: int, number: int) -> bool:
         """A wait or signal proves who the parent is only if its number is known to mean that child."""
         ns = self.known.get(tid)
-        return ns is None or number not in ns.guessed
+        return ns is None or (ns is not UNPLACED and number not in ns.guessed)

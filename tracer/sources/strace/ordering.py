@@ -89,6 +89,7 @@ class Orderer:
         programs = maker.programs
         attached = maker.attached
         busy = births.open
+        unplaced = births.unplaced
         history = births.history.append
         waits = bool(self._kept or maker.reused)
         for record in records:
@@ -112,6 +113,7 @@ class Orderer:
                     and child not in known
                     and tid not in busy
                     and not (real or matched or chosen or flags & _SELDOM or births.next_ns or births.settled)
+                    and (not unplaced or births.inherits_place(tid, child))
                 ):
                     # The number is near the last one, as most are; nothing about it is in doubt.
                     births.recent = child
@@ -164,6 +166,8 @@ class Orderer:
             and not (births.next_ns or births.settled)
         ):
             return False
+        if births.unplaced:
+            births.inherits_place(tid, child)
         births.recent = child
         if child > births.newest and child not in births.chosen:
             births.newest = child

@@ -8,6 +8,8 @@ numbers is the order of strace's numbers, and the order of birth.
 
 from __future__ import annotations
 
+from typing import Final
+
 from tracer.event import CLONE_NEWPID, CLONE_THREAD
 
 RESERVED = 300
@@ -58,6 +60,22 @@ class Namespace:
             for i, o in self.pairs
             if abs(outside - o) < WRAPPED and (inside < RESERVED or abs(inside - i) < WRAPPED)
         )
+
+
+class _Unplaced(Namespace):
+    """Strace's own namespace, or a nested one: its numbers are taken for strace's, and prove nothing."""
+
+    __slots__ = ()
+
+    def learn(self, inside: int, outside: int, chosen: bool, guessed: bool = False) -> None:
+        """Shared by tasks of many namespaces: nothing is kept."""
+
+    def agrees(self, inside: int, outside: int) -> bool:
+        """Nothing is known that the pair could contradict."""
+        return True
+
+
+UNPLACED: Final[Namespace] = _Unplaced(joined=True)
 
 
 class Call:
