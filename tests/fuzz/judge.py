@@ -104,6 +104,9 @@ def judge(
         if process is None and named is not None and true.pid not in named:
             _note(verdict, Problem("invisible", true.pid, f"child of {true.ppid}", None))
             continue
+        if process is None and any(map(_raced, graph.find(true.pid)[-1:])):
+            verdict.other["race"] += 1  # a zombie that was guessed to be a child of the outermost reaper, who reaps it
+            continue
         if process is None:
             _note(verdict, Problem("missing", true.pid, f"child of {true.ppid}", None, fatal=complete))
             continue
@@ -117,6 +120,10 @@ def judge(
 def is_strong(problem: Problem) -> bool:
     """The worst kind: a wrong edge that claims to be known, a crash, a refusal, or one process twice."""
     return problem.kind in ("crash", "refused", "twice") or (problem.kind == "parent" and problem.evidence in STRONG)
+
+
+def _raced(process: Process) -> bool:
+    return any(words in process.reason for words in RACES)
 
 
 def _is_below(process: Process, tgid: int) -> bool:
@@ -155,7 +162,7 @@ def _parent(verdict: Verdict, process: Process, true: TrueProcess, truth: Truth,
         verdict.problems.append(Problem("unknown", true.pid, true.ppid, None, evidence, complete))
     else:
         verdict.wrong[evidence] += 1
-        race = any(words in process.reason for words in RACES)
+        race = _raced(process)
         verdict.other["race"] += race
         fatal = evidence in STRONG or (complete and not race)
         verdict.problems.append(Problem("parent", true.pid, true.ppid, got, evidence, fatal))
@@ -197,7 +204,7 @@ def _ghost(verdict: Verdict, process: Process, truth: Truth, complete: bool) -> 
     if dying is not None and dying.exiting:
         verdict.other["exiting"] += 1
         return
-    if any(words in process.reason for words in RACES):  # whose zombie it is was guessed, so also who reaps it
+    if _raced(process):  # whose zombie it is was guessed, so also who reaps it
         verdict.other["race"] += 1
         return
     reaped_unseen = process.state == ZOMBIE and (parent is None or parent.outside or parent.tgid == truth.keeper)
