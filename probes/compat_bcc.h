@@ -93,11 +93,12 @@ static __always_inline long ring_output(void *data, u64 size, u64 flags)
 }
 
 #define RAW_TRACEPOINT(function, tracepoint) int function(struct bpf_raw_tracepoint_args *ctx)
-/* bcc attaches one program to a tracepoint, once: CT_TWICE is not set, and what is left out is lost, and counted. */
-#define RAW_TRACEPOINT_TWICE(function, tracepoint)                                            \
-	static __always_inline int function##_body(struct bpf_raw_tracepoint_args *, int);    \
-	RAW_TRACEPOINT(function, tracepoint) { return function##_body(ctx, 0); }              \
-	static __always_inline int function##_body(struct bpf_raw_tracepoint_args *ctx, int again)
+/* bcc attaches a program once: CT_IN_TURNS is not set, and what is left out is lost, and counted. */
+#define RAW_TRACEPOINT_IN_TURNS(function, tracepoint)                                         \
+	static __always_inline int function##_turn(struct bpf_raw_tracepoint_args *, u32);    \
+	RAW_TRACEPOINT(function, tracepoint) { return function##_turn(ctx, 0); }              \
+	static __always_inline int function##_turn(struct bpf_raw_tracepoint_args *ctx, u32 turn)
+#define mark_is_set(key) 0
 #define mark_set(key) 0
 #define mark_del(key) 1
 #define ARG(n) (ctx->args[n])

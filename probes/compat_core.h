@@ -147,6 +147,11 @@ static __always_inline struct ct_text_scratch *scratch_get(u32 slot)
 	return bpf_map_lookup_elem(&scratch, &slot);
 }
 
+static __always_inline int mark_is_set(u64 key)
+{
+	return bpf_map_lookup_elem(&marks, &key) != NULL;
+}
+
 static __always_inline long mark_set(u64 key)
 {
 	u32 one = 1;
@@ -186,12 +191,13 @@ static __always_inline long ring_output(void *data, u64 size, u64 flags)
 
 #define RAW_TRACEPOINT(function, tracepoint) \
 	SEC("raw_tp/" #tracepoint) int function(struct bpf_raw_tracepoint_args *ctx)
-/* A program and the same `again` (handled()): the loader takes the second where it is needed. */
-#define RAW_TRACEPOINT_TWICE(function, tracepoint)                                            \
-	static __always_inline int function##_body(struct bpf_raw_tracepoint_args *, int);    \
-	RAW_TRACEPOINT(function, tracepoint) { return function##_body(ctx, 0); }              \
-	RAW_TRACEPOINT(function##_again, tracepoint) { return function##_body(ctx, 1); }      \
-	static __always_inline int function##_body(struct bpf_raw_tracepoint_args *ctx, int again)
+/* The same program three times, see handled(). The loader takes the other two where they are needed. */
+#define RAW_TRACEPOINT_IN_TURNS(function, tracepoint)                                         \
+	static __always_inline int function##_turn(struct bpf_raw_tracepoint_args *, u32);    \
+	RAW_TRACEPOINT(function, tracepoint) { return function##_turn(ctx, 0); }              \
+	RAW_TRACEPOINT(function##_2, tracepoint) { return function##_turn(ctx, 1); }          \
+	RAW_TRACEPOINT(function##_3, tracepoint) { return function##_turn(ctx, LAST_TURN); }  \
+	static __always_inline int function##_turn(struct bpf_raw_tracepoint_args *ctx, u32 turn)
 #define ARG(n) (ctx->args[n])
 
 /* What the kernel asks for before it lends GPL-only helpers; the sources may be used under Apache-2.0 as well. */

@@ -140,12 +140,13 @@ static __always_inline void track(u32 tgid, u64 start)
 /*
  * Where tracepoints can be preempted (SRCU guards them since Linux 7.0), the kernel leaves a run of a program out while
  * a task that was preempted in the same program waits for this processor (__bpf_trace_run(): recursion_misses). There
- * each program is attached a second time: the first marks what it takes care of, and the second, which runs right after
- * it in the same task, does what it finds unmarked. An event is lost only if both were left out. How often that was:
+ * each program is attached three times. The three run one after the other in the same task: whichever comes first marks
+ * what it takes care of, and the last one takes the mark away. An event is lost only if all were left out, for which
+ * three others must have been preempted at the same time. How often that was:
  *
- *     misses of the second program - (marks set - marks found)
+ *     misses of the last program - (marks set - marks taken away)
  *
- * A second run that was left out leaves its mark behind. Should the first be left out the next time, then this old mark
+ * A last run that was left out leaves its mark behind. Should the first be left out the next time, then this old mark
  * is found, nothing is done, and the difference tells that, too.
  */
 enum { ON_NEWTASK, ON_EXEC, ON_EXIT, ON_RENAME };
@@ -158,20 +159,22 @@ static __always_inline void count_marks(u64 difference)
 		__sync_fetch_and_add(value, difference);
 }
 
-static __always_inline int handled(int again, u32 program)
+static __always_inline int handled(u32 turn, u32 program)
 {
 	u64 key = (bpf_get_current_pid_tgid() & 0xffffffff) << 8 | program;
 
-	if (again) {
+	if (turn == LAST_TURN) {
 		if (mark_del(key))
 			return 0;
 		count_marks(-1);
 		return 1;
 	}
-	if (!setting(CT_TWICE))
+	if (turn == 0 && !setting(CT_IN_TURNS))
 		return 0;
+	if (turn && mark_is_set(key))
+		return 1;
 	if (mark_set(key))
-		return 1; /* no room: the second program does it */
+		return 1; /* no room: the last one does it */
 	count_marks(1);
 	return 0;
 }
@@ -227,7 +230,7 @@ static __always_inline u32 own_comm_flag(char *comm, void *child, void *creator)
 	return own[0] == leaders[0] && own[1] == leaders[1] ? 0 : CT_F_OWN_COMM;
 }
 
-RAW_TRACEPOINT_TWICE(on_newtask, task_newtask)
+RAW_TRACEPOINT_IN_TURNS(on_newtask, task_newtask)
 {
 	void *child = (void *)ARG(0);
 	u64 clone_flags = ARG(1);
@@ -240,7 +243,7 @@ RAW_TRACEPOINT_TWICE(on_newtask, task_newtask)
 	void *parent, *pid;
 	u32 level;
 
-	if (handled(again, ON_NEWTASK))
+	if (handled(turn, ON_NEWTASK))
 		return 0;
 	if (member && tgid != creator_tgid) {
 		track(tgid, start);
@@ -283,19 +286,19 @@ static __always_inline int follow(u32 tgid, u64 start, struct ct_comm_key *key)
 	return 1;
 }
 
-RAW_TRACEPOINT_TWICE(on_exec, sched_process_exec)
+RAW_TRACEPOINT_IN_TURNS(on_exec, sched_process_exec)
 {
 	void *task = (void *)ARG(0);
 	void *bprm = (void *)ARG(2);
 	u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	u32 mode = mode_of(tgid), flags = 0;
-	struct ct_text_scratch *s = scratch_get(again ? TEXT_EXEC_AGAIN : TEXT_EXEC);
+	struct ct_text_scratch *s = scratch_get(turn);
 	struct ct_exec *r;
 	void *mm, *pid;
 	u64 args, end, total, room, len, size;
 	long got;
 
-	if (!s || handled(again, ON_EXEC))
+	if (!s || handled(turn, ON_EXEC))
 		return 0;
 	r = &s->exec;
 	bpf_probe_read_kernel(r->comm, sizeof(r->comm), task + off_task_struct_comm());
@@ -354,13 +357,13 @@ static __always_inline u32 autoreap_flag(void *task)
 	return 0;
 }
 
-RAW_TRACEPOINT_TWICE(on_exit, sched_process_exit)
+RAW_TRACEPOINT_IN_TURNS(on_exit, sched_process_exit)
 {
 	void *task = (void *)ARG(0);
 	void *signal;
 	u32 flags;
 
-	if (handled(again, ON_EXIT) || !mode_of(READ(u32, task, off_task_struct_tgid())))
+	if (handled(turn, ON_EXIT) || !mode_of(READ(u32, task, off_task_struct_tgid())))
 		return 0;
 	RESERVE(r, ct_exit, CT_EXIT, task);
 	flags = subreaper_flag(task);
@@ -441,12 +444,12 @@ RAW_TRACEPOINT(on_cgroup, cgroup_attach_task)
 
 /* ---- names ---- */
 
-RAW_TRACEPOINT_TWICE(on_rename, task_rename)
+RAW_TRACEPOINT_IN_TURNS(on_rename, task_rename)
 {
 	void *task = (void *)ARG(0);
 	void *current_task = (void *)bpf_get_current_task();
 
-	if (handled(again, ON_RENAME) || !mode_of(READ(u32, task, off_task_struct_tgid())))
+	if (handled(turn, ON_RENAME) || !mode_of(READ(u32, task, off_task_struct_tgid())))
 		return 0;
 	/* An exec renames too, and has a record of its own. */
 	if (task == current_task &&

@@ -63,8 +63,8 @@ enum ct_counter {
 	CT_CALLER = 5,		/* setting: tgid of the tracer, whose prctl(CT_WALK_PRCTL) walks */
 	CT_FOLLOWING = 6,	/* setting: number of names in the map of followed programs */
 	CT_HIERARCHY = 7,	/* setting: 1 + id of the cgroup hierarchy whose moves are recorded (0: the unified one) */
-	CT_TWICE = 8,		/* setting: not 0 where programs that can be preempted are attached a second time */
-	CT_MARKS = 9,		/* marks that the first of two programs set and the second did not find yet */
+	CT_IN_TURNS = 8,	/* setting: not 0 where programs that can be preempted are attached three times */
+	CT_MARKS = 9,		/* marks that were set and not taken away yet */
 	CT_COUNTERS = 10,
 };
 
@@ -186,9 +186,10 @@ struct ct_comm_key {
 
 /*
  * Not on the wire. Records that end in text are made here first: a ring buffer reservation needs a constant size.
- * Each program that makes such has its own: another may run on this CPU while it is preempted.
+ * Each program that makes such has its own, those of exec by their turns: another may run on this CPU while it is
+ * preempted.
  */
-enum ct_text { TEXT_EXEC, TEXT_EXEC_AGAIN, TEXT_CGROUP, CT_TEXTS };
+enum { LAST_TURN = 2, TEXT_CGROUP, CT_TEXTS };
 
 struct ct_text_scratch {
 	union {

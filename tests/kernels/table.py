@@ -49,6 +49,9 @@ def row(release: str, origin: str, result: Boot) -> Row:
         made.notes.append("the kernel complained")
         made.fine = False
     made.notes += [f"{name}: {_why(step)}" for name, step in steps.items() if not step.get("ok", True)]
+    missed, lost = (sum(s.get(key, 0) for s in trees) for key in ("missed_runs", "lost"))
+    if missed:
+        made.notes.append(f"{missed} runs of probes left out, {lost} events lost")
     if trees and not all(s.get("reuse", True) for s in trees):
         made.notes.append("pid_max is the whole machine's: numbers not made scarce")
     return made

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import itertools
 import platform
 import re
 import resource
@@ -24,7 +25,7 @@ from tracer.sources.ebpf.needs import (
     SYSTEM_CALLS,
     TRACEPOINTS,
     TRACKED_MAX,
-    TWICE,
+    TURNS,
     check_privileges,
     probe_folder,
     refusal,
@@ -44,12 +45,12 @@ class CoreProbes:
     """The loaded programs and their maps. Raises CapabilityError where they cannot be loaded."""
 
     def __init__(
-        self, ring_size: int = RING_SIZE, tracked_max: int = TRACKED_MAX, *, twice: bool | None = None
+        self, ring_size: int = RING_SIZE, tracked_max: int = TRACKED_MAX, *, in_turns: bool | None = None
     ) -> None:
-        """`twice`: attach programs again that can be preempted; None: where they can."""
+        """`in_turns`: attach three times what can be preempted; None: where it can."""
         check_privileges()
         data = object_path().read_bytes()
-        self._twice = preemptible() if twice is None else twice
+        self._in_turns = preemptible() if in_turns is None else in_turns
         self._lib = Libbpf()
         self._links: dict[str, int] = {}
         self._calls = self._others = Misses([])
@@ -60,9 +61,10 @@ class CoreProbes:
                 self._object = self._lib.pointer("bpf_object__open_mem", data, len(data), None)
                 self._lib.number("bpf_map__set_max_entries", self._map("events"), ring_size)
                 self._lib.number("bpf_map__set_max_entries", self._map("tracked"), tracked_max)
-                if not self._twice:
-                    for again in TWICE.values():
+                if not self._in_turns:
+                    for again in itertools.chain(*TURNS.values()):
                         self._lib.number("bpf_program__set_autoload", self._program(again), False)
+                    self._lib.number("bpf_map__set_max_entries", self._map("marks"), 1)
                 self._lib.number("bpf_object__load", self._object)
         except BpfError as error:
             self.close()
@@ -70,8 +72,8 @@ class CoreProbes:
         self.ring_size = ring_size
         self.ring_fd = self._fd("events")
         self._tracked, self._followed, self._counters = map(self._fd, ("tracked", "followed", "counters"))
-        if self._twice:
-            last = {name: self._program(TWICE.get(name, name)) for name in TRACEPOINTS.values()}
+        if self._in_turns:
+            last = {name: self._program(TURNS.get(name, (name,))[-1]) for name in TRACEPOINTS.values()}
             fds = {name: self._lib.number("bpf_program__fd", program) for name, program in last.items()}
             self._calls = Misses([fds.pop(SYSTEM_CALLS)])
             self._others = Misses(list(fds.values()))
@@ -87,12 +89,12 @@ class CoreProbes:
 
     def attach(self) -> None:
         """Let events flow. Raises CapabilityError."""
-        self.set_counter(wire.COUNTER_TWICE, self._twice)
+        self.set_counter(wire.COUNTER_IN_TURNS, self._in_turns)
         for tracepoint, name in TRACEPOINTS.items():
-            self._attach(name, tracepoint)
-            if self._twice and name in TWICE:  # programs of a tracepoint run in the order in which they were attached
-                self._attach(TWICE[name], tracepoint)
-        self._base = self._left_out()  # marks of those who ran between the two have nobody to find them
+            # Programs of a tracepoint run in the order in which they were attached.
+            for again in (name, *(TURNS.get(name, ()) if self._in_turns else ())):
+                self._attach(again, tracepoint)
+        self._base = self._left_out()  # marks of those who ran meanwhile have nobody to take them away
 
     def _attach(self, name: str, tracepoint: str) -> None:
         try:
@@ -148,7 +150,7 @@ class CoreProbes:
 
     def events_left_out(self) -> int:
         """Events so far that the kernel ran no program for. What is under way now may make it too small by as much."""
-        return self._left_out() - self._base if self._twice else 0
+        return self._left_out() - self._base if self._in_turns else 0
 
     def _left_out(self) -> int:
         missed = self._others.count()

@@ -26,8 +26,8 @@ TRACEPOINTS = {
 }
 """Raw tracepoint -> program of probes/ctrace.bpf.c."""
 
-TWICE = {name: f"{name}_again" for name in ("on_newtask", "on_exec", "on_exit", "on_rename")}
-"""Program -> the same once more, where the kernel leaves out runs (handled() in probes/ctrace.bpf.c)."""
+TURNS = {name: (f"{name}_2", f"{name}_3") for name in ("on_newtask", "on_exec", "on_exit", "on_rename")}
+"""Program -> the same again, for kernels that leave out runs (handled() in probes/ctrace.bpf.c)."""
 
 SYSTEM_CALLS = "on_sys_exit"
 """The program that runs for each system call of the machine, few of which matter."""
