@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tracer.sources.ebpf.loader import Loader
     from tracer.sources.ebpf.source import Select
 
-LOOK = 0.09
+LOOK = 0.1
 """Seconds that one wait for events takes at most: so soon a signal or a key is answered."""
 
 

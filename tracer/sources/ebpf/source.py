@@ -58,7 +58,9 @@ PACE = 0.05
 FASTEST = 1 << 26
 """Bytes of records a second: a ring buffer that so many would fill sooner is looked at sooner."""
 QUIET_INTERVAL = 0.1
-"""Seconds: so often the counters of what was lost are looked at while there is nothing to read."""
+"""Seconds: so often the counters of what was lost are looked at while there is nothing to read ..."""
+QUIET_AFTER = 1.0
+"""... and the ring buffer, too, where there was nothing for so long."""
 BATCH = 1 << 20
 """Bytes of records decoded per call of `poll`, so that a flood does not starve the screen."""
 ZOMBIE_AGE = 0.2
@@ -282,13 +284,15 @@ class EbpfSource:
             if remaining <= 0 or self._stopped:
                 return []
             if not records:
-                self._ring.wait(min(remaining, QUIET_INTERVAL), self.pace)
+                quiet = time.monotonic() - self._read_at > QUIET_AFTER
+                self._ring.wait(min(remaining, QUIET_INTERVAL), QUIET_INTERVAL if quiet else self.pace)
 
     def _gather(self, deadline: float) -> None:
         """Let events come together for a while, where none are there in number."""
         if self._ring.head() - self._ring.position < BATCH // 4:
             until = min(self._read_at + min(self.pace, self._ring.size / FASTEST), deadline)
-            time.sleep(max(until - time.monotonic(), 0))
+            if (seconds := until - time.monotonic()) > 0:
+                time.sleep(seconds)
 
     def _decode(self, records: list[bytes], *, walked: bool = False) -> list[Event]:
         return self._with_cgroups(self._decoder.decode_walk(records) if walked else self._decoder.decode(records))
