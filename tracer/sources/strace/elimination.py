@@ -1,0 +1,233 @@
+"""Whose child a task is that appears, where no number says it: calls are left out until one remains.
+
+A task that appears was created by one of the calls that had begun; the numbers before and after its own, and the order
+of numbers inside the namespace, leave out most of them. What is found so is marked as matched.
+"""
+
+from __future__ import annotations
+
+from tracer.sources.strace.pidns import RESERVED, UNPLACED, WRAPPED, Call, calls_in_order, in_order
+from tracer.sources.strace.places import Places
+from tracer.sources.strace.records import CLONED
+
+MAX_COMPARED = 200
+"""So many calls at once are compared with tasks that appear; no node has more, but a made-up log might."""
+MAX_PASSED = 64
+"""So many calls whose children did not appear so far are remembered."""
+
+KILLED_INSIDE = "the creator ended inside the call; this is the only new task since it began"
+CUT_INSIDE = "the trace ends inside the call; this is the only new task since it began"
+ONLY_ONE = "number {} is of another pid namespace; no other call can have created {}"
+BY_ORDER = "number {} is of another pid namespace; {} of the new tasks has the same place in the order"
+BY_END = "number {} is of another pid namespace; {} ended just before its end was told"
+GUESSED = "number {} is of another pid namespace; {} is one of several new tasks that it can mean"
+PERHAPS_NESTED = "number {0} may be of a pid namespace: whether {1}, who created {0}, lives in one is not known"
+
+
+class Elimination(Places):
+    """Brings calls and tasks together."""
+
+    def settle(self, call: Call, child: int, matched: str = "") -> None:
+        """The call's child is this task, or it has none."""
+        call.settle(child, self.next_ns.get(call.tid), matched)
+        if self.unplaced and child:
+            self.inherits_place(call.tid, child)
+        call.unsure = False
+        self._changes += 1
+        self.unsettled.pop(call.seq, None)
+        if self._unsure.get(call.tid) is call:
+            del self._unsure[call.tid]
+        if child:
+            if call.chosen:
+                self.chosen.add(call.number if call.ns is None else child)
+            else:
+                self._given(call, child)
+            self.settled.setdefault(child, []).append(call)
+            ended = child in self._ended and child in self.fresh
+            self.fresh.pop(child, None)
+            self._ended.pop(child, None)
+            self.ahead[child] = not ended
+            for other in [c for c in self.unsettled.values() if c.tid == child] if self.unsettled else ():
+                other.ns = call.child_ns
+                if other.number and not other.settled:
+                    self._judge(other)
+        if not self.unsettled and self.fresh:
+            self.fresh.clear()
+            self._ended.clear()
+
+    def _given(self, call: Call, child: int) -> None:
+        if child < call.newest < child + WRAPPED and call.ns is None and call.number == child:
+            self._wraps = self._wraps or child >= RESERVED or child in self.fresh
+        self.recent = child
+        self.history.append((CLONED, call.at, None, call.tid, child, 0, 0, 0, "", False, call.end))
+
+    def _died(self, call: Call, at: int) -> None:
+        call.dead = True
+        call.end = call.end or at
+        self._pass(call)
+        self.match()
+
+    def _pass(self, call: Call) -> None:
+        self._changes += 1
+        call.passed = True
+        self._passed.append(call)
+        if len(self._passed) > MAX_PASSED:
+            self.unsettled.pop(self._passed.popleft().seq, None)
+
+    def match(self) -> None:
+        """Bring together calls and tasks where there is no other way."""
+        while self.fresh and max(len(self.unsettled), len(self.fresh)) <= MAX_COMPARED:
+            if not (self._match_one() or self._match_in_order()):
+                return
+
+    def candidates(self, tid: int) -> list[Call]:
+        """The calls that can have created the task."""
+        fresh = self.fresh[tid]
+        found = []
+        for call in self.unsettled.values():
+            if call.seq > fresh.seq:
+                break
+            if call.number == tid and call.ns is None and not call.dead and self._unsure.get(call.tid) is not call:
+                return [call]
+            if not self._after(tid, call):
+                continue
+            if call.number and call.ns is not None and not call.chosen and not call.ns.agrees(call.number, tid):
+                continue
+            found.append(call)
+        if len(found) > 1 or (found and found[0].passed):
+            low, high = self._given_between(tid, fresh.at)
+            found = [call for call in found if call.at <= high and (not call.end or call.end >= low)]
+        return found
+
+    def may_be_explained(self, tid: int) -> bool:
+        """Is there a call that can turn out to have created the task?"""
+        if tid not in self.fresh or not self.unsettled:
+            self.fresh.pop(tid, None)
+            return False
+        if len(self.unsettled) > MAX_COMPARED:
+            if self.open:
+                return True
+        elif self._checked == (tid, self._changes) or self.candidates(tid):
+            self._checked = (tid, self._changes)
+            return True
+        del self.fresh[tid]
+        return False
+
+    def waits_for_return(self, tid: int) -> bool:
+        """Can a call that is still open have created the task?"""
+        if tid not in self.fresh or len(self.unsettled) > MAX_COMPARED:
+            return bool(self.open)
+        return any(self._is_open(call) for call in self.candidates(tid))
+
+    def _after(self, tid: int, call: Call) -> bool:
+        """Numbers go upwards, so the task's was given after the call began."""
+        return tid > call.newest or self._wraps or call.newest - tid > WRAPPED or tid in self.chosen
+
+    def _given_between(self, tid: int, at: int) -> tuple[int, int]:
+        """First and last line between which the task got its number, by those of its neighbours."""
+        low, high = 0, at
+        if self._wraps:
+            return low, high
+        for record in self.history:
+            begin, number, end = record[1], record[4], record[10]
+            if number < tid:
+                if begin > low and tid - number < WRAPPED:
+                    low = begin
+            elif number > tid and end and end < high and number - tid < WRAPPED:
+                high = end
+        return (low, high) if low <= high else (0, at)
+
+    def _match_one(self) -> bool:
+        for tid in self.fresh:
+            found = self.candidates(tid)
+            if any(self._is_open(call) for call in found):
+                continue
+            if len(found) > 1:
+                found = [call for call in found if self._is_next(call, tid)]
+            if len(found) == 1:
+                self._found(found[0], tid, ONLY_ONE)
+                return True
+        return False
+
+    def _is_open(self, call: Call) -> bool:
+        """More will be known of it."""
+        return call.tid in self.fresh or (not call.dead and not call.number) or call.tid in self._unsure
+
+    def _found(self, call: Call, tid: int, why: str) -> None:
+        if call.dead:
+            self.settle(call, tid, KILLED_INSIDE)
+            return
+        if call.number == tid and (call.ns is None or (call.ns.supposed and not call.chosen)):
+            self.settle(call, tid)
+            return
+        if call.ns is UNPLACED and call.number == tid:
+            self._settle_unplaced(call)
+            return
+        if call.ns is None or call.ns is UNPLACED:
+            self._is_nested(call)
+        call.guessed = True
+        self.settle(call, tid, why.format(call.number, tid))
+
+    def _settle_unplaced(self, call: Call) -> None:
+        call.guessed = True
+        self.settle(call, call.number, PERHAPS_NESTED.format(call.number, call.tid))
+
+    def _match_in_order(self) -> bool:
+        """As many calls as tasks: they belong together in the order of their numbers."""
+        last = max(fresh.seq for fresh in self.fresh.values())
+        calls = [call for call in self.unsettled.values() if call.seq <= last]
+        if len(calls) != len(self.fresh) or any(call.dead or self._is_open(call) for call in calls):
+            return False
+        pairs = list(zip(calls_in_order(calls), in_order(list(self.fresh)), strict=True))
+        if not all(call in self.candidates(tid) for call, tid in pairs):
+            return False
+        for call, tid in pairs:
+            if not call.settled:
+                self._found(call, tid, BY_ORDER)
+        return True
+
+    def _is_next(self, call: Call, tid: int) -> bool:
+        """Both numbers follow the last pair of the namespace, and nothing unknown lies between."""
+        if call.ns is None or not call.ns.pairs or call.chosen or call.dead:
+            return False
+        inside, outside = max(call.ns.pairs)
+        if call.number != inside + 1 or not 0 < tid - outside < 64:
+            return False
+        given = {record[4] for record in self.history}
+        return all(between in given for between in range(outside + 1, tid))
+
+    def _told_end(self, tid: int, number: int, status: int | None) -> None:
+        """A wait or SIGCHLD told of a child's end by a number that no call has been matched for."""
+        ns = self.ns_of(tid)
+        for call in list(self.unsettled.values()):
+            if (
+                call.number != number
+                or call.dead
+                or (call.tid != tid and (ns is None or ns is UNPLACED or call.ns is not ns))
+            ):
+                continue
+            ended = [t for t, s in self._ended.items() if status in (s, None) and t in self.fresh]
+            able = [t for t in ended if call in self.candidates(t)]
+            if len(able) == 1:
+                self._found(call, able[0], BY_END)
+            elif not able and not self.exits_seen:
+                self.settle(call, 0)
+            return
+
+    def decide(self, tid: int, at_end: bool) -> None:
+        """Nothing more is waited for: choose a creator for the task, or none."""
+        found = self.candidates(tid) if len(self.unsettled) <= MAX_COMPARED else []
+        if at_end:
+            for call in [c for c in found if not c.number and not c.dead]:
+                call.dead = True
+                call.matched = CUT_INSIDE
+                self.open.pop(call.tid, None)
+        returned = [c for c in found if c.number and not c.dead and not c.unsure and c.tid not in self.fresh]
+        dead = [c for c in found if c.dead]
+        if returned:
+            self._found(calls_in_order(returned)[0], tid, ONLY_ONE if len(found) == 1 else GUESSED)
+        elif len(dead) == 1:
+            self._found(dead[0], tid, "")
+        else:
+            self.fresh.pop(tid, None)
+            self._ended.pop(tid, None)

@@ -1,0 +1,81 @@
+"""Where a task lives: in strace's own pid namespace, in a nested one, or nobody knows.
+
+A task whose creation the log lacks may live anywhere. That matters once the log shows that there are nested namespaces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from tracer.sources.strace.pidns import UNPLACED, Call, Namespace
+from tracer.sources.strace.records import ATTACHED, Record
+from tracer.sources.strace.tasks import Tasks
+
+
+class Places(Tasks):
+    """Keeps `known`, and the namespaces of calls, up to what is known of namespaces."""
+
+    def _is_stranger(self, tid: int, record: Record) -> None:
+        """Nothing explains the task."""
+        noticed = record[0] == ATTACHED
+        if self._translated or tid in self.unplaced or tid in self._first:
+            return
+        if not self._first:
+            self._first.add(tid)
+            self._first_threads = record[4] - 1 if noticed else 0
+        elif not noticed and self._first_threads > 0:
+            self._first.add(tid)
+            self._first_threads -= 1
+        else:
+            self.unplaced.add(tid)
+
+    def place_of_stranger(self, tid: int, record: Record) -> Namespace | None:
+        """The namespace of a task whose creation the log lacks; `record` is its first."""
+        self._is_stranger(tid, record)
+        if not self.nested or tid not in self.unplaced:
+            return None
+        for call in [c for c in self.unsettled.values() if c.tid == tid and c.ns is None]:
+            call.ns = UNPLACED
+            if call.number and not call.settled:
+                self._judge(call)
+        return UNPLACED
+
+    def inherits_place(self, tid: int, child: int) -> bool:
+        """Note that the child lives where `tid` does; always true."""
+        (self.unplaced.add if tid in self.unplaced else self.unplaced.discard)(child)
+        return True
+
+    def _nested_seen(self) -> None:
+        if not self.nested and not self._translated:
+            self.nested = True
+            self._place(self.unplaced, None, UNPLACED)
+
+    def _translation_seen(self) -> None:
+        """Numbers of nested namespaces come with strace's (--decode-pids=pidns): those that come alone are strace's."""
+        if not self._translated:
+            self._translated, self.nested = True, False
+            self._place(self.unplaced, UNPLACED, None)
+            self.unplaced.clear()
+
+    def _place(self, tids: Collection[int], old: Namespace | None, new: Namespace | None) -> None:
+        for tid in tids:
+            if self.known.get(tid, self) is old:
+                self.known[tid] = new
+        for call in [*self.unsettled.values(), *(call for calls in self.settled.values() for call in calls)]:
+            if call.tid in tids and call.ns is old:
+                call.ns = new
+            if call.tid in tids and call.child_ns is old:
+                call.child_ns = new
+
+    def _is_nested(self, call: Call) -> None:
+        """The caller lives in a nested namespace, of which nothing more is known."""
+        call.unsure = False
+        call.ns = Namespace(joined=True, supposed=True)
+        if call.tid in self.settled:
+            self.settled[call.tid][-1].child_ns = call.ns
+        elif call.tid in self.known:
+            self.known[call.tid] = call.ns
+        for other in self.unsettled.values():
+            if other.tid == call.tid and not other.dead and (other.ns is None or other.ns is UNPLACED):
+                other.ns = call.ns
+                other.unsure = False

@@ -1,0 +1,142 @@
+"""What the number means that a clone call returned.
+
+A call by a task of strace's own namespace says its child's number. It is taken for such a call unless the log shows
+otherwise: the caller descends from CLONE_NEWPID, unshare or setns; or it got a number that a living task has, or one
+below RESERVED_PIDS that was passed long ago (idr_alloc_cyclic() gives those again only after a write to ns_last_pid).
+"""
+
+from __future__ import annotations
+
+from tracer.event import CLONE_NEWPID
+from tracer.sources.strace.elimination import GUESSED, MAX_COMPARED, Elimination
+from tracer.sources.strace.pidns import FAR, RESERVED, UNPLACED, Call, in_order
+from tracer.sources.strace.records import EXEC, EXIT, Record
+
+SET_BACK = "number {} was passed already: the counter was set back, or it is of another pid namespace"
+NEXT_LINES = 5
+"""Of other kinds, such as signals, may stand between a result and the same one said again."""
+
+
+class Returned(Elimination):
+    """Judges numbers."""
+
+    def _returned(self, record: Record) -> Call:
+        _, at, time, tid, number, flags, exit_signal, real, matched, chosen, end = record
+        call = self.open.pop(tid, None)
+        if call is None:
+            call = Call(self._seq, at, time, tid, self.ns_of(tid), self.newest)
+            self.unsettled[call.seq] = call
+        call.number = number
+        call.flags = flags
+        call.exit_signal = exit_signal
+        call.matched = matched
+        call.guessed = bool(matched)
+        call.chosen = chosen
+        call.end = end
+        self._changes += 1
+        if flags & CLONE_NEWPID:
+            self._nested_seen()
+        if real:
+            self._translation_seen()
+            if number != real and call.ns is None and tid not in self.fresh:
+                self._is_nested(call)
+            self.settle(call, real)
+        elif tid not in self.fresh:
+            self._judge(call)
+        return call
+
+    def _judge(self, call: Call) -> None:
+        """Is the number one of strace's namespace?"""
+        number = call.number
+        call.ns = call.ns or self.ns_of(call.tid)
+        if call.ns is UNPLACED:
+            self._judge_unplaced(call)
+        elif call.ns is not None:
+            self.match()
+        elif number not in self.fresh and (self.alive(number) or self._is_said_again(call)):
+            # In use: it ends while the call is open, or the number is of another namespace, or it is not the result.
+            call.unsure = True
+            self._unsure[call.tid] = call
+        elif self._contradicts(call):
+            self._is_nested(call)
+            self.match()
+        elif number in self.fresh or call.chosen or (self._is_near(call) and not self._was_passed(call)):
+            self.settle(call, number)
+        else:
+            call.unsure = True
+            self.match()
+
+    def _is_said_again(self, call: Call) -> bool:
+        """No number is given twice in a row; but see creating.REFUSALS."""
+        said = [record for record in self.history if record[4] == call.number and record[3] != call.tid]
+        return bool(said) and 0 < call.end - said[-1][10] < NEXT_LINES and not call.chosen
+
+    def _judge_unplaced(self, call: Call) -> None:
+        """Is the number one of strace's namespace, as far as can be seen?"""
+        number = call.number
+        if number not in self.fresh and (self.alive(number) or self._contradicts(call)):
+            self._is_nested(call)
+            self.match()
+        elif number not in self.fresh and (self._was_passed(call) or not self._is_near(call)):
+            self.match()
+        elif number >= RESERVED and not call.chosen:
+            # The counters of two namespaces start together, and do not meet again soon: this one is strace's.
+            self.unplaced.discard(call.tid)
+            self._place((call.tid,), UNPLACED, None)
+            call.ns = None
+            self.settle(call, number)
+        else:
+            self._settle_unplaced(call)
+
+    def _contradicts(self, call: Call) -> bool:
+        """Numbers that small are not given again once the counter was so far above."""
+        number = call.number
+        return number < RESERVED and number + FAR < call.newest and not call.chosen and number not in self.fresh
+
+    def _is_near(self, call: Call) -> bool:
+        return -FAR < call.number - self.recent < FAR
+
+    def _was_passed(self, call: Call) -> bool:
+        """The counter was above, which it is not again unless a write to ns_last_pid has set it back."""
+        return call.number < RESERVED and call.number <= call.newest and not (self._wraps or self._tells)
+
+    def _resolve(self, tid: int, kind: int, record: Record) -> None:
+        """News about a call that returned the number of a living task."""
+        if kind == EXIT or (kind == EXEC and record[4] != record[3]):
+            gone = tid if kind == EXIT else record[4]
+            self.ahead[gone] = False
+            for call in [c for c in self._unsure.values() if c.number == gone]:
+                call.reuses = True
+                self.settle(call, call.number)
+        late = self._unsure.pop(tid, None)
+        if late is not None and (kind == EXIT or (kind == EXEC and record[4] != tid)):
+            # The kernel had nothing to tell of a task that was being killed, and strace has printed what it told of
+            # another (creating.REFUSALS): no more is known than of a call that was cut short.
+            late.number, late.unsure = 0, False
+            self._died(late, record[1])
+        elif late is not None and self.exits_seen and self.alive(late.number):  # it goes on, and so does the owner
+            self._is_nested(late)
+            self.match()
+        elif late is not None:
+            self.settle(late, late.number)
+
+    def give_up(self, call: Call, follows: bool) -> None:
+        """The call's child does not appear. A number that can be strace's own is taken for that."""
+        self._pass(call)
+        if call.ns is UNPLACED and call.number:
+            if call.number > call.newest - FAR or not follows:
+                self._settle_unplaced(call)
+            return
+        if call.ns is not None or not call.number:
+            return
+        if self._was_passed(call) and len(self.fresh) <= MAX_COMPARED:
+            able = [tid for tid in self.fresh if self._explains(call, self.candidates(tid))]
+            if able:
+                self._found(call, in_order(able)[0], GUESSED)
+                return
+        if call.number > call.newest - FAR or self._is_near(call) or not follows:
+            self.settle(call, call.number, SET_BACK.format(call.number) if self._was_passed(call) else "")
+
+    @staticmethod
+    def _explains(call: Call, found: list[Call]) -> bool:
+        return call in found and not any(other.dead for other in found)
