@@ -6,6 +6,7 @@ of numbers inside the namespace, leave out most of them. What is found so is mar
 
 from __future__ import annotations
 
+from tracer.sources.strace.counter import windows
 from tracer.sources.strace.pidns import RESERVED, UNPLACED, WRAPPED, Call, calls_in_order, in_order
 from tracer.sources.strace.places import Places
 from tracer.sources.strace.records import CLONED
@@ -95,9 +96,16 @@ class Elimination(Places):
                 continue
             found.append(call)
         if len(found) > 1 or (found and found[0].passed):
-            low, high = self._given_between(tid, fresh.at)
-            found = [call for call in found if call.at <= high and (not call.end or call.end >= low)]
+            return self._at_the_time(found, tid, fresh.at)
         return found
+
+    def _at_the_time(self, found: list[Call], tid: int, at: int) -> list[Call]:
+        """Those that were open when the number was given."""
+        if self._wraps and not all(call.dead for call in found):
+            return found  # what a call has returned says more than a counter that was set back
+        given = windows(self.history, tid, at, self._wraps)
+        able = [c for c in found if any(c.at <= high and (not c.end or c.end >= low) for low, high in given)]
+        return able or (found if self._wraps else [])
 
     def may_be_explained(self, tid: int) -> bool:
         """Is there a call that can turn out to have created the task?"""
@@ -122,20 +130,6 @@ class Elimination(Places):
     def _after(self, tid: int, call: Call) -> bool:
         """Numbers go upwards, so the task's was given after the call began."""
         return tid > call.newest or self._wraps or call.newest - tid > WRAPPED or tid in self.chosen
-
-    def _given_between(self, tid: int, at: int) -> tuple[int, int]:
-        """First and last line between which the task got its number, by those of its neighbours."""
-        low, high = 0, at
-        if self._wraps:
-            return low, high
-        for record in self.history:
-            begin, number, end = record[1], record[4], record[10]
-            if number < tid:
-                if begin > low and tid - number < WRAPPED:
-                    low = begin
-            elif number > tid and end and end < high and number - tid < WRAPPED:
-                high = end
-        return (low, high) if low <= high else (0, at)
 
     def _match_one(self) -> bool:
         for tid in self.fresh:
