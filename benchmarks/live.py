@@ -170,7 +170,11 @@ def bench_cost(folder: Path, arguments: argparse.Namespace) -> None:
     binary = compiled(HERE / "execs.c", folder)
     print(f"{arguments.execs:,} × vfork + exec + exit, two at a time; {arguments.rounds} rounds")
     all_ = tracers(arguments.loader)
-    chosen = {n: t for n, t in all_.items() if n.startswith(("no tracer", "ctrace")) or shutil.which(n.split()[0])}
+    chosen = {
+        n: t
+        for n, t in all_.items()
+        if n.startswith(("no tracer", "ctrace")) or shutil.which(n.split(",")[0].split()[0])
+    }
     seconds: dict[str, list[float]] = {name: [] for name in chosen}
     for name in all_.keys() - chosen.keys():
         print(f"  left out: {name}: not installed")
