@@ -137,6 +137,7 @@ class Process:
         "program",
         "real_parent",
         "reaped_at",
+        "reaped_time",
         "reaper_tid",
         "reason",
         "reparentings",
@@ -186,6 +187,7 @@ class Process:
         self.exited_at: int | None = None
         self.exited_time: int | None = None
         self.reaped_at: int | None = None
+        self.reaped_time: int | None = None
         self.reaper_tid = 0
         self.subreaper: bool | None = False
         """is_child_subreaper; None: not known (the process is older than the trace)."""
@@ -284,7 +286,9 @@ def new_dead(
     process.born_at = born_at
     process.comm = mother.comm
     process.program = mother.program
-    process.born_time = process.exec_at = process.exec_time = process.past = process.exited_time = None
+    process.born_time = process.exec_at = process.exec_time = process.past = process.exited_time = (
+        process.reaped_time
+    ) = None
     process.state = DEAD
     process.status = status
     process.exited_at = exited_at

@@ -138,3 +138,14 @@ def test_the_schema_can_refuse() -> None:
         {**parsed, "processes": [{**parsed["processes"][0], "exit": {"code": 0, "signal": "SIGKILL"}}]},
     ):
         assert not CHECKER.is_valid(broken)
+
+
+def test_when_it_was_reaped() -> None:
+    """Also of processes that are alike, whose text is made once."""
+    s = Script(timed=True)
+    s.attach(10, "sh")
+    for child in range(11, 16):
+        s.run(10, child, "/bin/true")
+    processes = document(s)["processes"][1:]
+    assert all(p["reaped"]["time"] is not None for p in processes)
+    assert [p["reaped"]["time"] for p in processes] == sorted({p["reaped"]["time"] for p in processes})

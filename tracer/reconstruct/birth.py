@@ -155,9 +155,9 @@ def number_reused(state: State, old: Task, at: int, time: int | None) -> None:
     """A new task has this number, so the one before is gone though the trace did not say so (yet)."""
     if old.process.state is ZOMBIE:
         state.early_reuse.add(old.tid)
-        bury(old.process, at)
+        bury(old.process, at, time)
     elif old.tid == old.process.tgid:
         end_unseen_process(state, old.process, at, time)
-        bury(old.process, at)
+        bury(old.process, at, time)
     else:
         end_unseen(state, old, at, time)

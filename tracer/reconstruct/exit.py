@@ -209,7 +209,7 @@ def reparent(
         child.reparentings.append(step)
     state.note_move(child, step)
     if child.state is ZOMBIE and (new is None or new.outside):
-        bury(child, at)
+        bury(child, at, time)
 
 
 def end_unseen(state: State, task: Task, at: int, time: int | None) -> None:
@@ -256,4 +256,4 @@ def on_gone(state: State, event: Gone) -> None:
         end_unseen(state, task, event.at, event.time)
         return
     end_unseen_process(state, task.process, event.at, event.time)
-    bury(task.process, event.at)
+    bury(task.process, event.at, event.time)

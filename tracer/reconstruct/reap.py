@@ -29,7 +29,7 @@ def on_reap(state: State, event: Reap) -> None:
         process.status = status
     if waiter is not None and (process.evidence is not Evidence.OBSERVED or process.real_parent is not waiter):
         _kernel_told(state, process, waiter, at, time, "wait")
-    bury(process, at, tid)
+    bury(process, at, time, tid)
 
 
 def on_child_signal(state: State, event: ChildSignal) -> None:
@@ -74,7 +74,7 @@ def _kernel_told(state: State, child: Process, told: Task, at: int, time: int | 
         child.state = ZOMBIE
         child.threads = {child.tgid: child.leader}
     elif child.state is DEAD:
-        bury(child, child.reaped_at, child.reaper_tid)
+        bury(child, child.reaped_at, child.reaped_time, child.reaper_tid)
 
 
 def _is_provisional(*either: Process | Task | None) -> bool:

@@ -184,10 +184,11 @@ def set_real_parent(child: Process, parent: Task | None, evidence: Evidence, rea
         parent.children[child] = None
 
 
-def bury(process: Process, at: int | None = None, reaper_tid: int = 0) -> None:
+def bury(process: Process, at: int | None = None, time: int | None = None, reaper_tid: int = 0) -> None:
     """release_task: the zombie is gone and its number is free."""
     process.state = DEAD
     process.reaped_at = at
+    process.reaped_time = time
     process.reaper_tid = reaper_tid
     process.threads = NO_THREADS
     parent = process.real_parent

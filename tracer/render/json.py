@@ -78,7 +78,7 @@ class _Texts:
                     self._templates.clear()
                 self._templates[like] = "" if template is None else _template(known)
             return _encode(known)
-        born, exited = process.born_time, process.exited_time
+        born, exited, reaped = process.born_time, process.exited_time, process.reaped_time
         return template % (
             process.tgid,
             process.serial,
@@ -88,6 +88,7 @@ class _Texts:
             process.exited_at,
             "null" if exited is None else exited,
             process.reaped_at,
+            "null" if reaped is None else reaped,
         )
 
 
@@ -97,7 +98,7 @@ _HOLES = {
     "pid": "%d",
     "born": '{"line": %d, "time": %s}',
     "exited": '{"line": %d, "time": %s}',
-    "reaped": '{"line": %d, "time": null}',
+    "reaped": '{"line": %d, "time": %s}',
 }
 """What alike processes (`alike`) do not share, in the order of process_object()."""
 
@@ -155,7 +156,7 @@ def process_object(process: Process, roles: Roles, names: Names | None = None) -
         "start_time": process.start_time or None,
         "born": {"line": process.born_at, "time": process.born_time},
         "exited": _moment(process.exited_at, process.exited_time),
-        "reaped": _moment(process.reaped_at, None),
+        "reaped": _moment(process.reaped_at, process.reaped_time),
         "reparentings": [_reparenting(change) for change in process.reparentings or ()],
     }
 

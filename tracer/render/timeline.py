@@ -63,7 +63,7 @@ def _of(process: Process) -> Iterator[tuple[int, int, int | None, Program | Repa
     for change in process.reparentings or ():
         yield change.at, _ADOPTED, change.time, change
     if process.reaped_at is not None:
-        yield process.reaped_at, _REAPED, None, None
+        yield process.reaped_at, _REAPED, process.reaped_time, None
 
 
 def timeline_lines(
