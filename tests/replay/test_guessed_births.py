@@ -191,3 +191,12 @@ def test_threads_that_were_attached_to_with_the_first_task_live_where_it_does(tm
     )
     assert edges(tmp_path, log)[104] == (103, "observed")
     assert edges(tmp_path, log.replace(" with 2 threads", ""))[104] == (103, "inferred")
+
+
+def test_where_numbers_are_nested_elimination_is_a_guess(tmp_path: Path) -> None:
+    log = (
+        f'100 execve("/a", ["a"], 0x1) = 0\n{NESTED}100 fork() = 102\n'
+        "102 clone(child_stack=NULL, flags=SIGCHLD <unfinished ...>\n102 +++ killed by SIGKILL +++\n103 fork() = 104\n"
+    )
+    assert edges(tmp_path, log)[104] == (103, "inferred")
+    assert edges(tmp_path, log.replace("CLONE_NEWPID|", ""))[104] == (103, "observed")

@@ -149,9 +149,13 @@ class Elimination(Places):
 
     def _found(self, call: Call, tid: int, why: str) -> None:
         if call.dead:
+            call.guessed = self.nested  # numbers that mean nothing leave out less
             self.settle(call, tid, KILLED_INSIDE)
             return
-        if call.number == tid and (call.ns is None or (call.ns.supposed and not call.chosen)):
+        if call.ns is None and self.nested and call.tid in self.unplaced:
+            call.ns = UNPLACED
+        supposed = call.ns is not None and call.ns.supposed and not self.nested
+        if call.number == tid and (call.ns is None or (supposed and not call.chosen)):
             self.settle(call, tid)
             return
         if call.ns is UNPLACED and call.number == tid:
