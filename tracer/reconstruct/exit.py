@@ -166,6 +166,9 @@ def _doubt_stopover(steps: list[Reparenting], reaper: Process, time: int | None,
     """The last adopter ends. If nothing shows that it lived on, it may have been dying already, and passed over."""
     last = steps[-1]
     lived_on = dying_since is not None and dying_since > last.at
+    reaped_at = last.old.reaped_at
+    if reaped_at is not None and last.old.parent is reaper and reaper.exited_at is not None:
+        lived_on |= last.at < reaped_at < reaper.exited_at  # reaped: a zombie, his children had moved
     if time is not None and last.time is not None:
         lived_on |= time - last.time > ADOPTION_TAKES
     if last.new is reaper and last.rule == RULE_SUBREAPER and not lived_on:

@@ -361,6 +361,10 @@ STOPOVERS = [
         "5 exec t|5 subreaper 1|5 fork 7|7 subreaper 1|7 fork 8|8 fork 9|8 exit 0|7 begin 0|7 exit 0",
         ["derived", "derived"],
     ),
+    (
+        "5 exec t|5 subreaper 1|5 fork 7|7 subreaper 1|7 fork 8|8 fork 9|8 exit 0|7 reap 8|7 exit 9",
+        ["derived", "derived"],
+    ),
     ("5 exec t|5 subreaper 1|5 fork 7|7 subreaper 1|7 fork 8|8 fork 9|8 exit 0|7 exit 9", ["inferred", "derived"]),
     ("5 exec t|5 subreaper 1|5 fork 7|7 subreaper 1|7 fork 8|8 fork 9|8 begin 0|7 begin 0|8 exit 0", ["inferred"]),
     ("5 exec t|5 subreaper 1|5 fork 7|7 subreaper 1|7 fork 8|8 fork 9|8 begin 0|7 exit 9|8 exit 0", ["inferred"]),
