@@ -33,11 +33,14 @@ class Naming:
         """Numbers that are known to be children: returned by a clone or announced by a notice."""
         self._strangers: set[int] = set()
         """Unannounced: one of them is the first task, the others are children of calls that have not returned."""
+        self._announces = False
+        """A child is announced before anything else of it (no -q)."""
         self._leaving: set[int] = set()
         self._last = NAMELESS
 
     def attached(self, tid: int) -> None:
         """A notice named the task."""
+        self._announces = True
         self._alive[tid] = None
         self.created(tid)
 
@@ -57,8 +60,6 @@ class Naming:
         self._inside.pop(tid, None)
         self._leaving.discard(tid)
         self._expected.discard(tid)
-        self._strangers.discard(tid)
-        self._name_the_first()
 
     def became(self, thread: int, leader: int) -> None:
         """An execve went on under the leader's number."""
@@ -83,7 +84,7 @@ class Naming:
     def _name_the_first(self) -> None:
         """It is the only stranger, if no call that is open can have created that one."""
         strangers = self._strangers
-        if len(strangers) == 1 and not any(head in _CREATING for head in self._inside.values()):
+        if len(strangers) == 1 and (self._announces or not any(head in _CREATING for head in self._inside.values())):
             self._is_first(next(iter(strangers)))
 
     def _is_first(self, tid: int) -> None:

@@ -137,6 +137,25 @@ def test_an_unannounced_prefix_may_be_a_new_childs(tmp_path: Path) -> None:
     ]
 
 
+def test_an_unannounced_prefix_is_the_first_tasks_where_children_are_announced(tmp_path: Path) -> None:
+    log = (
+        'execve("./a", ["a"], 0x7 /* 1 var */) = 0\n'
+        "fork(strace: Process 102 attached\n"
+        ") = 102\n"
+        "[pid   102] fork( <unfinished ...>\n"
+        "[pid   100] kill(100, SIGKILLstrace: Process 103 attached\n"
+        ") = ?\n"
+        "[pid   100] +++ killed by SIGKILL +++\n"
+        "[pid   102] <... fork resumed>) = 103\n"
+    )
+    assert events_of(tmp_path, log)[:4] == [
+        "Attach(100)",
+        "Exec(100, old_tid=100, filename='./a', argv=('a',))",
+        "Clone(100, 102, exit_signal=17)",
+        "Clone(102, 103, exit_signal=17)",
+    ]
+
+
 def test_behind_output_of_the_tracee_that_has_no_newline(tmp_path: Path) -> None:
     """2>&1. What names a task that does not live is output, too."""
     log = (
