@@ -75,7 +75,7 @@ class Maker:
         """Those of `known` whose creation was not in the trace."""
         self.reused: dict[int, Call] = {}
         """Births that wait for the end of the number's last owner, by creator."""
-        self._early: dict[int, Record] = {}
+        self.early: dict[int, Record] = {}
         """Waits that stand before their child's end, by child: the order of -ff files is by beginnings. Elsewhere the
         tracer sees an end first (wait_consider_task()); what a dead task's wait seems to return is another's result."""
         self._forced: set[int] = set()
@@ -109,11 +109,11 @@ class Maker:
             self.attached.discard(tid)
             del self.known[tid]
             self.events.append(_new(Exit, record[1:]))
-            if tid in self._early:
-                reap = self._early.pop(tid)
+            if tid in self.early:
+                reap = self.early.pop(tid)
                 waiter = reap[3] if reap[6] or self._is_sure(reap[3], reap[4]) else 0
                 self.events.append(_new(Reap, (at, time, waiter, tid, reap[5])))
-            if self._early:
+            if self.early:
                 self._forget_waits(tid)
             return True
         elif kind == CLONED:
@@ -139,7 +139,8 @@ class Maker:
 
     def _forget_waits(self, dead: int) -> None:
         """A task has ended before those that its wait seems to have returned."""
-        self._early = {child: reap for child, reap in self._early.items() if reap[3] != dead}
+        for child in [child for child, reap in self.early.items() if reap[3] == dead]:
+            del self.early[child]
 
     def _apply_evidence(self, record: Record) -> None:
         """What tells of other tasks, by numbers that may have to be translated."""
@@ -149,12 +150,19 @@ class Maker:
             ns = self.known[tid]
             if record[5] and ns is not None:
                 ns.learn(record[4], child, chosen=True)  # wait4, which is not translated, will return it
-            if child and (record[5] or self._is_sure(tid, record[4])):
+            sure = record[5] or self._is_sure(tid, record[4])
+            if child in self.early and self.early[child][3] == tid and sure:
+                # The wait was none of another's result: a signal tells the same. The line of the end is lost.
+                reap = self.early.pop(child)
+                self.attached.discard(child)
+                self.known.pop(child, None)
+                self.events += [Exit(at, time, child, reap[5]), Reap(at, time, tid, child, reap[5])]
+            if child and sure:
                 self.events.append(_new(ChildSignal, (at, time, tid, child)))
         elif kind == REAP:
             child = record[6] or self._translate(tid, record[4])
             if child in self.known and child != tid and self.births.exits_seen:
-                self._early[child] = record
+                self.early[child] = record
             elif child:
                 waiter = tid if record[6] or self._is_sure(tid, record[4]) else 0
                 self.events.append(_new(Reap, (at, time, waiter, child, record[5])))
@@ -202,7 +210,7 @@ class Maker:
 
     def _exec(self, at: int, time: int | None, tid: int, old: int, reference: int) -> None:
         if old != tid:
-            if self._early:
+            if self.early:
                 self._forget_waits(tid)
             if old not in self.known and not self._birth((SEEN, at, time, old), old):
                 self.births.decide(old, at_end=False)

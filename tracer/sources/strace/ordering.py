@@ -90,6 +90,7 @@ class Orderer:
         attached = maker.attached
         busy = births.open
         unplaced = births.unplaced
+        early = maker.early
         history = births.history.append
         waits = bool(self._kept or maker.reused)
         for record in records:
@@ -145,7 +146,7 @@ class Orderer:
                 if not record[6] and record[4] not in known:
                     append(_new(Reap, record[1:6]))
                     continue
-            elif kind == CHILD_SIGNAL and not record[5]:
+            elif kind == CHILD_SIGNAL and not record[5] and record[4] not in early:
                 append(_new(ChildSignal, record[1:5]))
                 continue
             self._slowly(record)

@@ -514,3 +514,15 @@ def test_place_is_where_the_call_began(tmp_path: Path) -> None:
     )
     events = read(path)[0]
     assert [(type(e), e.at) for e in events if isinstance(e, Clone | Exit)] == [(Clone, 1), (Exit, 3)]
+
+
+def test_a_wait_and_a_signal_tell_of_an_end_whose_line_is_lost(tmp_path: Path) -> None:
+    """strace -z can break lines."""
+    log = (
+        "100 fork() = 101\n100 fork() = 102\n102 +++ exited with 0 +++\n100 wait4(102, NULL, 0, NULL) = 102\n"
+        "101 fork() = 103\n103 ???(101 +++ exited with 0 +++\n100 wait4(101, NULL, 0, NULL) = 101\n"
+        "100 --- SIGCHLD {si_signo=SIGCHLD, si_code=CLD_EXITED, si_pid=101, si_uid=0, si_status=0} ---\n"
+        '103 execve("/a", ["a"], 0x1) = 0\n'
+    )
+    got = events_of(tmp_path, log)
+    assert [e for e in got if e.startswith(("Exit(101", "Reap(100, 101"))] == ["Exit(101)", "Reap(100, 101)"]
