@@ -84,7 +84,7 @@ class Changing:
                     state.hold(at, time, tid, head, rest)
             elif found.value == 0:
                 finish(at, time, tid, args + found.args)
-            elif found.open and start is not None:
+            elif found.open and start is not None and not (is_exec and tid in state.exec_by):
                 pending[tid] = start
             elif is_exec and tid in state.exec_by:
                 # It failed after the thread had become the leader: the thread's number is gone, the program is not.

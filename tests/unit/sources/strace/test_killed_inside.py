@@ -125,3 +125,17 @@ def test_a_call_was_over_where_the_log_says_that_it_never_returned(tmp_path: Pat
         "12 wait4(-1, NULL, 0, NULL) = -1 ECHILD (No child processes)\n",
     )
     assert graph.find(12)[0].creator is graph.find(9)[0]
+
+
+@pytest.mark.parametrize("result", ["-1 (errno 18446744073709551560)", "-1 ENOENT (No such file or directory)"])
+def test_an_exec_that_fails_after_its_thread_became_the_leader(tmp_path: Path, result: str) -> None:
+    """The thread's number is free, also where the error is one that no call has: 9 is another task then."""
+    graph = graph_of(
+        tmp_path,
+        f"7 fork() = 8\n8 {THREAD}) = 9\n"
+        '9 execve("/bin/t", ["t"], 0x7ff /* 1 var */ <unfinished ...>\n'
+        "8 +++ superseded by execve in pid 9 +++\n"
+        f"8 <... execve resumed>) = {result}\n"
+        "7 fork() = 9\n9 wait4(-1, NULL, 0, NULL) = -1 ECHILD (No child processes)\n8 exit_group(0) = ?\n",
+    )
+    assert edge(graph.find(9)[0]) == (7, "observed")
