@@ -155,7 +155,7 @@ def _other_way(father: Process, reaper: Reaper, dying_since: int | None) -> str:
         return f"{moved.old.tgid} ended while {father.tgid} was dying: it may have been their parent for a moment"
     last = reaper.task.process if reaper.task is not None else None
     above = father.parent
-    while above is not None and above is not last:
+    while above is not None and above is not last and above.ns.level == father.ns.level:
         if above.subreaper and above.state is RUNNING:
             return f"{above.tgid} was exiting, too: it may have been their parent for a moment"
         above = above.parent

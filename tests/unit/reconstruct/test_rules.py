@@ -14,10 +14,11 @@ from tracer.event import (
     Exit,
     JoinPidNs,
     Lost,
+    PidNsId,
     SetSubreaper,
     Snapshot,
 )
-from tracer.graph import DEAD, RUNNING, ZOMBIE
+from tracer.graph import DEAD, RULE_CHILD_REAPER, RUNNING, ZOMBIE
 from tracer.identity import Moment
 from tracer.reconstruct import reconstruct
 from tracer.reconstruct.engine import Engine
@@ -623,3 +624,17 @@ def test_a_moment_before_the_first_end_does_not_make_the_trace_one_without_ends(
     events = parse("9 exec sh\n9 fork 10\n10 fork 11\n10 begin 0\n10 exit 0")
     assert reconstruct(Memory(events), at=Moment(line=4)).find(10)[0].state == RUNNING
     assert reconstruct(Memory(events), at=Moment(line=5)).find(10)[0].state == ZOMBIE
+
+
+def test_the_way_to_the_init_of_a_joined_namespace_leads_past_no_subreaper_outside() -> None:
+    """A pod's pause is init for the application, which runc put beside it; the shim above is of another namespace."""
+    events = [
+        *parse("5 exec shim\n5 subreaper 1"),
+        Clone(3, None, 5, 7, CLONE_NEWPID, SIGCHLD),
+        PidNsId(4, None, 7, 77),
+    ]
+    events += [*parse("5 fork 8"), JoinPidNs(6, None, 8, 77), *parse("8 fork 9\n9 fork 10\n10 fork 11\n10 exit 0")]
+    child = reconstruct(Memory(events)).find(11)[0]
+    assert [(s.new and s.new.tgid, s.rule, str(s.evidence)) for s in child.reparentings or ()] == [
+        (7, RULE_CHILD_REAPER, "derived")
+    ]
