@@ -3,7 +3,8 @@
     python -m benchmarks.live [--execs N] [--rounds N] [--forks N] [--loader core|bcc] [PART...]
 
 cost    a program that starts and ends processes, two at a time: how much longer it takes while somebody traces it.
-        Each round runs every tracer once, one after the other; shown is the fastest of each.
+        Each round runs every tracer once, one after the other; shown is the fastest of each, its ratio to the fastest
+        without a tracer, and the median of the rounds' ratios, which a lucky round does not change.
 flood   forks as fast as the machine can: what is lost, CPU per event in user space, memory
 quiet   the time to the first tree, and CPU while nothing happens
 
@@ -183,11 +184,12 @@ def bench_cost(folder: Path, arguments: argparse.Namespace) -> None:
             with chosen[name]():
                 measured.append(work(binary, arguments.execs, name))
     base = seconds["no tracer"]
-    row("", "seconds   ratio", "goal")
+    row("", "seconds   ratio  of pairs", "goal")
     for name, measured in seconds.items():
         ratio = min(measured) / min(base)
+        of_pairs = statistics.median(mine / alone for mine, alone in zip(measured, base, strict=True))
         goal = "at most 1.05" if name.startswith("ctrace") else ""
-        row(name, f"{min(measured):7.2f} {ratio:7.2f}", goal)
+        row(name, f"{min(measured):7.2f} {ratio:7.2f} {of_pairs:9.2f}", goal)
 
 
 # ---- one process of ours ----
