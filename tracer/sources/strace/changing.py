@@ -18,7 +18,7 @@ from tracer.sources.strace.records import (
     SAME_GROUP,
     SUBREAPER,
 )
-from tracer.sources.strace.state import DETACHED_INSIDE, TWO_ENDED, UNFINISHED, Handler, Handlers, State
+from tracer.sources.strace.state import DETACHED_INSIDE, TWO_ENDED, UNFINISHED, Handler, Handlers, State, halves
 
 _PID_CHANGED = re.compile(rb"<pid changed to (\d{1,18}) \.\.\.>$")
 _TWO_NUMBERS = re.compile(rb"(\d{1,18})(?:<[^,\n]*>)?(?: /\*[^*]*\*/)?, (\d{1,18})(?:<[^,\n]*>)?(?: /\*[^*]*\*/)?, ")
@@ -182,8 +182,4 @@ class Changing:
 
     def handlers(self) -> Handlers:
         """For the lines of these calls."""
-        table: Handlers = {}
-        for name in TWO_ENDED:
-            table[name.encode() + b"("] = self._call_start(name)
-            table[b"<... " + name.encode() + b" resumed>"] = self._call_resumed(name)
-        return table
+        return halves(TWO_ENDED, self._call_start, self._call_resumed)

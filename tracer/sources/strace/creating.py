@@ -9,7 +9,16 @@ from tracer.event import CLONE_THREAD, SIGCHLD
 from tracer.sources.strace import calls
 from tracer.sources.strace.grammar import result
 from tracer.sources.strace.records import CLONED, CUT_SHORT, NOT_CLONED, OPEN, SEEN
-from tracer.sources.strace.state import CREATING, DETACHED_INSIDE, MAX_DIGITS, UNFINISHED, Handler, Handlers, State
+from tracer.sources.strace.state import (
+    CREATING,
+    DETACHED_INSIDE,
+    MAX_DIGITS,
+    UNFINISHED,
+    Handler,
+    Handlers,
+    State,
+    halves,
+)
 
 NO_START = "the beginning of the call, which says what it creates, is not in the trace"
 
@@ -177,11 +186,7 @@ class Creating:
 
     def handlers(self) -> Handlers:
         """For the lines of these calls."""
-        table: Handlers = {}
-        for name in CREATING:
-            table[name.encode() + b"("] = self._clone_start(name)
-            table[b"<... " + name.encode() + b" resumed>"] = self._clone_resumed(name)
-        return table
+        return halves(CREATING, self._clone_start, self._clone_resumed)
 
     def finish(self) -> None:
         """The log ends here."""

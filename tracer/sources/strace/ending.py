@@ -7,7 +7,7 @@ import re
 from tracer.sources.strace import calls
 from tracer.sources.strace.creating import Creating
 from tracer.sources.strace.records import EXIT, EXIT_BEGIN
-from tracer.sources.strace.state import LEAVING, Handler, Handlers, State
+from tracer.sources.strace.state import LEAVING, Handler, Handlers, State, halves
 
 _KILLED = re.compile(rb"killed by (\w+)( \(core dumped\))? \+\+\+")
 _SUPERSEDED = re.compile(rb"superseded by execve in pid (\d{1,18})")
@@ -87,8 +87,4 @@ class Ending:
 
     def handlers(self) -> Handlers:
         """For the lines of these calls and of ends."""
-        table: Handlers = {b"+++ ": self._ended()}
-        for name in LEAVING:
-            table[name.encode() + b"("] = self._exit_start(name)
-            table[b"<... " + name.encode() + b" resumed>"] = self._exit_resumed(name)
-        return table
+        return {b"+++ ": self._ended(), **halves(LEAVING, self._exit_start, self._exit_resumed)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from tracer.sources.strace.clock import make_clock
 from tracer.sources.strace.grammar import Style
@@ -27,6 +27,17 @@ Handler = Callable[[int, bytes, int, bytes], None]
 """Reads one line: its number, time, task, and what follows the head."""
 Handlers = dict[bytes, Handler]
 """By the head of the line: `wait4(`, `<... wait4 resumed>`, `+++ `, `--- `."""
+
+
+def halves(names: Iterable[str], start: Callable[[str], Handler], resumed: Callable[[str], Handler]) -> Handlers:
+    """For the lines that begin these calls, and those that bring the rest of unfinished ones."""
+    table: Handlers = {}
+    for name in names:
+        table[name.encode() + b"("] = start(name)
+        table[b"<... " + name.encode() + b" resumed>"] = resumed(name)
+    return table
+
+
 Pending = tuple[str, bytes, int, int | None, tuple[int, int] | None]
 """A call that waits for its end: name, arguments so far, line and time of the beginning, and of a clone call its flags
 and exit signal if they are known already."""

@@ -5,7 +5,16 @@ from __future__ import annotations
 from tracer.sources.strace import calls
 from tracer.sources.strace.grammar import result
 from tracer.sources.strace.records import CHILD_SIGNAL, REAP
-from tracer.sources.strace.state import DETACHED_INSIDE, MAX_DIGITS, UNFINISHED, WAITING, Handler, Handlers, State
+from tracer.sources.strace.state import (
+    DETACHED_INSIDE,
+    MAX_DIGITS,
+    UNFINISHED,
+    WAITING,
+    Handler,
+    Handlers,
+    State,
+    halves,
+)
 
 _FAST_SIGCHLD = b"SIGCHLD {si_signo=SIGCHLD, si_code=CLD_EXITED, si_pid="
 
@@ -100,8 +109,4 @@ class Waiting:
 
     def handlers(self) -> Handlers:
         """For the lines of these calls and of signals."""
-        table: Handlers = {b"--- ": self._signalled()}
-        for name in WAITING:
-            table[name.encode() + b"("] = self._wait_start(name)
-            table[b"<... " + name.encode() + b" resumed>"] = self._wait_resumed(name)
-        return table
+        return {b"--- ": self._signalled(), **halves(WAITING, self._wait_start, self._wait_resumed)}
