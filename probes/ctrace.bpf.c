@@ -44,6 +44,7 @@
 #define CT_SIGINFO_PID 16 /* offset of si_pid in struct siginfo, 64-bit */
 #define CT_EINVAL 22
 #define CT_EXIT_DEAD 16 /* include/linux/sched.h: released, unlinked from the list of processes */
+#define CT_SIGNAL_GROUP_EXIT 4 /* include/linux/sched/signal.h */
 
 #if defined(CT_X86_64)
 enum { NR_PRCTL = 157, NR_WAIT4 = 61, NR_WAITID = 247, NR_UNSHARE = 272, NR_SETNS = 308 };
@@ -357,11 +358,23 @@ static __always_inline u32 autoreap_flag(void *task)
 	return 0;
 }
 
+/*
+ * wait_task_zombie(): what the process's parent is told. Since Linux 6.0 that is the status of the thread that came last
+ * into do_exit() (synchronize_group_exit()), before of the leader, unless exit_group or a signal ended them all. Each
+ * thread has left it there before its record finds room in the ring buffer, so the last record has it right.
+ */
+static __always_inline u32 process_status(void *task, void *signal)
+{
+	if (READ(u32, signal, off_signal_struct_flags()) & CT_SIGNAL_GROUP_EXIT)
+		return READ(u32, signal, off_signal_struct_group_exit_code());
+	return READ(u32, READ_PTR(task, off_task_struct_group_leader()), off_task_struct_exit_code());
+}
+
 RAW_TRACEPOINT_IN_TURNS(on_exit, sched_process_exit)
 {
 	void *task = (void *)ARG(0);
 	void *signal;
-	u32 flags;
+	u32 flags, status;
 
 	if (handled(turn, ON_EXIT) || !mode_of(READ(u32, task, off_task_struct_tgid())))
 		return 0;
@@ -370,12 +383,14 @@ RAW_TRACEPOINT_IN_TURNS(on_exit, sched_process_exit)
 	signal = READ_PTR(task, off_task_struct_signal());
 	if (READ(u32, task, off_task_struct_ptrace()))
 		flags |= CT_F_TRACED;
+	status = READ(u32, task, off_task_struct_exit_code());
 	if (READ(u32, signal, off_signal_struct_live()) == 0) {
 		flags |= CT_F_GROUP_DEAD;
+		status = process_status(task, signal);
 		if (!(flags & CT_F_TRACED))
 			flags |= autoreap_flag(task);
 	}
-	r->exit_code = READ(u32, task, off_task_struct_exit_code());
+	r->status = status;
 	r->parent_tgid = parent_tgid(task);
 	r->flags = flags;
 	r->pad = 0;

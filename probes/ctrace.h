@@ -115,7 +115,7 @@ struct ct_exec {
 
 struct ct_exit {
 	struct ct_header h;
-	__u32 exit_code;	/* what wait(2) would fill in for this task */
+	__u32 status;		/* as wait(2) fills it in: GROUP_DEAD: of the process (the last to say so is right) */
 	__u32 parent_tgid;
 	__u32 flags;
 	__u32 pad;

@@ -66,6 +66,8 @@ struct sighand_struct {
 
 struct signal_struct {
 	atomic_t live;
+	unsigned int flags;
+	int group_exit_code;
 	unsigned int is_child_subreaper : 1;
 };
 

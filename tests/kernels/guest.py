@@ -25,7 +25,7 @@ PATIENCE = float(os.environ.get("CTRACE_TEST_PATIENCE", "1"))
 """How many times slower than a usual machine."""
 SEEDS = {"live": 8, "both": 2, "both-ns": 2}
 """Random trees per option set."""
-TESTS = ("tests/live/test_events.py", "tests/live/test_fixture_programs.py")
+TESTS = ("tests/live/test_events.py", "tests/live/test_fixture_programs.py", "tests/live/test_statuses.py")
 SAID_MAX = 6000
 CTRACE = [sys.executable, "-m", "tracer"]
 

@@ -30,7 +30,7 @@ CLONE_REST = struct.Struct("=80xI4x8I16s")
 EXEC_BRIEF = struct.Struct("=8xQQI4xI4xI")
 """time, start, tid, old_tid, flags"""
 EXIT_BRIEF = struct.Struct("=8xQQI4xIII4x")
-"""time, start, tid, exit_code, parent_tgid, flags"""
+"""time, start, tid, status, parent_tgid, flags"""
 FREE_BRIEF = struct.Struct("=16xQI20x")
 """start, tid"""
 WAIT_BRIEF = struct.Struct("=8xQ8xIIII")
