@@ -22,7 +22,8 @@ def open_source(paths: list[str]) -> Source:
 
     Raises UnreadableInput, EmptyInput or NotATrace.
     """
-    from tracer.sources.strace.ff import find_set, open_set
+    from tracer.sources.strace.ff import open_set
+    from tracer.sources.strace.fileset import find_set
     from tracer.sources.strace.grammar import looks_like_strace
     from tracer.sources.strace.source import StraceSource
 

@@ -16,6 +16,7 @@ from tracer.sources.strace.records import (
     DETACHED,
     EXEC,
     EXIT,
+    FREED,
     JOIN_PID_NS,
     NEW_PID_NS,
     NOT_CLONED,
@@ -27,7 +28,7 @@ from tracer.sources.strace.records import (
 from tracer.sources.strace.returned import Returned
 from tracer.sources.strace.tasks import Fresh
 
-_INSIDE = frozenset((CLONED, NOT_CLONED, EXIT, CHILD_SIGNAL, ATTACHED, DETACHED, CUT_SHORT))
+_INSIDE = frozenset((CLONED, NOT_CLONED, EXIT, CHILD_SIGNAL, ATTACHED, DETACHED, CUT_SHORT, FREED))
 """What can be told of a task while it is inside a clone call."""
 
 
@@ -73,6 +74,9 @@ class Births(Returned):
             self._tells = True
             if not perhaps:
                 self._nested_seen()
+        elif kind == FREED:
+            if self.ns_of(tid) is None and self.alive(record[4]):
+                self._ends(record[4], None, at)
         elif kind == REAP and self.unsettled:
             self._told_end(tid, record[4], record[5])
         elif kind == CHILD_SIGNAL and self._ended:

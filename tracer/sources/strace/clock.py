@@ -28,6 +28,12 @@ def make_clock(style: Style) -> ToNs:
     return lambda _text: None
 
 
+def first_time(sample: bytes, style: Style) -> int | None:
+    """The time of the first line."""
+    row = style.rows.match(sample)
+    return make_clock(style)(row[2] or b"") if row is not None else None
+
+
 def _day() -> ToNs:
     last = b""
     base = 0

@@ -35,6 +35,7 @@ from tracer.sources.strace.records import (
     EXEC,
     EXIT,
     EXIT_BEGIN,
+    FREED,
     JOIN_PID_NS,
     NEW_PID_NS,
     PDEATHSIG,
@@ -80,6 +81,8 @@ class Maker:
         tracer sees an end first (wait_consider_task()); what a dead task's wait seems to return is another's result."""
         self._forced: set[int] = set()
         """Tasks that were announced as attached though a call that is open may have created them."""
+        self._freed: set[int] = set()
+        """Numbers whose last owners are gone, though no wait for them may be in the log."""
         self._last_attached_end = 0
         """The task that ended with the last record, if its creation was not in the trace."""
 
@@ -105,17 +108,12 @@ class Maker:
         if kind in _PLAIN:
             self.events.append(_new(_PLAIN[kind], record[1:]))
         elif kind == EXIT:
-            self._last_attached_end = tid if tid in self.attached else 0
-            self.attached.discard(tid)
-            del self.known[tid]
-            self.events.append(_new(Exit, record[1:]))
-            if tid in self.early:
-                reap = self.early.pop(tid)
-                waiter = reap[3] if reap[6] or self._is_sure(reap[3], reap[4]) else 0
-                self.events.append(_new(Reap, (at, time, waiter, tid, reap[5])))
-            if self.early:
-                self._forget_waits(tid)
+            self._end(at, time, tid, record[4])
             return True
+        elif kind == FREED:
+            if record[4] in self.known and self.known[tid] is None:
+                self._freed.add(record[4])
+                self._end(at, time, record[4], None)
         elif kind == CLONED:
             assert call is not None
             if not call.settled:
@@ -128,6 +126,18 @@ class Maker:
             self._apply_evidence(record)
         self._last_attached_end = 0
         return True
+
+    def _end(self, at: int, time: int | None, tid: int, status: int | None) -> None:
+        self._last_attached_end = tid if tid in self.attached else 0
+        self.attached.discard(tid)
+        del self.known[tid]
+        self.events.append(Exit(at, time, tid, status))
+        if tid in self.early:
+            reap = self.early.pop(tid)
+            waiter = reap[3] if reap[6] or self._is_sure(reap[3], reap[4]) else 0
+            self.events.append(_new(Reap, (at, time, waiter, tid, reap[5])))
+        if self.early:
+            self._forget_waits(tid)
 
     def _bring(self, call: Call) -> None:
         """A call has its child. Where the number's last owner is still to end, within the call, the birth waits."""
@@ -183,6 +193,9 @@ class Maker:
         if self.births.may_be_explained(tid):
             return False
         noticed = record[0] == ATTACHED
+        if tid in self._freed:
+            self._freed.discard(tid)
+            self.events.append(Reap(record[1], record[2], 0, tid, None))
         self.events.append(Attach(record[1], record[2], tid, "", noticed, record[4] if noticed else 0))
         self.attached.add(tid)
         self.known[tid] = self.births.place_of_stranger(tid, record)

@@ -33,9 +33,11 @@ NAMED = 17  # tid is the number of the task that had none so far (records with t
 HANDOVER = 18  # leader, reference into the exec table: -ff, the call goes on in the leader's file
 # The clone call that is open did not say whom it created: its task was killed inside, or the log ends.
 CUT_SHORT = 19  # flags, exit_signal, chosen, line where it ended (0: not known)
+# -ff: what the caller calls so was a task whose file was written over; it has ended before this.
+FREED = 20  # number
 # Lives that are all alike but for their numbers (`runs`): tid is the creator.
-RUN = 20  # child, number of a run; `time` is None or a time for each record of the run
-RUN_MEANS = 21  # number, what it means: comes before the first RUN with that number
+RUN = 21  # child, number of a run; `time` is None or a time for each record of the run
+RUN_MEANS = 22  # number, what it means: comes before the first RUN with that number
 
 Program = tuple[str, tuple[str, ...], bool]
 """filename, argv, whether something of argv was left out."""

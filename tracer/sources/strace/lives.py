@@ -1,0 +1,115 @@
+"""Which task with a number a file of a -ff set is of.
+
+strace opens NAME.TID anew (newoutf() in its strace.c) for a task whose number is used again: the lines are those of the
+last task with the number. What its earlier tasks did is lost; but other files have the calls that created them, and
+waits and signals that tell of their ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from tracer.sources.strace.records import CHILD_SIGNAL, CLONED, EXEC, EXIT, REAP, Record
+
+_HALF_DAY = 43_200_000_000_000
+
+Place = tuple[int, int]
+"""A record: the number of its file, and its line there."""
+
+
+class TaskLines(NamedTuple):
+    """What one file says, and when its first line was written, if that is known."""
+
+    tid: int
+    records: list[Record]
+    first: int | None
+
+
+class _Call(NamedTuple):
+    """A clone call that returned the number."""
+
+    time: int
+    place: Place
+    next: int | None
+    """When the caller went on, if it did."""
+    killed: bool
+    """Nothing of the caller follows but that it was killed: the number can be another call's (creating.REFUSALS)."""
+
+
+def _is_killed(record: Record) -> bool:
+    """The record tells that the task was killed, by a signal or by another thread's execve (de_thread())."""
+    kind, _, _, tid = record[:4]
+    if kind == EXIT:
+        return bool((record[4] or 0) & 0x7F)
+    return kind == EXEC and bool(record[4] != tid)
+
+
+class Lives:
+    """From the records of all files."""
+
+    def __init__(self, files: Iterable[TaskLines], clock: str | None) -> None:
+        """`clock`: what kind of times the lines have (`SourceInfo.clock`); without any, `begins` stays empty."""
+        self._by_day = clock == "day"
+        self._first: dict[int, int | None] = {}
+        self._calls: dict[int, list[_Call]] = {}
+        self._ends: dict[int, list[int]] = {}
+        """Number -> times before which somebody was told of an end."""
+        self._shows_exits = False
+        for file in files:
+            self._first[file.tid] = file.first
+            self._note(file)
+        self.begins: dict[int, Place] = {}
+        """Number -> the call that created the task of its file."""
+        self.contested: set[Place] = set()
+        """Calls that may have created another one than that, since a second call returned the number."""
+        for tid in self._calls.keys() & self._first.keys():
+            if clock is not None:
+                self._find(tid)
+            elif len({call.place[0] for call in self._calls[tid]}) > 1:
+                self.contested.update(call.place for call in self._calls[tid])
+
+    def _note(self, file: TaskLines) -> None:
+        later: int | None = None
+        alive = False
+        for record in reversed(file.records):
+            kind, at, time = record[:3]
+            if kind == CLONED:
+                call = _Call(time or 0, (file.tid, at), later, not alive)
+                self._calls.setdefault(record[7] or record[4], []).append(call)
+            elif kind == REAP and later is not None:  # a wait's line has the time when it began
+                self._ends.setdefault(record[6] or record[4], []).append(later)
+            elif kind == CHILD_SIGNAL and time is not None:
+                self._ends.setdefault(record[5] or record[4], []).append(time)
+            self._shows_exits |= kind == EXIT
+            alive = not _is_killed(record)
+            later = later if time is None else time
+
+    def _find(self, tid: int) -> None:
+        """The last call before the file's first line, if nobody was told of an end after it."""
+        first = self._first[tid]
+        calls = sorted(call for call in self._calls[tid] if not self.is_older(tid, call.time))
+        if not calls:
+            return
+        call = calls[-1]
+        before = calls[-2] if len(calls) > 1 and not self._has_ended(tid, calls[-2], call.time) else None
+        if before is not None and before.time == call.time:
+            self.contested |= {before.place, call.place}
+        elif before is not None and call.killed and not self._is_before(before.next, call.time):
+            call = before
+            self.contested.add(call.place)
+        if (first is None and not self._shows_exits) or not self._has_ended(tid, call, first):
+            self.begins[tid] = call.place
+
+    def _has_ended(self, tid: int, call: _Call, by: int | None) -> bool:
+        """Somebody was told so of the call's child, before that time if there is one."""
+        ends = self._ends.get(tid, ())
+        return any(self._is_before(call.time, end) and (by is None or self._is_before(end, by)) for end in ends)
+
+    def is_older(self, tid: int, time: int | None) -> bool:
+        """The file's first line was written before that, so a call at that time has created another task."""
+        first = self._first.get(tid)
+        return time is not None and self._is_before(first, time)
+
+    def _is_before(self, time: int | None, other: int) -> bool:
+        return time is not None and (other - _HALF_DAY if self._by_day else 0) < time < other

@@ -1,0 +1,183 @@
+"""The records of all files of a -ff set, in an order that could have been.
+
+Nothing orders the files but times and causes. A line is written when a call begins, so a wait4 that returned a child
+stands before that child's end, though it came after it. Therefore causes decide first: a child's file begins at its
+creator's clone call; what tells of a child's end waits for the end of the child's file; an execve that goes on under
+the leader's number waits for the thread's file. Between these, times decide where the lines have any, else each file
+runs until it has to wait.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Collection, Iterator
+
+from tracer.sources.strace.fileset import TaskFile
+from tracer.sources.strace.lives import Lives, TaskLines
+from tracer.sources.strace.records import CHILD_SIGNAL, CLONED, EXEC, FREED, HANDOVER, REAP, SEEN, Record
+
+_HALF_DAY = 43_200_000_000_000
+
+CONTESTED = "two calls returned {}: which one created this task is not known"
+BY_FILE = "number {} is of another pid namespace; {} is the next file of the set that no call explains"
+
+
+class Log:
+    """The records of one file, and how far they are merged."""
+
+    def __init__(self, file: TaskFile, index: int) -> None:
+        """Without records, which the reader adds."""
+        self.path = file.path
+        self.tid = file.tid or 0
+        self.index = index
+        self.size = 0
+        self.records: list[Record] = []
+        self.first: int | None = None
+        """Time of the first line."""
+        self.next = 0
+        self.shift = 0
+        """ns to add: times of day begin again at midnight."""
+        self.open_at = 0
+        self.waiting: list[Log] = []
+        """Those that cannot go on before this one has ended."""
+        self.key = 0
+
+    @property
+    def ended(self) -> bool:
+        return self.next >= len(self.records)
+
+
+class Merge:
+    """All records of a set in an order that could have been."""
+
+    def __init__(self, logs: list[Log], clock: str | None) -> None:
+        """`clock`: of what kind the times are that order them (`SourceInfo.clock`), or None."""
+        self._timed = clock is not None
+        self._logs = {log.tid: log for log in logs}
+        self._handovers: dict[int, tuple[int, int]] = {}
+        """Leader -> (thread, reference) of the execve that goes on in the leader's file."""
+        self._lives = Lives([TaskLines(log.tid, log.records, log.first) for log in logs], clock)
+        self._lost: set[int] = set()
+        """Numbers of tasks that were created, and whose file is a later task's."""
+        if self._timed:
+            children: Collection[int] = self._lives.begins
+        else:
+            children = {record[7] or record[4] for log in logs for record in log.records if record[0] == CLONED}
+        self._roots = [log for log in logs if log.tid not in children]
+        self._unclaimed: list[int] = []
+        if not self._timed and any(child not in self._logs for child in children):
+            # Without times, files that no call explains can only be given to the calls with foreign numbers.
+            self._unclaimed = [log.tid for log in self._roots[1:]]
+            self._roots = self._roots[:1]
+        self._heap: list[tuple[int, int, Log]] = []
+        self._begun: set[int] = set()
+        self._count = 0
+
+    def __iter__(self) -> Iterator[tuple[Log, Record]]:
+        for log in self._roots:
+            if not self._timed or log.records[0][2] is not None:
+                self._begin(log, None, 0)
+        while True:
+            while self._heap:
+                _, _, log = heapq.heappop(self._heap)
+                yield from self._run(log)
+            left = [log for log in self._logs.values() if not log.ended]
+            if not left:
+                return
+            # What has no time, and in contradictory logs who waits for something that never comes.
+            for log in left:
+                log.waiting.clear()
+            stuck = min(left, key=lambda log: (log.tid not in self._begun, log.records[0][0] == SEEN, log.tid))
+            self._begun.add(stuck.tid)
+            yield from self._run(stuck, force=True)
+
+    def _begin(self, log: Log, time: int | None, shift: int) -> None:
+        if log.tid in self._begun or log.ended:
+            return
+        self._begun.add(log.tid)
+        first = log.records[0][2]
+        log.shift = shift
+        if time is not None and first is not None and first + shift < time - _HALF_DAY:
+            log.shift += 2 * _HALF_DAY
+        self._push(log)
+
+    def _push(self, log: Log, not_before: int = 0) -> None:
+        self._count += 1
+        if self._timed:
+            log.key = max((log.records[log.next][2] or 0) + log.shift, not_before)
+        elif not log.key:
+            log.key = self._count
+        heapq.heappush(self._heap, (log.key, self._count, log))
+
+    def _run(self, log: Log, force: bool = False) -> Iterator[tuple[Log, Record]]:
+        """The log's records until another's turn comes or it has to wait."""
+        while not log.ended:
+            record = log.records[log.next]
+            before = None if force else self._needs(record)
+            if before is not None:
+                before.waiting.append(log)
+                return
+            force = False
+            now = (record[2] or 0) + log.shift
+            if self._timed and self._heap and max(now, log.key) > self._heap[0][0]:
+                self._push(log, log.key)
+                return
+            log.next += 1
+            yield from self._step(log, record, now)
+        for other in log.waiting:
+            self._push(other, log.key if self._timed else 0)
+        log.waiting = []
+
+    def _needs(self, record: Record) -> Log | None:
+        """The log that has to end before this can have happened."""
+        if record[0] == REAP:
+            other = self._logs.get(record[6] or record[4])
+        elif record[0] == CHILD_SIGNAL:
+            other = self._logs.get(record[5] or record[4])
+        elif record[0] == EXEC and record[3] != record[4]:
+            other = self._logs.get(record[4])
+        else:
+            return None
+        if other is None or other.ended or other.tid not in self._begun or other.tid in self._lost:
+            return None
+        return other
+
+    def _step(self, log: Log, record: Record, now: int) -> Iterator[tuple[Log, Record]]:
+        kind = record[0]
+        if self._timed:
+            log.key = max(now, log.key)
+            if log.shift and record[2] is not None:
+                record = (kind, record[1], now, *record[3:])
+        if kind == HANDOVER:
+            self._handovers[record[4]] = (log.tid, record[5])
+            return
+        if kind == EXEC and log.tid in self._handovers:
+            thread, reference = self._handovers.pop(log.tid)
+            record = (*record[:4], thread, reference)
+        if kind == CLONED:
+            yield from self._created(log, record, now)
+            return
+        child = (record[6] or record[4]) if kind == REAP else (record[5] or record[4]) if kind == CHILD_SIGNAL else 0
+        if child in self._lost:
+            yield log, (FREED, record[1], record[2], log.tid, child)
+        yield log, record
+
+    def _created(self, log: Log, record: Record, now: int) -> Iterator[tuple[Log, Record]]:
+        """A clone call: the child's file begins after it, if it is that task's."""
+        child = record[7] or record[4]
+        if child not in self._logs and self._unclaimed:
+            child = next((tid for tid in self._unclaimed if tid > log.tid), self._unclaimed[0])
+            self._unclaimed.remove(child)
+            record = (*record[:7], child, BY_FILE.format(record[4], child), *record[9:])
+        if child in self._lost:
+            yield log, (FREED, record[1], record[2], log.tid, child)
+        if (log.tid, record[1]) in self._lives.contested:
+            record = (*record[:8], CONTESTED.format(child), *record[9:])
+        yield log, record
+        if child not in self._logs:
+            return
+        if not self._timed or self._lives.begins.get(child) == (log.tid, record[1]):
+            self._lost.discard(child)
+            self._begin(self._logs[child], now if self._timed else None, log.shift)
+        elif not self._logs[child].next and not self._lives.is_older(child, now - log.shift):
+            self._lost.add(child)
