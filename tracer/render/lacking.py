@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tracer.graph import ZOMBIE
 from tracer.identity import Evidence
 
 if TYPE_CHECKING:
@@ -20,9 +21,10 @@ def lacking(processes: Iterable[Process], calls: set[str]) -> str:
 
     A call that is not there was left out by the filter, or nobody called it: a log does not tell which.
     """
-    unborn = assumed = 0
+    unborn = assumed = zombies = 0
     for process in processes:
         unborn += process.creator is None
+        zombies += process.state is ZOMBIE
         assumed += bool(process.reparentings) and process.evidence.rank > Evidence.DERIVED.rank
     absent = []
     if unborn > 1:  # one is where the trace begins
@@ -30,8 +32,8 @@ def lacking(processes: Iterable[Process], calls: set[str]) -> str:
             absent.append("clone, clone3, fork, vfork (who created whom)")
         elif "clone3" not in calls:
             absent.append("clone3 (most threads, some processes)")
-        if not calls & _WAITING:
-            absent.append("wait4 and waitid (when a zombie goes)")
+    if (unborn > 1 or zombies) and not calls & _WAITING:
+        absent.append("wait4 and waitid (when a zombie goes)")
     if assumed and "prctl" not in calls:
         absent.append("prctl (who is a subreaper)")
     if not absent:

@@ -40,8 +40,8 @@ def encode_event(one: Event) -> str:
 
 
 def _clone_in_short(one: Clone) -> str | None:
-    at, time, tid, child, flags, exit_signal, ns_child, matched, start, ns_pids, cgroup, parent, _, end = one
-    if time is None or matched or ns_pids or end:
+    at, time, tid, child, flags, exit_signal, ns_child, matched, start, ns_pids, cgroup, parent, guessed, end = one
+    if time is None or matched or ns_pids or guessed or end:
         return None
     return f'["Clone",{at},{time},{tid},{child},{flags},{exit_signal},{ns_child},"",{start},[],{cgroup},{parent}]'
 

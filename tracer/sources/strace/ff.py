@@ -29,9 +29,9 @@ def open_set(paths: list[str], files: list[TaskFile]) -> Source:
         sample = Input(file.path).sample()
         if looks_like_strace(sample):
             return StraceSet(paths, files)
-        if sample.strip():
+        if b"\n" in sample:  # else it is empty, or its first call lasts
             raise NotATrace(f"{file.path} is no file of `strace -ff`", "name the files of one set: 'NAME.*'")
-    raise EmptyInput(f"{paths[0]}: all files of the set are empty")
+    raise EmptyInput(f"{paths[0]}: no call has returned in any file of the set")
 
 
 class StraceSet:

@@ -17,12 +17,13 @@ from tracer.sources.strace.ending import Ending
 from tracer.sources.strace.grammar import NOTICE, SPLICED_NOTICE, Row, Style, split, split_behind_output
 from tracer.sources.strace.programs import Programs
 from tracer.sources.strace.records import ATTACHED, DETACHED
-from tracer.sources.strace.state import UNFINISHED, Handler, Held, State
+from tracer.sources.strace.state import LEAVING, UNFINISHED, Handler, Held, State
 from tracer.sources.strace.waiting import Waiting
 
 MAX_PIECES = 40
 """A line that was wrapped, or that others wrote into, is put together from at most so many."""
 
+_LEAVING = frozenset(name.encode() for name in LEAVING)
 _NOT_OURS = re.compile(rb"\s*$| > | \| |strace: |[#$>%]? ?(?:sudo )?(?:\S*/)?strace |Process \d+ ")
 
 
@@ -249,12 +250,19 @@ class Joiner(State):
             self.records.append((DETACHED, at, None, tid))
 
     def cut(self, at: int, row: Row) -> None:
-        """The last line, where it has no newline: it may have been cut off anywhere."""
+        """The last line, where it has no newline: a call that lasts, or a line that was cut off anywhere."""
         head, rest = row[2], row[3] or row[4]
-        if rest[-3:] == b"+++" or rest[-3:] == b"---" or rest[-1:] in b"?>)" or rest[-4:] == b" = 0":
+        whole = rest[-3:] == b"+++" or rest[-3:] == b"---" or rest[-1:] in b"?>)" or rest[-4:] == b" = 0"
+        if whole or self._lasts(head, rest):
             self.feed((at,), [row])
         elif head or _NOT_OURS.match(rest) is None:
             self.unreadable.append((at, head + rest))
+
+    def _lasts(self, head: bytes, rest: bytes) -> bool:
+        """strace writes what it knows of a call when that begins; an exit's code may be cut, and so may a result."""
+        if head[-1:] != b"(" or head[:-1] in _LEAVING:
+            return False
+        return self._handlers.get(head) is None or b") " not in rest
 
     def finish(self) -> None:
         """The log ends here."""

@@ -13,6 +13,7 @@ from tracer.sources.strace.pidns import FAR, RESERVED, UNPLACED, Call, in_order
 from tracer.sources.strace.records import EXEC, EXIT, Record
 
 SET_BACK = "number {} was passed already: the counter was set back, or it is of another pid namespace"
+FAR_BELOW = "number {} is far below the last ones: the counter has begun again, or it is of another pid namespace"
 NEXT_LINES = 5
 """Of other kinds, such as signals, may stand between a result and the same one said again."""
 
@@ -121,7 +122,7 @@ class Returned(Elimination):
             self.settle(late, late.number)
 
     def give_up(self, call: Call, follows: bool) -> None:
-        """The call's child does not appear. A number that can be strace's own is taken for that."""
+        """The call's child does not appear. A number that can be strace's own is taken for that: it may do nothing."""
         self._pass(call)
         if call.ns is UNPLACED and call.number:
             if call.number > call.newest - FAR or not follows:
@@ -134,8 +135,13 @@ class Returned(Elimination):
             if able:
                 self._found(call, in_order(able)[0], GUESSED)
                 return
-        if call.number > call.newest - FAR or self._is_near(call) or not follows:
-            self.settle(call, call.number, SET_BACK.format(call.number) if self._was_passed(call) else "")
+        if self._was_passed(call):
+            self.settle(call, call.number, SET_BACK.format(call.number))
+        elif call.number > call.newest - FAR or self._is_near(call) or not follows:
+            self.settle(call, call.number)
+        else:
+            call.guessed = True
+            self.settle(call, call.number, FAR_BELOW.format(call.number))
 
     @staticmethod
     def _explains(call: Call, found: list[Call]) -> bool:

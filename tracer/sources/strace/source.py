@@ -23,7 +23,7 @@ class StraceSource:
 
     Lines whose process-related content cannot be read are counted in `stats.unreadable`. Up to 32 MB every line's
     shape is checked; of larger logs only lines that hold one of the words of a process event are looked at.
-    A last line without a newline was cut off: it counts as unreadable where a number could be cut.
+    A last line without a newline is a call that lasts; where a number could be cut off it counts as unreadable.
     """
 
     def __init__(self, source: Input) -> None:

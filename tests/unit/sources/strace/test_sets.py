@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit.sources.strace.logs import read
+from tracer.errors import EmptyInput
 from tracer.event import Clone, Exec, Exit, ExitBegin, SetSubreaper
 
 if TYPE_CHECKING:
@@ -74,3 +75,19 @@ def test_same_events_in_every_form(tmp_path: Path, options: list[str]) -> None:
     plain = shape(record(tmp_path / "a", ["-o", "{log}"]))
     assert sum(n for what, n in plain.items() if what[0] == "Clone") >= 4
     assert shape(record(tmp_path / "b", options)) == plain
+
+
+def test_a_set_that_is_still_being_written(tmp_path: Path) -> None:
+    """strace -ff -p: the first task has not left the call in which it was found."""
+    (tmp_path / "t.100").write_text("restart_syscall(<... resuming interrupted read ...>")
+    (tmp_path / "t.101").write_text("fork() = 102\nwait4(-1, ")
+    (tmp_path / "t.102").write_text("pause(")
+    events, stats = read(tmp_path)
+    assert [event.child for event in events if isinstance(event, Clone)] == [102]
+    assert stats.unreadable == 0
+
+
+def test_a_set_in_which_nothing_has_happened(tmp_path: Path) -> None:
+    (tmp_path / "t.100").write_text("pause(")
+    with pytest.raises(EmptyInput, match="no call has returned in any file of the set"):
+        read(tmp_path)
