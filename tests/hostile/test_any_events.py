@@ -54,6 +54,18 @@ def test_a_matched_thread_that_calls_exec_as_itself_is_a_process() -> None:
     assert stranger.evidence == "unknown"
 
 
+def test_no_exec_goes_on_under_the_number_of_a_zombie() -> None:
+    engine = Engine()
+    engine.feed([_clone(9, 10), _clone(9, 11), Exit(2, None, 10, 0), _clone(11, 12)])
+    engine.feed([Exec(4, None, 10, 11, "/bin/a", ("a",), False)])
+    graph = engine.finish()
+    check_graph(graph)
+    assert [(p.tgid, p.parent and p.parent.tgid, p.comm) for p in graph.live() if p.tgid > 10] == [
+        (11, 9, "a"),
+        (12, 11, ""),
+    ]
+
+
 def test_a_zombie_of_proc_has_lost_its_children() -> None:
     engine = Engine()
     zombie = Snapshot(3, None, 11, 11, 10, "a", "", (), 0, True, (), "", None)

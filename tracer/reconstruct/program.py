@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tracer.event import CgroupMove, ContainerTold, Detach, Exec, Lost, Rename, SetPdeathsig, SetSubreaper
-from tracer.graph import DEAD, Execed, Process, Program, Task
+from tracer.graph import DEAD, RUNNING, Execed, Process, Program, Task
 from tracer.identity import Evidence
 from tracer.reconstruct.attach import attach, split_off
 from tracer.reconstruct.exit import merge_threads
@@ -76,7 +76,7 @@ def _new_program(state: State, filename: str, argv: tuple[str, ...], argv_cut: b
 def _join_leader(state: State, task: Task, tid: int) -> bool:
     """An exec by a thread that was taken for a process of its own proves whose thread it is: the leader's.
 
-    False: it cannot be, the leader descends from it.
+    False: it cannot be, the leader descends from it or has ended.
     """
     stray = task.process
     leader = state.live_task(tid)
@@ -88,7 +88,7 @@ def _join_leader(state: State, task: Task, tid: int) -> bool:
     process = leader.process
     if process is stray:
         return True
-    if is_below(process, stray):
+    if process.state is not RUNNING or is_below(process, stray):
         return False
     if task.membership and stray.leader is not task:  # a guess had put this one thread into the wrong process
         prove(task)
