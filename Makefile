@@ -6,7 +6,7 @@
 # make fuzz   random process trees against the kernel: SECONDS=600 SEED=0 SETS=all (or complete, lacking, names)
 # make bench  speed and memory against other tools, in one run
 # make bench-live  what watching costs, with other tracers in the same run; needs root
-# make docs   write every output in the documents anew: WITH='--root --slow' for those that need it
+# make docs   write every output in the documents anew: WITH=--slow runs make test for README.md, too, WITH=--root the node
 # make dist   the wheel and the source distribution, in dist/
 # make dist-check  the wheel, installed into empty environments of every Python here, without a compiler
 # make clean  remove what was made here

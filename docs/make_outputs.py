@@ -14,7 +14,7 @@ The command runs in bash at the top of the repository, on a terminal of 100 colu
     head=N      only the first N lines, then `...`; tail=N: `...`, then the last N
     as=TEXT     show TEXT (with + for a blank) as the command
     root        a command of the live scene, make_live.py  } made only with --root, --slow;
-    slow        changes from run to run, or takes long     } never checked by the tests
+    slow        changes from run to run, or takes long     } never checked by the tests; slow ones are seen as they run
 
 Also made: img/replay.svg, examples/ps.txt, and with docs/make_cli.py reference/cli.md and ctrace.1. With --check
 nothing is written, and the exit code is 1 where something would change.
@@ -57,19 +57,19 @@ def documents() -> list[Path]:
     return [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("**/*.md"))]
 
 
-def run_on_terminal(command: str, *, colours: bool = False) -> str:
-    """What the command prints on a terminal, then what it writes to stderr."""
-    return _run(["bash", "-c", command], colours=colours)
+def run_on_terminal(command: str, *, colours: bool = False, aloud: bool = False) -> str:
+    """What the command prints on a terminal, then what it writes to stderr. `aloud`: our stderr has it at once, too."""
+    return _run(["bash", "-c", command], colours=colours, aloud=aloud)
 
 
-def _run(argv: list[str], *, colours: bool = False) -> str:
+def _run(argv: list[str], *, colours: bool = False, aloud: bool = False) -> str:
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, COLUMNS, 0, 0))
     attributes = termios.tcgetattr(theirs)
     attributes[1] &= ~termios.OPOST
     termios.tcsetattr(theirs, termios.TCSANOW, attributes)
     chunks: list[bytes] = []
-    reader = threading.Thread(target=_drain, args=(ours, chunks))
+    reader = threading.Thread(target=_drain, args=(ours, chunks, aloud))
     process = subprocess.Popen(
         argv, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=theirs, stderr=subprocess.PIPE, env=_environment(colours)
     )
@@ -81,7 +81,7 @@ def _run(argv: list[str], *, colours: bool = False) -> str:
     return b"".join(chunks).decode() + errors.decode()
 
 
-def _drain(terminal: int, chunks: list[bytes]) -> None:
+def _drain(terminal: int, chunks: list[bytes], aloud: bool) -> None:
     while True:
         try:
             chunk = os.read(terminal, 65536)
@@ -90,10 +90,12 @@ def _drain(terminal: int, chunks: list[bytes]) -> None:
         if not chunk:
             return
         chunks.append(chunk)
+        if aloud:
+            os.write(2, chunk)
 
 
 def _environment(colours: bool) -> dict[str, str]:
-    kept = {name: os.environ[name] for name in ("HOME", "VIRTUAL_ENV") if name in os.environ}
+    kept = {name: v for name, v in os.environ.items() if name in ("HOME", "VIRTUAL_ENV") or name.startswith("PIP_")}
     path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"
     look = {"TERM": "xterm-256color", "COLORTERM": "truecolor"} if colours else {"TERM": "xterm", "NO_COLOR": "1"}
     return {**kept, "PATH": path, "LC_ALL": "C.UTF-8", **look}
@@ -129,7 +131,7 @@ def renewed(text: str, allowed: set[str]) -> str:
             programs = _PYTHON.findall(text, 0, match.start())
             output = _run([sys.executable, "-c", programs[-1]])
         else:
-            output = live[command] if "root" in words else run_on_terminal(command)
+            output = live[command] if "root" in words else run_on_terminal(command, aloud="slow" in words)
         return match["head"] + _shown(command, output, words) + match["end"]
 
     return _BLOCK.sub(renew, text)
