@@ -171,6 +171,9 @@ class Attach(NamedTuple):
     """The tracer announced it ("Process N attached"); else it was first seen by something that it did."""
     threads: int = 0
     """Threads that the tracer attached to with it ("attached with 9 threads"); 0: not said."""
+    creators: tuple[int, ...] = ()
+    """Calls that did not tell what they created, one of which created this process. Three numbers for each: tid, flags,
+    where it began."""
 
 
 class SameProcess(NamedTuple):

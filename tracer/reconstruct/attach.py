@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tracer.event import Attach, SameProcess
 from tracer.graph import RUNNING, Task
+from tracer.reconstruct.perhaps import born_of_one
 from tracer.reconstruct.state import State
 
 NO_THREAD = "it turned out to be no thread of {}: who created it is not known"
@@ -32,7 +33,7 @@ def attach(state: State, at: int, time: int | None, tid: int) -> Task:
 
 def on_attach(state: State, event: Attach) -> None:
     """A notice, or the first line of a task without a birth."""
-    at, time, tid, comm, noticed, threads = event
+    at, time, tid, comm, noticed, threads, creators = event
     if state.live_task(tid) is not None:
         return
     first = not state.processes
@@ -42,6 +43,8 @@ def on_attach(state: State, event: Attach) -> None:
         process.comm = comm
     if task.membership:
         return
+    if creators:
+        born_of_one(state, process, event)
     if threads or (noticed and first):
         # `strace -f -p N` attaches to all threads of N and says how many where they are several.
         process.leader_known = True

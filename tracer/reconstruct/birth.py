@@ -14,6 +14,7 @@ from tracer.reconstruct.attach import attach
 from tracer.reconstruct.exit import end_unseen, end_unseen_process, reparent
 from tracer.reconstruct.membership import doubt_of
 from tracer.reconstruct.namespaces import enter_ns, ns_as_told, ns_of_child, unseen_ns
+from tracer.reconstruct.perhaps import born_beside, common, heirs, owner, suppose_one_of
 from tracer.reconstruct.reaper import find_alive_thread, find_new_reaper
 from tracer.reconstruct.state import State, bury, is_below, set_real_parent
 
@@ -26,8 +27,8 @@ def on_clone(state: State, event: Clone) -> None:
         event
     )
     creator = state.tasks.get(tid)
-    if creator is None:
-        creator = (_creator_gone(state, tid) if matched else None) or attach(state, at, time, tid)
+    if creator is None or (matched and creator.process.born_at > at):
+        creator = (_creator_gone(state, tid, at) if matched else None) or creator or attach(state, at, time, tid)
     old = state.tasks.get(child_tid)
     if (child_tid == 1 or (old is not None and (old.process.state is not DEAD or old is creator))) and _is_known(
         state, old, creator, event
@@ -72,9 +73,9 @@ def on_clone(state: State, event: Clone) -> None:
         _born_of_the_dead(state, process, father, at, time, told=bool(parent_tgid))
 
 
-def _creator_gone(state: State, tid: int) -> Task | None:
-    """A thread that was killed inside the call: another one of its process has what it created."""
-    process = state.ended_threads.get(tid)
+def _creator_gone(state: State, tid: int, at: int) -> Task | None:
+    """One that was killed inside the call; where it was a thread, another one of its process has what it created."""
+    process = owner(state, tid, at)
     return None if process is None else find_alive_thread(process) or process.leader
 
 
@@ -87,11 +88,14 @@ def _born_of_the_dead(state: State, process: Process, father: Process, at: int, 
     task = process.real_parent
     if task is not None and task.children:
         task.children.pop(process, None)
-    reaper = find_new_reaper(father, state.init, None, state.doubts, state.lost_at)
+    reapers = [find_new_reaper(father, state.init, None, state.doubts, state.lost_at)] if told else heirs(state, father)
+    reaper = common(reapers)
     if not told:
         why = f"the trace shows the end of {father.tgid} before this birth"
         reaper = reaper._replace(evidence=Evidence.weakest(reaper.evidence, Evidence.INFERRED), reason=why)
     reparent(state, process, father, reaper, at, time, f"exit of {father.tgid}")
+    if reaper.task is None:
+        suppose_one_of(state, process, reapers)
 
 
 def new_thread(state: State, creator: Task, tid: int, matched: str) -> None:
@@ -110,6 +114,8 @@ def _born_beside(state: State, process: Process, mother: Process, end: int) -> N
         state.open_births[process] = end
     evidence = Evidence.weakest(Evidence.DERIVED, mother.evidence)
     set_real_parent(process, mother.real_parent, evidence, mother.reason)
+    if mother.real_parent is None:
+        born_beside(state, process, mother)
 
 
 def _judge_birth(state: State, process: Process, creator: Task, matched: str, guessed: bool, parent_tgid: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tracer.event import Exit, ExitBegin, Gone
 from tracer.graph import RULE_CHILD_REAPER, RULE_SUBREAPER, RUNNING, ZOMBIE, PidNs, Process, Reparenting, Task
 from tracer.identity import Evidence
+from tracer.reconstruct.perhaps import common, father_ended, possible_reapers, suppose_one_of
 from tracer.reconstruct.reaper import Reaper, find_alive_thread, find_new_reaper
 from tracer.reconstruct.state import ADOPTION_TAKES, State, bury, is_below, set_real_parent
 
@@ -112,7 +113,7 @@ def _process_ends(state: State, process: Process, last: Task, at: int, time: int
     process.state = ZOMBIE
     process.exited_at = at
     process.exited_time = time
-    if last.children:
+    if last.children or process in state.perhaps_of:
         forget_original_parent(state, process, last, at, time, dying_since)
     parent = process.real_parent
     if process.ns.init is process:
@@ -135,7 +136,13 @@ def forget_original_parent(
         return
     children = last.children
     last.children = None
-    reaper = find_new_reaper(father, state.init, dying_since, state.doubts, state.lost_at)
+    reapers: list[Reaper] = []
+    if state.perhaps:
+        father_ended(state, father, dying_since)
+        reapers = possible_reapers(state, father, dying_since)
+        reaper = common(reapers)
+    else:
+        reaper = find_new_reaper(father, state.init, dying_since, state.doubts, state.lost_at)
     cause = f"exit of {father.tgid}"
     if children and not state.ptraced:
         state.recent_adoptions.append((father, tuple(children)))
@@ -144,6 +151,8 @@ def forget_original_parent(
         if child.reparentings:
             _doubt_stopover(child.reparentings, father, time, dying_since)
         reparent(state, child, father, reaper, at, time, cause, way)
+        if reaper.task is None and reapers:
+            suppose_one_of(state, child, reapers)
 
 
 def _other_way(father: Process, reaper: Reaper, dying_since: int | None) -> str:

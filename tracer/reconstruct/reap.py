@@ -68,6 +68,7 @@ def _kernel_told(state: State, child: Process, told: Task, at: int, time: int | 
         return
     if parent is not None:
         _found_elsewhere(state, child, parent.process, told_process, at, time, how)
+    state.perhaps.pop(child, None)
     hang(child, told)
     if child.state is DEAD and child.exited_at is not None and not state.lacks.waits:
         # Buried only because nobody was known to owe the wait; its parent is in the trace and has not waited yet.

@@ -16,6 +16,9 @@ from typing import NamedTuple
 from tracer.graph import RULE_CHILD_REAPER, RULE_SUBREAPER, Process, Task
 from tracer.identity import Evidence
 
+INFERRED = Evidence.INFERRED
+NOTHING: Mapping[Process, Process] = {}
+
 
 class Reaper(NamedTuple):
     """The inheritor, and what the choice is worth."""
@@ -36,21 +39,30 @@ def find_alive_thread(process: Process) -> Task | None:
 
 
 def find_new_reaper(
-    father: Process, init: Process, dying_since: int | None, doubts: Mapping[Process, str], lost_at: int = 0
+    father: Process,
+    init: Process,
+    dying_since: int | None,
+    doubts: Mapping[Process, str],
+    lost_at: int = 0,
+    supposed: Mapping[Process, Process] = NOTHING,
+    as_of: int | None = None,
 ) -> Reaper:
     """Steps 2 and 3 for the children of `father`, whose last thread is dead.
 
     `dying_since`: where the exit of `father` began, if the trace shows it. The kernel moves the children at some point
     between that and the line that reports the death: a flag that changed in between makes the choice a guess, and so
     does one in `doubts`, which has the reason. What was last known before `lost_at` may have changed unseen.
+    `supposed`: parents of processes whose own is not known. `as_of`: the father ended there, earlier than what was told
+    last; the flags of then are known as far as each has changed once since at most.
     """
+    now = as_of is None and not supposed
     level = father.ns.level
     highest: Process | None = None
     race = ""
-    evidence, reason = known_before(father, lost_at)
+    evidence, reason = (INFERRED, father.reason) if father in supposed else known_before(father, lost_at)
     if older_than(father, lost_at):
         evidence, reason = Evidence.weakest(evidence, Evidence.INFERRED), reason or _UNSEEN.format(lost_at)
-    parent = father.real_parent
+    parent = father.real_parent if now else _above(father, supposed, as_of)
     while parent is not None and parent.process.ns.level == level:
         ancestor = parent.process
         if ancestor is init:
@@ -62,20 +74,37 @@ def find_new_reaper(
             evidence = Evidence.weakest(evidence, Evidence.INFERRED)
             race = doubts.get(ancestor, "")
             reason = race or reason or _UNSEEN.format(lost_at)
-        if ancestor.subreaper:
-            thread = find_alive_thread(ancestor)
+        if ancestor.subreaper if as_of is None else _was_subreaper(ancestor, as_of):
+            thread = find_alive_thread(ancestor) if as_of is None else _alive_then(ancestor, as_of)
             if thread is not None:
                 return _result(thread, RULE_SUBREAPER, evidence, reason)
         elif ancestor.subreaper is None:
             evidence = Evidence.weakest(evidence, Evidence.INFERRED)
             reason = f"{ancestor.tgid} is older than the trace: whether it is a subreaper is not known"
         highest = ancestor
-        known, why = known_before(ancestor, lost_at)
+        known, why = (INFERRED, ancestor.reason) if ancestor in supposed else known_before(ancestor, lost_at)
         evidence = Evidence.weakest(evidence, known)
         reason = reason or why
-        parent = ancestor.real_parent
+        parent = ancestor.real_parent if now else _above(ancestor, supposed, as_of)
     found = _child_reaper(father, highest, init, parent is None, evidence, reason)
     return found._replace(reason=race) if race and found.evidence is Evidence.ASSUMED else found
+
+
+def _above(process: Process, supposed: Mapping[Process, Process], as_of: int | None) -> Task | None:
+    """The parent at that point."""
+    later = (step for step in process.reparentings or () if as_of is not None and step.at > as_of)
+    above = next((step.old for step in later), supposed.get(process))
+    return process.real_parent if above is None else above.leader
+
+
+def _was_subreaper(process: Process, as_of: int) -> bool | None:
+    changed = process.subreaper is not None and (process.subreaper_at or 0) > as_of
+    return not process.subreaper if changed else process.subreaper
+
+
+def _alive_then(process: Process, as_of: int) -> Task | None:
+    ended = process.exited_at
+    return process.leader if ended is not None and ended > as_of else find_alive_thread(process)
 
 
 _UNSEEN = "events were lost at {}: threads that were not seen may set flags and live on"

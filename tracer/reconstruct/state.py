@@ -49,6 +49,8 @@ class State:
         "ns_by_id",
         "ns_for_children",
         "open_births",
+        "perhaps",
+        "perhaps_of",
         "processes",
         "programs",
         "ptraced",
@@ -90,6 +92,10 @@ class State:
         with another value has returned meanwhile."""
         self.open_births: dict[Process, int] = {}
         """Children of CLONE_PARENT whose birth is only known to lie before some place (Clone.end)."""
+        self.perhaps: dict[Process, dict[Process, Evidence]] = {}
+        """Processes without parent -> those that can be it, and what the way to each is worth."""
+        self.perhaps_of: dict[Process, list[Process]] = {}
+        """The other way round; entries may be out of date."""
         self.merged: set[Process] = set()
         """Entries of `processes` that turned out to be threads of others."""
         self.programs: dict[tuple[str, tuple[str, ...], bool], tuple[Program, str]] = {}

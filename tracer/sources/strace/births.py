@@ -7,6 +7,8 @@ children are found by `elimination`. Where a task lives, `places` knows; `tasks`
 
 from __future__ import annotations
 
+import sys
+
 from tracer.sources.strace.pidns import UNPLACED, Call, Namespace
 from tracer.sources.strace.records import (
     ATTACHED,
@@ -31,6 +33,9 @@ from tracer.sources.strace.tasks import Fresh
 _INSIDE = frozenset((CLONED, NOT_CLONED, EXIT, CHILD_SIGNAL, ATTACHED, DETACHED, CUT_SHORT, FREED))
 """What can be told of a task while it is inside a clone call."""
 
+_ENDS = frozenset((SEEN, EXIT, CUT_SHORT, ATTACHED, CHILD_SIGNAL))
+"""What strace can tell of a task when that is being killed already."""
+
 
 class Births(Returned):
     """Reads records one by one."""
@@ -45,6 +50,9 @@ class Births(Returned):
             self._appeared(tid, record)
         elif tid in self.open and kind not in _INSIDE:
             self._left(self.open.pop(tid), kind == EXEC and record[4] != tid, at)
+        if tid in self.fresh and kind not in _ENDS:
+            leads = kind == EXEC and record[4] == tid
+            self.fresh[tid] = self.fresh[tid]._replace(acted=sys.maxsize if leads else at)
         if self._unsure:
             self._resolve(tid, kind, record)
         if kind == CLONED:
@@ -88,7 +96,7 @@ class Births(Returned):
             return
         self.recent = tid
         if self.unsettled:
-            self.fresh[tid] = Fresh(self._seq, record[1])
+            self.fresh[tid] = Fresh(self._seq, record[1], 0)
             self.match()
         else:
             self._is_stranger(tid, record)

@@ -6,10 +6,12 @@ of numbers inside the namespace, leave out most of them. What is found so is mar
 
 from __future__ import annotations
 
+from tracer.event import CLONE_NEWPID, CLONE_THREAD
 from tracer.sources.strace.counter import windows
 from tracer.sources.strace.pidns import RESERVED, UNPLACED, WRAPPED, Call, calls_in_order, in_order
 from tracer.sources.strace.places import Places
 from tracer.sources.strace.records import CLONED
+from tracer.sources.strace.tasks import Fresh
 
 MAX_COMPARED = 200
 """So many calls at once are compared with tasks that appear; no node has more, but a made-up log might."""
@@ -90,7 +92,7 @@ class Elimination(Places):
                 break
             if call.number == tid and call.ns is None and not call.dead and self._unsure.get(call.tid) is not call:
                 return [call]
-            if not self._after(tid, call):
+            if call.tid == tid or not self._after(tid, call) or self._outlived(fresh, call):
                 continue
             if call.number and call.ns is not None and not call.chosen and not call.ns.agrees(call.number, tid):
                 continue
@@ -130,6 +132,11 @@ class Elimination(Places):
     def _after(self, tid: int, call: Call) -> bool:
         """Numbers go upwards, so the task's was given after the call began."""
         return tid > call.newest or self._wraps or call.newest - tid > WRAPPED or tid in self.chosen
+
+    @staticmethod
+    def _outlived(fresh: Fresh, call: Call) -> bool:
+        """A thread does not go on when its creator is killed inside the call: that kills the whole process."""
+        return call.dead and bool(call.flags & CLONE_THREAD) and fresh.acted > call.end > 0
 
     def _match_one(self) -> bool:
         for tid in self.fresh:
@@ -227,5 +234,7 @@ class Elimination(Places):
         elif len(dead) == 1:
             self._found(dead[0], tid, "")
         else:
+            if len(dead) == len(found) and not any(call.flags & (CLONE_THREAD | CLONE_NEWPID) for call in dead):
+                self.creators[tid] = tuple(n for call in dead for n in (call.tid, call.flags, call.at))
             self.fresh.pop(tid, None)
             self._ended.pop(tid, None)

@@ -17,6 +17,8 @@ class Fresh(NamedTuple):
 
     seq: int
     at: int
+    acted: int
+    """The last line that shows it at work; sys.maxsize: it leads a process, so it is no thread of its creator's."""
 
 
 class Tasks(ABC):
@@ -34,6 +36,8 @@ class Tasks(ABC):
         self.settled: dict[int, list[Call]] = {}
         """Calls whose child is known and not yet announced, by child."""
         self.fresh: dict[int, Fresh] = {}
+        self.creators: dict[int, tuple[int, ...]] = {}
+        """Tasks that one of several calls created: these (Attach.creators)."""
         self.next_ns: dict[int, Namespace] = {}
         """Where the children of a task will live after its unshare or setns."""
         self.history: deque[Record] = deque(maxlen=MAX_HISTORY)

@@ -1,0 +1,177 @@
+"""Tasks whose creator was killed inside clone: what the log decides all the same, and where it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import tracer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Turn = Callable[[Any], Any]
+Edge = tuple[int | None, str]
+THREAD = "clone(child_stack=0x1, flags=CLONE_VM|CLONE_FS|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD|CLONE_SYSVSEM"
+FORK = "fork("
+BESIDE = "clone(child_stack=NULL, flags=CLONE_PARENT|SIGCHLD"
+FLAG = "prctl(PR_SET_CHILD_SUBREAPER, 1) = 0"
+ALIVE = "prctl(PR_SET_PDEATHSIG, SIGTERM) = 0"
+KILLED = "+++ killed by SIGKILL +++"
+
+START = (
+    '100 execve("/a", ["a"], 0x1) = 0\n'
+    f"100 wait4(-1, NULL, WNOHANG, NULL) = 0\n100 fork() = 101\n101 {FLAG}\n100 fork() = 102\n102 {FLAG}\n"
+    "101 fork() = 103\n101 fork() = 104\n102 fork() = 105\n"
+)
+"""103 and 104 below one subreaper, 105 below another."""
+
+
+def edges(folder: Path, log: str) -> dict[int, Edge]:
+    """tgid -> (parent's tgid, evidence) of all that live, zombies included."""
+    path = folder / "strace.log"
+    path.write_text(log)
+    live = tracer.replay(str(path)).live()
+    return {p.tgid: (p.parent and p.parent.tgid, str(p.evidence)) for p in live}
+
+
+def race(one: int, other: int, call: str = FORK, other_call: str = FORK, ends: tuple[int, ...] = ()) -> str:
+    """Both begin a call, somebody appears, and both are killed inside."""
+    begun = f"{one} {call} <unfinished ...>\n{other} {other_call} <unfinished ...>\n106 {ALIVE}\n"
+    return START + begun + "".join(f"{tid} {KILLED}\n" for tid in ends or (one, other)) + f"106 {ALIVE}\n"
+
+
+BOTH_WAYS = pytest.mark.parametrize(
+    "turn", [lambda pair: pair, lambda pair: pair[::-1]], ids=["in turn", "turned round"]
+)
+
+
+@BOTH_WAYS
+def test_whichever_call_it_was_the_reaper_is_the_same(tmp_path: Path, turn: Turn) -> None:
+    """Both creators are dead, and both left their children to 101."""
+    found = edges(tmp_path, race(*turn((103, 104)), ends=turn((104, 103))))
+    assert found[106] == (101, "inferred")
+
+
+@BOTH_WAYS
+def test_where_the_reapers_differ_the_parent_is_unknown(tmp_path: Path, turn: Turn) -> None:
+    path = tmp_path / "log"
+    path.write_text(race(*turn((103, 105)), ends=turn((103, 105))))
+    [child] = tracer.replay(str(path)).find(106)
+    assert child.parent is None
+    assert child.reason == "it was created by one of these, which were killed inside the call: " + (
+        ", ".join(map(str, turn((103, 105))))
+    )
+
+
+@BOTH_WAYS
+def test_until_one_has_all(tmp_path: Path, turn: Turn) -> None:
+    """Once both subreapers are gone, PID 1 has what either left."""
+    log = race(*turn((103, 105)))
+    one, other = turn((101, 102))
+    assert edges(tmp_path, f"{log}{one} {KILLED}\n")[106] == (None, "unknown")
+    assert edges(tmp_path, f"{log}{one} {KILLED}\n{other} {KILLED}\n")[106] == (1, "assumed")
+
+
+@BOTH_WAYS
+def test_its_children_are_followed_as_well(tmp_path: Path, turn: Turn) -> None:
+    log = f"{race(*turn((103, 105)))}106 fork() = 107\n106 {KILLED}\n"
+    one, other = turn((101, 102))
+    assert edges(tmp_path, log)[107] == (None, "unknown")
+    assert edges(tmp_path, f"{log}{one} {KILLED}\n{other} {KILLED}\n")[107] == (1, "assumed")
+    same = f"{race(*turn((103, 104)))}106 fork() = 107\n106 {KILLED}\n"
+    assert edges(tmp_path, same)[107] == (101, "inferred")
+
+
+@BOTH_WAYS
+def test_a_subreaper_between_decides_for_what_is_below(tmp_path: Path, turn: Turn) -> None:
+    log = f"{race(*turn((103, 105)))}106 {FLAG}\n106 fork() = 107\n107 fork() = 108\n107 {KILLED}\n"
+    assert edges(tmp_path, log)[108] == (106, "inferred")
+
+
+@BOTH_WAYS
+def test_siblings_of_one_that_is_not_known_follow_it(tmp_path: Path, turn: Turn) -> None:
+    """CLONE_PARENT: the parent of the caller, whoever that is."""
+    log = f"{race(*turn((103, 105)))}106 {BESIDE}) = 107\n"
+    assert edges(tmp_path, log)[107] == (None, "unknown")
+    assert edges(tmp_path, f"{log}101 {KILLED}\n102 {KILLED}\n")[107] == (1, "assumed")
+
+
+@BOTH_WAYS
+def test_a_sibling_and_a_child_of_it_can_have_the_same_parent(tmp_path: Path, turn: Turn) -> None:
+    """103 with CLONE_PARENT makes a child of 101; what 104 leaves, 101 adopts."""
+    calls = dict(zip(("call", "other_call"), turn((BESIDE, FORK)), strict=True))
+    assert edges(tmp_path, race(103, 104, **calls))[106] == (101, "inferred")
+
+
+@BOTH_WAYS
+def test_the_kernels_word_settles_it(tmp_path: Path, turn: Turn) -> None:
+    log = race(*turn((103, 105))) + (
+        f"106 {KILLED}\n102 --- SIGCHLD {{si_signo=SIGCHLD, si_code=CLD_KILLED, si_pid=106, si_uid=0}} ---\n"
+    )
+    assert edges(tmp_path, log)[106] == (102, "observed")
+    assert edges(tmp_path, f"{log}101 {KILLED}\n")[106] == (102, "observed")
+
+
+@BOTH_WAYS
+def test_who_goes_on_is_no_thread_of_one_that_was_killed(tmp_path: Path, turn: Turn) -> None:
+    """A signal that kills a thread inside clone kills the whole process."""
+    calls = dict(zip(("call", "other_call"), turn((THREAD, FORK)), strict=True))
+    one, other = turn((103, 105))
+    assert edges(tmp_path, race(one, other, **calls))[106] == (102, "inferred")
+
+
+def test_who_runs_a_program_under_its_own_number_is_no_thread(tmp_path: Path) -> None:
+    log = (
+        f"{START}103 {THREAD} <unfinished ...>\n105 fork( <unfinished ...>\n"
+        f'106 execve("/b", ["b"], 0x1) = 0\n105 {KILLED}\n103 {KILLED}\n'
+    )
+    assert edges(tmp_path, log)[106] == (102, "inferred")
+
+
+def test_no_task_created_itself(tmp_path: Path) -> None:
+    """106 is first seen in a clone call of its own."""
+    log = race(103, 104).replace(f"106 {ALIVE}\n", "106 fork( <unfinished ...>\n", 1)
+    found = edges(tmp_path, log.replace(f"106 {ALIVE}\n", "106 <... fork resumed>) = 107\n"))
+    assert (found[106][0], found[107][0]) == (101, 106)
+
+
+def test_the_creator_is_who_had_the_number_then(tmp_path: Path) -> None:
+    """103 is killed inside fork, reaped, and its number is given again before the child shows itself."""
+    log = (
+        f"{START}103 fork( <unfinished ...>\n103 {KILLED}\n"
+        "101 wait4(103, NULL, 0, NULL) = 103\n"
+        "102 clone3({flags=0, exit_signal=SIGCHLD, set_tid=[103], set_tid_size=1}, 88) = 103\n"
+        f"106 {ALIVE}\n"
+    )
+    assert edges(tmp_path, log)[106] == (101, "inferred")
+
+
+def test_the_same_with_several_creators(tmp_path: Path) -> None:
+    log = (
+        race(103, 104, ends=(103, 104)).replace(f"106 {ALIVE}\n", "") + "101 wait4(103, NULL, 0, NULL) = 103\n"
+        f"102 clone3({{flags=0, exit_signal=SIGCHLD, set_tid=[103], set_tid_size=1}}, 88) = 103\n106 {ALIVE}\n"
+    )
+    assert edges(tmp_path, log)[106] == (101, "inferred")
+
+
+def test_a_flag_that_was_set_since_does_not_count(tmp_path: Path) -> None:
+    """The child of 103 went to 101 when 103 was killed; 107, between them, became a subreaper later."""
+    begun = f"{START}101 fork() = 107\n107 fork() = 108\n108 fork( <unfinished ...>\n"
+    log = f"{begun}108 {KILLED}\n107 {FLAG}\n109 {ALIVE}\n"
+    assert edges(tmp_path, log)[109] == (101, "inferred")
+    before = log.replace(f"108 {KILLED}\n107 {FLAG}\n", f"107 {FLAG}\n108 {KILLED}\n")
+    assert edges(tmp_path, before)[109] == (107, "inferred")
+
+
+def test_a_subreaper_that_ended_since_had_it_first(tmp_path: Path) -> None:
+    """107 inherited from 108, and 101 from 107 - which had become a subreaper only after that."""
+    log = (
+        '100 execve("/a", ["a"], 0x1) = 0\n100 fork() = 101\n'
+        f"101 fork() = 107\n107 {FLAG}\n107 fork() = 108\n108 fork( <unfinished ...>\n"
+        f"108 {KILLED}\n{{}}107 {KILLED}\n{{}}109 {ALIVE}\n"
+    )
+    assert edges(tmp_path, log.format("", f"101 {FLAG}\n"))[109] == (1, "assumed")
+    assert edges(tmp_path, log.format(f"101 {FLAG}\n", ""))[109] == (101, "inferred")

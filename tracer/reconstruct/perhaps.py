@@ -1,0 +1,169 @@
+"""Processes whose parent is one of several: all that can be it are kept until the kernel's rules lead to one.
+
+A task that is killed inside clone may have created a process all the same, and where several are, nobody knows which
+one did (docs/limits.md). Once all of them are gone, and a single process has inherited from each, that is the parent.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+
+from tracer.event import CLONE_PARENT, Attach
+from tracer.graph import DEAD, RULE_CHILD_REAPER, RULE_SUBREAPER, RUNNING, ZOMBIE, PidNs, Process
+from tracer.identity import Evidence
+from tracer.reconstruct.reaper import Reaper, find_alive_thread, find_new_reaper
+from tracer.reconstruct.state import State, bury, is_below, set_real_parent
+
+INFERRED = Evidence.INFERRED
+MAX_SUPPOSED = 32
+"""So many processes in one line whose parent is one of several; no node has more, but a made-up log might."""
+MAX_RECENT = 1000
+"""So many processes back one is looked for whose number has another owner."""
+NOBODY = Reaper(None, RULE_CHILD_REAPER, Evidence.UNKNOWN, "who is above it is not known")
+
+Ways = dict[Process, Evidence]
+
+
+def born_of_one(state: State, process: Process, event: Attach) -> None:
+    """One of the calls has created the process."""
+    ways: Ways = {}
+    namespaces: set[PidNs] = set()
+    numbers = event.creators
+    calls = list(zip(numbers[::3], numbers[1::3], numbers[2::3], strict=False))
+    for tid, flags, at in calls:
+        mother = owner(state, tid, at)
+        if mother is None:
+            return
+        namespaces.add(mother.ns)
+        for father in _parents(state, mother) if flags & CLONE_PARENT else [mother]:
+            if father.state is RUNNING or father.outside:
+                ways[father] = INFERRED
+            elif not add_reapers(ways, heirs(state, father), INFERRED):
+                return
+    if len(namespaces) != 1:
+        return
+    process.ns = namespaces.pop()
+    process.subreaper = False
+    names = ", ".join(str(tid) for tid, _, _ in calls)
+    process.reason = f"it was created by one of these, which were killed inside the call: {names}"
+    suppose(state, process, ways)
+
+
+def born_beside(state: State, process: Process, mother: Process) -> None:
+    """CLONE_PARENT by one whose own parent is one of several."""
+    ways = state.perhaps.get(mother)
+    if ways is not None:
+        process.reason = mother.reason
+        suppose(state, process, dict(ways))
+
+
+def owner(state: State, tid: int, at: int) -> Process | None:
+    """The process that had a task with this number there."""
+    task = state.tasks.get(tid)
+    if task is not None and task.process.born_at <= at:
+        return task.process
+    ended = state.ended_threads.get(tid)
+    if ended is not None and ended.born_at <= at:
+        return ended
+    recent = islice(reversed(state.processes), MAX_RECENT)
+    return next((p for p in recent if p.tgid == tid and p.born_at <= at), None)
+
+
+def _parents(state: State, process: Process) -> list[Process]:
+    above = process.parent
+    return [above] if above is not None else list(state.perhaps.get(process, ()))
+
+
+def add_reapers(ways: Ways, reapers: list[Reaper], worth: Evidence) -> bool:
+    """Add who inherits; False if that is not known."""
+    for reaper in reapers:
+        if reaper.task is None:
+            return False
+        heir = reaper.task.process
+        ways[heir] = Evidence.weakest(worth, reaper.evidence, ways.get(heir, worth))
+    return True
+
+
+def suppose(state: State, child: Process, ways: Ways) -> None:
+    """The child of one of these; its `reason` says why it is not known of which."""
+    if not ways or any(is_below(father, child) for father in ways):
+        state.perhaps.pop(child, None)
+        return
+    if len(ways) > 1:
+        state.perhaps[child] = ways
+        for father in ways:
+            state.perhaps_of.setdefault(father, []).append(child)
+        return
+    state.perhaps.pop(child, None)
+    [(father, worth)] = ways.items()
+    set_real_parent(child, find_alive_thread(father) or father.leader, worth, f"{child.reason}; all lead here")
+    if child.state is ZOMBIE and father.outside:
+        bury(child)
+
+
+def suppose_one_of(state: State, child: Process, reapers: list[Reaper]) -> None:
+    """The child was adopted by one of these."""
+    ways: Ways = {}
+    if add_reapers(ways, reapers, INFERRED):
+        suppose(state, child, ways)
+
+
+def father_ended(state: State, father: Process, dying_since: int | None) -> None:
+    """One that may be the parent of some is dead: whoever inherits from it may be it now."""
+    for child in state.perhaps_of.pop(father, ()):
+        ways = state.perhaps.get(child)
+        if ways is None or father not in ways or child.state is DEAD:
+            continue
+        worth = ways.pop(father)
+        known = add_reapers(ways, possible_reapers(state, father, dying_since), worth)
+        suppose(state, child, ways if known else {})
+
+
+def heirs(state: State, father: Process) -> list[Reaper]:
+    """Who has the children of one that has ended before: his reapers, or theirs, as it was when each of them ended."""
+    found: list[Reaper] = []
+    dead = {father: None}
+    for each in (waiting := [father]):
+        for reaper in possible_reapers(state, each, None, each.exited_at):
+            process = None if reaper.task is None else reaper.task.process
+            if process is None or process.outside or process.state is RUNNING:
+                found.append(reaper)
+            elif process not in dead:
+                dead[process] = None
+                waiting.append(process)
+    return found or [NOBODY]
+
+
+def possible_reapers(state: State, father: Process, dying_since: int | None, as_of: int | None = None) -> list[Reaper]:
+    """find_new_reaper() for each way in which the processes above can hang together."""
+    seen: set[Process] = set()
+
+    def search(supposed: dict[Process, Process]) -> list[Reaper]:
+        found = find_new_reaper(father, state.init, dying_since, state.doubts, state.lost_at, supposed, as_of)
+        if not state.perhaps or found.rule == RULE_SUBREAPER:
+            return [found]
+        top = _line(father, supposed)[-1]
+        if top not in state.perhaps:
+            return [found]
+        if top in seen or len(seen) > MAX_SUPPOSED:
+            return []
+        seen.add(top)
+        able = [above for above in state.perhaps[top] if top not in _line(above, supposed)]
+        return [reaper for above in able for reaper in search({**supposed, top: above})]
+
+    return search({}) or [NOBODY]
+
+
+def _line(process: Process, supposed: dict[Process, Process]) -> list[Process]:
+    """The process and all above it, as far as that is known or supposed."""
+    line = [process]
+    while (above := line[-1].parent or supposed.get(line[-1])) is not None:
+        line.append(above)
+    return line
+
+
+def common(reapers: list[Reaper]) -> Reaper:
+    """What all of them have in common."""
+    if len({reaper.task and reaper.task.process for reaper in reapers}) == 1:
+        return max(reapers, key=lambda reaper: reaper.evidence.rank)
+    return Reaper(None, RULE_CHILD_REAPER, Evidence.UNKNOWN, "who adopted it depends on who created one above it")
