@@ -8,15 +8,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.live.harness import running
+from tests.live.harness import Compiled, running, wait_until
 from tests.live.watching import workload
-from tracer.graph import Process
+from tracer.graph import ZOMBIE, Process
 from tracer.identity import Evidence
 from tracer.live.check import Agreement, check
 from tracer.live.session import Session
 from tracer.live.start import Scope
 from tracer.reconstruct.state import set_real_parent
 from tracer.sources.ebpf.source import EbpfSource, Selection
+from tracer.sources.proc import read_process
 
 
 class Checked:
@@ -97,3 +98,14 @@ def test_a_process_that_the_kernel_does_not_have(checked: Checked) -> None:
     checked.session.graph.processes.append(ghost)
     (wrong,) = checked.check().differences
     assert (wrong.name, wrong.what, wrong.ours, wrong.kernel) == ("ghost", "presence", "running", "not there")
+
+
+def test_who_is_dying_is_as_good_as_dead(checked: Checked, programs: Compiled) -> None:
+    with running([programs("undying")], stdout=subprocess.PIPE) as work:
+        assert work.stdout is not None
+        init = int(work.stdout.readline())
+        wait_until(lambda: checked.find(init).state == ZOMBIE, "its end is not told")
+        kernel = read_process(init)
+        assert kernel is not None
+        assert (kernel.zombie, kernel.dying) == (False, True)
+        assert checked.check().differences == []

@@ -22,7 +22,7 @@ SCHEMA = json.loads((Path(__file__).parents[2] / "docs/reference/events.schema.j
 def test_a_line_for_each_event(tmp_path: Path) -> None:
     with started(tmp_path, "watch", "--all", "--verify") as watch:
         watch.wait_for("watching the whole machine")
-        top, child, orphan, killed = run_workload(0.2, 0.4)
+        top, child, orphan, killed = run_workload(0.2, "orphan")
         watch.wait_for(f"({top})  exited with 0", "stdout")
         assert watch.end() == 0, watch.stderr
     lines = watch.stdout.splitlines()
@@ -99,7 +99,7 @@ def test_duration_ends_it(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     end = json.loads(done.stdout.splitlines()[-1])
     assert end["event"] == "end"
-    assert 1.5 <= end["duration"] < 3
+    assert 1.5 <= end["duration"] < 10
 
 
 def test_compare_on_demand(tmp_path: Path) -> None:

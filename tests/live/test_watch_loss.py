@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 from tests.live.harness import Compiled, running, wait_until
@@ -42,6 +43,19 @@ def test_lines_tell_of_it_and_the_tree_is_right_again(tmp_path: Path, programs: 
     assert lines[-2]["event"] == "verified"
     assert lines[-2]["differences"] == []
     assert {early.pid, late.pid} <= {line.get("pid") for line in lines}
+
+
+def test_what_is_lost_during_the_start_is_told_first(tmp_path: Path, programs: Compiled) -> None:
+    with ExitStack() as stack:
+        floods = [stack.enter_context(running([programs("forks"), "1000000000"])) for _ in range(4)]
+        watch = stack.enter_context(started(tmp_path, "watch", "--all", "--format", "jsonl", "--buffer", "4k"))
+        watch.wait_for('"event":"begin"', "stdout")
+        for process in floods:
+            process.kill()
+        assert watch.end() == 0
+    lines = watch.json_lines()
+    assert next(line["event"] for line in lines if line["event"] not in {"begin", "found"}) == "lost"
+    assert lines[-1]["lost"] == sum(line["count"] for line in lines if line["event"] == "lost")
 
 
 def test_the_screen_says_it(programs: Compiled) -> None:

@@ -37,7 +37,10 @@ if killed == 0:
 os.kill(killed, signal.SIGKILL)
 os.waitpid(killed, 0)
 print(os.getpid(), child, orphan, killed, flush=True)
-time.sleep(float(sys.argv[2]))
+if sys.argv[2] == "orphan":
+    os.waitid(os.P_PID, orphan, os.WEXITED | os.WNOWAIT)
+else:
+    time.sleep(float(sys.argv[2]))
 """
 
 
@@ -101,11 +104,12 @@ def ctrace(*args: str | Path, **options: Any) -> subprocess.CompletedProcess[str
     return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
-def workload(orphan_sleeps: float = 0.0, sleeps: float = 0.0) -> list[str]:
+def workload(orphan_sleeps: float = 0.0, sleeps: float | str = 0.0) -> list[str]:
+    """`sleeps`: so long the subreaper is still there; "orphan": until the orphan has ended."""
     return [sys.executable, "-c", WORKLOAD, str(orphan_sleeps), str(sleeps)]
 
 
-def run_workload(orphan_sleeps: float = 0.0, sleeps: float = 0.0) -> list[int]:
+def run_workload(orphan_sleeps: float = 0.0, sleeps: float | str = 0.0) -> list[int]:
     """Pids: the subreaper, its child, the orphan, the killed one."""
     done = subprocess.run(workload(orphan_sleeps, sleeps), capture_output=True, text=True, check=True, timeout=60)
     return [int(word) for word in done.stdout.split()]

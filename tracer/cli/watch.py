@@ -120,6 +120,7 @@ def watch(
 
 def _watch(output: Output, wanted: _Wanted) -> int:
     from tracer.live import privileges
+    from tracer.live.journal import LOST, Happened
     from tracer.live.session import Session
     from tracer.live.signals import Signals
     from tracer.live.start import Scope
@@ -139,6 +140,8 @@ def _watch(output: Output, wanted: _Wanted) -> int:
         session.settle()
         source.pace = output.pace
         output.begin(session, scope)
+        if source.stats.lost:
+            output.tell(Happened(LOST, source.stats.events, None, None, source.stats.lost))
         until = None if wanted.duration is None else session.started + wanted.duration
         _loop(session, scope, output, signals, until)
         agreement = _compare(session, scope) if wanted.verify else None

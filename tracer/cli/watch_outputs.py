@@ -166,7 +166,6 @@ class JsonlOutput:
         self._out = out
         self._threads = threads
         self._writer: EventWriter | None = None
-        self._before: list[Happened] = []
 
     def tell(self, happened: Happened) -> None:
         """Write the line; threads only if asked for."""

@@ -1,7 +1,8 @@
 """Is the graph what the kernel has? Every living process compared with /proc: is it there, its parent, its threads.
 
 Both change while they are compared, so what differs is looked at again after the source has been drained: only a
-difference that stays is one.
+difference that stays is one. What is on its way through do_exit() can be there for long (the init of a pid namespace
+waits for all others, zap_pid_ns_processes()); the probes told of its end when that began, so for the graph it is over.
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ def _expected(
 
 
 def _compare(ours: Process | None, kernel: ProcProcess | None, pid: int) -> list[Difference]:
-    if ours is None and kernel is None:
+    if ours is None and (kernel is None or kernel.dying):
         return []
     if ours is None or kernel is None:
         return _one_side(ours, kernel, pid)
@@ -105,16 +106,25 @@ def _compare(ours: Process | None, kernel: ProcProcess | None, pid: int) -> list
     if ours.start_time and abs(ours.start_time - kernel.stat.start_ticks * TICK) >= TICK:
         return [Difference(pid, name, "presence", f"an earlier process of this number ({ours.comm})", "another one")]
     parent = ours.parent
-    if (0 if parent is None else parent.tgid) != kernel.stat.ppid:
+    if (0 if parent is None else parent.tgid) != kernel.stat.ppid and not _about_to_move(ours, kernel):
         mine = "not known" if parent is None else f"{parent.tgid} ({ours.evidence.value})"
         found.append(Difference(pid, name, "parent", mine, str(kernel.stat.ppid)))
     zombie = ours.state == "zombie"
-    if zombie != kernel.zombie:
+    if zombie != (kernel.zombie or (zombie and kernel.dying)):
         found.append(Difference(pid, name, "state", ours.state, "zombie" if kernel.zombie else "running"))
     mine_only, kernel_only = ours.threads.keys() - kernel.threads.keys(), kernel.threads.keys() - ours.threads.keys()
     if (mine_only or kernel_only) and not zombie:
         found.append(Difference(pid, name, "threads", _numbers(mine_only), _numbers(kernel_only)))
     return found
+
+
+def _about_to_move(ours: Process, kernel: ProcProcess) -> bool:
+    """Its parent is dying, and still has it: exit_notify() comes at the end of do_exit()."""
+    father = ours.reparentings[-1].old if ours.reparentings else None
+    if father is None or father.tgid != kernel.stat.ppid:
+        return False
+    found = read_process(father.tgid)
+    return found is None or found.dying
 
 
 def _one_side(ours: Process | None, kernel: ProcProcess | None, pid: int) -> list[Difference]:

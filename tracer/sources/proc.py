@@ -23,7 +23,7 @@ PROC = Path("/proc")
 TICK = 10_000_000
 """ns: /proc tells start times in USER_HZ, which is 100 on all architectures but alpha and ia64."""
 
-_PF_KTHREAD = 0x00200000  # include/linux/sched.h
+_PF_EXITING, _PF_KTHREAD = 0x4, 0x00200000  # include/linux/sched.h
 _ARGS_MAX = 1 << 20
 _CONTAINER = re.compile("[0-9a-f]{64}")
 
@@ -37,6 +37,8 @@ class Stat(NamedTuple):
     """As the pid namespace of this /proc sees it; 0 is outside."""
     kernel_thread: bool
     start_ticks: int
+    exiting: bool = False
+    """It is on its way through do_exit()."""
 
 
 @dataclass(slots=True)
@@ -64,16 +66,24 @@ class ProcProcess:
         return self.stat.state in "ZX" and not any(s.state not in "ZX" for s in self.threads.values())
 
 
+    @property
+    def dying(self) -> bool:
+        """All of its threads have begun to end, and it is no zombie yet: its children may not have moved."""
+        return not self.zombie and all(s.exiting or s.state in "ZX" for s in self.threads.values())
+
+
 def parse_stat(raw: bytes) -> Stat:
     """Parse /proc/PID/stat; comm is raw there and may hold anything, so the last ')' ends it. Raises ValueError."""
     left, right = raw.index(b"("), raw.rindex(b")")
     fields = raw[right + 1 :].split()
+    flags = int(fields[6])
     return Stat(
         comm=raw[left + 1 : right].decode("utf-8", "surrogateescape"),
         state=chr(fields[0][0]),
         ppid=int(fields[1]),
-        kernel_thread=bool(int(fields[6]) & _PF_KTHREAD),
+        kernel_thread=bool(flags & _PF_KTHREAD),
         start_ticks=int(fields[19]),
+        exiting=bool(flags & _PF_EXITING),
     )
 
 
