@@ -65,7 +65,6 @@ class ProcProcess:
         """Ended and not reaped. A leader that ended before its threads looks the same but has live ones."""
         return self.stat.state in "ZX" and not any(s.state not in "ZX" for s in self.threads.values())
 
-
     @property
     def dying(self) -> bool:
         """All of its threads have begun to end, and it is no zombie yet: its children may not have moved."""

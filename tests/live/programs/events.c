@@ -19,10 +19,11 @@ static long raw_clone(unsigned long flags)
     return syscall(SYS_clone, flags, 0, 0, 0, 0);
 }
 
-static void *thread_that_names_itself(void *arg)
+static void *thread_that_names_itself(void *number)
 {
     prctl(PR_SET_NAME, "a-thread");
-    return arg;
+    *(pid_t *)number = syscall(SYS_gettid);
+    return NULL;
 }
 
 static void *thread_that_execs(void *arg)
@@ -64,8 +65,10 @@ int main(int argc, char **argv)
     prctl(PR_SET_CHILD_SUBREAPER, 1, 1, 1, 1); // fails on new kernels only, if at all: not looked at
     prctl(PR_SET_PDEATHSIG, 12345); // fails: no event
 
-    pthread_create(&thread, NULL, thread_that_names_itself, NULL);
+    pthread_create(&thread, NULL, thread_that_names_itself, &child);
     pthread_join(thread, NULL);
+    while (!syscall(SYS_tgkill, getpid(), child, 0)) // exit_mm() ends the join, and may come before the tracepoint
+        usleep(1000);
 
     signal(SIGUSR1, SIG_IGN);
     if (!(child = raw_clone(SIGUSR1))) // exit_signal is not SIGCHLD: needs __WALL
