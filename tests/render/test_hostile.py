@@ -16,7 +16,7 @@ from tests.script import Script
 from tracer.graph import ProcessGraph
 from tracer.render.dot import write_dot
 from tracer.render.json import document_head, write_json
-from tracer.render.lines import Line, Painter, Span, as_text
+from tracer.render.lines import Line, Painter, Span
 from tracer.render.timeline import timeline_lines
 from tracer.runtime.roles import Roles
 
@@ -103,12 +103,6 @@ def test_with_colours_only_our_own_sequences_are_there(name: str, monkeypatch: p
     Painter(out, width=100, ascii_only=False).paint([Line([Span(name, "zombie")], [Span(name, "inferred")], 30)])
     assert "\x1b[" in out.getvalue()
     assert OURS.sub("", out.getvalue()).rstrip("\n").isprintable()
-
-
-def test_rich_text_is_clean_and_no_markup() -> None:
-    text = as_text(Line([Span("sh[/x] \x1b[31m :smile:")], [Span("\u202e")], 40))
-    assert text.plain.isprintable()
-    assert "sh[/x] \\x1b[31m :smile:" in text.plain
 
 
 def test_dot_strings_cannot_be_left() -> None:

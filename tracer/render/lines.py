@@ -15,8 +15,6 @@ from tracer.clean import clean
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from rich.text import Text
-
 STYLES = {
     "": "",
     "dim": "dim",
@@ -201,16 +199,6 @@ def needs_ascii(out: TextIO) -> bool:
     if encoding not in {"utf8", "utf8sig"} or os.environ.get("LC_ALL") in {"C", "POSIX"}:
         return True
     return out.isatty() and os.environ.get("TERM") == "dumb"
-
-
-def as_text(line: Line, *, width: int = DEFAULT_WIDTH) -> Text:
-    """The line as a rich Text, for live displays and exported pictures."""
-    from rich.text import Text
-
-    text = Text(no_wrap=True, overflow="ellipsis")
-    for span in layout(line, width):
-        text.append(span.text, STYLES[span.style] or None)
-    return text
 
 
 def _codes(color_system: str) -> dict[str, tuple[str, str]]:
