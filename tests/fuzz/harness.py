@@ -32,6 +32,8 @@ SYS_FUTEX = truth.SYSCALL["futex"]
 FUTEX_WAKE = 1
 PREBUILT = os.environ.get("CTRACE_TEST_PROGRAMS")
 """A folder with the programs, where there is no compiler."""
+STRACE = os.environ.get("CTRACE_TEST_STRACE", "strace")
+"""The strace to judge: a name, or the path of another version."""
 PATIENCE = float(os.environ.get("CTRACE_TEST_PATIENCE", "1"))
 """How many times slower than a usual machine this one is."""
 QUIET_SECONDS = 20.0 * PATIENCE
@@ -165,8 +167,20 @@ def cannot_run(mode: str = "pidns") -> str:
         return "needs Linux"
     if not PREBUILT and not shutil.which("cc"):
         return "needs a C compiler"
-    if not shutil.which("strace"):
-        return "needs strace"
+    if not shutil.which(STRACE):
+        return f"needs {STRACE}"
     if mode == "pidns" and os.geteuid() != 0:
         return "needs root (a pid namespace of its own)"
     return ""
+
+
+def strace_version() -> str:
+    """What the strace says that it is."""
+    said = subprocess.run([STRACE, "-V"], check=True, capture_output=True, text=True).stdout
+    return said.partition("\n")[0].removeprefix("strace -- version ")
+
+
+def strace_refuses(options: Sequence[str]) -> str:
+    """What the strace has against these options, or '': versions differ in what they know."""
+    tried = subprocess.run([STRACE, *options, "true"], check=False, capture_output=True, text=True)
+    return tried.stderr.partition("\n")[0] if tried.returncode else ""

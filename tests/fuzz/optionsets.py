@@ -66,9 +66,11 @@ SETS = (
     OptionSet("decorated", _f(CALLS, "-T", "-i", "-n", "-r", "-y")),
     OptionSet("raw", _f(CALLS, "-X", "raw", "-ttt")),
     OptionSet("verbose", _f(CALLS, "-X", "verbose", "-v")),
+    OptionSet("names", _f(CALLS, "-N")),
+    OptionSet("colour", _f(CALLS, "--color=always"), form="stderr"),
     OptionSet("seccomp", _f(CALLS, "--seccomp-bpf")),
     OptionSet("quiet", _f(CALLS, "-q")),
-    OptionSet("pidns", _f(CALLS, "--decode-pids=pidns"), kinds=all_but("setns")),
+    OptionSet("pidns", _f(CALLS, "--pidns-translation"), kinds=all_but("setns")),
     OptionSet("all-calls", ("-f",)),
     *_lacking("no-clone3", _f(_NO_CLONE3)),
     *_lacking("no-prctl", _f("process,unshare,setns")),
@@ -95,7 +97,7 @@ SETS = (
 LIVE = (
     OptionSet("live", (), kinds=(*all_but(), "autoreap", "untraced"), live="ebpf"),
     OptionSet("both", _f(CALLS), kinds=all_but("setns", "pidns"), live="both"),
-    OptionSet("both-ns", _f(CALLS, "--decode-pids=pidns"), kinds=all_but("setns"), live="both"),
+    OptionSet("both-ns", _f(CALLS, "--pidns-translation"), kinds=all_but("setns"), live="both"),
 )
 BY_NAME = {s.name: s for s in SETS + LIVE}
 

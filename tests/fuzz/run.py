@@ -1,4 +1,7 @@
-"""Random trees against the kernel: `python -m tests.fuzz.run --help`."""
+"""Random trees against the kernel: `python -m tests.fuzz.run --help`.
+
+The environment's CTRACE_TEST_STRACE names another strace than that of PATH.
+"""
 
 from __future__ import annotations
 
@@ -72,9 +75,21 @@ def evidence_table(tallies: dict[str, Tally]) -> str:
     return "by evidence (right/wrong): " + ", ".join(f"{n} {right[n]}/{wrong[n]}" for n in names)
 
 
+def _usable(names: str) -> list[OptionSet]:
+    """Those that this strace can do; the others are named."""
+    sets = []
+    for options in optionsets.choose(names):
+        reason = "" if options.live == "ebpf" else harness.strace_refuses(options.options)
+        if reason:
+            print(f"left out: {options.name}: {reason}", file=sys.stderr)
+        else:
+            sets.append(options)
+    return sets
+
+
 def _work(arguments: argparse.Namespace) -> Iterator[tuple[OptionSet, int]]:
     without = arguments.without.split(",")
-    sets = [replace(s, kinds=tuple(k for k in s.kinds if k not in without)) for s in optionsets.choose(arguments.sets)]
+    sets = [replace(s, kinds=tuple(k for k in s.kinds if k not in without)) for s in _usable(arguments.sets)]
     deadline = time.monotonic() + arguments.seconds if arguments.seconds else None
     seed = arguments.seed
     runs = 0
@@ -147,6 +162,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"skipped: {reason}", file=sys.stderr)
         return 77
     tallies = campaign(arguments)
+    print(f"strace {harness.strace_version()}")
     print(table(tallies))
     print(evidence_table(tallies))
     return 1 if any(t.failed for t in tallies.values()) else 0

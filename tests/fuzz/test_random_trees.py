@@ -47,6 +47,9 @@ def _mark(problem: Problem) -> str:
 
 @pytest.mark.parametrize("options", SETS, ids=lambda o: o.name)
 def test_every_live_process_is_where_the_kernel_has_it(options: OptionSet, programs: Path, tmp_path: Path) -> None:
+    refused = harness.strace_refuses(options.options)
+    if refused:
+        pytest.skip(f"this strace cannot do that: {refused}")
     bugs = _run(options, programs, tmp_path)
     strong = [bug for bug in bugs if bug.startswith("STRONG")]
     if strong and not options.complete:

@@ -112,7 +112,7 @@ def log_of(options: OptionSet, folder: Path) -> Path:
 def command(options: OptionSet, folder: Path) -> list[str]:
     """The strace call, without what it traces."""
     where = {"file": ["-o", str(folder / "log")], "stderr": [], "folder": ["-o", str(folder / "ff" / "log")]}
-    return ["strace", *options.options, *where[options.form]]
+    return [harness.STRACE, *options.options, *where[options.form]]
 
 
 def _run_in(folder: Path, trial: Trial, programs: Path, look: Look, rounds: int, tasks: int) -> None:

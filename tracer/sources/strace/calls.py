@@ -57,10 +57,15 @@ _NUMBER = re.compile(rb"-?(?:0[xX][0-9a-fA-F]{1,16}|\d{1,18})")
 _COMMENT = re.compile(rb" /\*[^*]*\*/")
 _FLAGS = re.compile(rb"(?<![a-z_])flags=([A-Za-z0-9_|]+)")
 _EXIT_SIGNAL = re.compile(rb"exit_signal=([A-Za-z0-9_]+)")
+_NAME = rb"(?:\w+=)?"  # -N (strace 6.16): `execve(pathname="/bin/sh", argv=["sh"], envp=...)`
 _STRING = rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)"(\.\.\.)?'
 _ARG = re.compile(rb"(?:" + _STRING + rb"|(\.\.\.)|(NULL|0x[0-9a-f]+))(, |\])", re.S)
 _FD = rb"(AT_FDCWD|-?\d+)(?:<([^>\n]*)>)?"
-_PATH = re.compile(rb"(?:" + _FD + rb", )?(?:" + _STRING + rb"|NULL|0x[0-9a-f]+)(?=, )", re.S)
+_PATH = re.compile(
+    _NAME + rb"(?:" + _FD + rb", " + _NAME + rb")?(?:" + _STRING + rb"|NULL|0x[0-9a-f]+), " + _NAME, re.S
+)
+_VALUE = re.compile(_NAME + rb"(-?\w+)")
+_QUOTED = re.compile(_NAME + _STRING, re.S)
 _ESCAPE = re.compile(rb"\\(?:x([0-9a-fA-F]{2})|([0-7]{1,3})|(.))", re.S)
 _LETTERS = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"v": b"\v", b"f": b"\f", b"a": b"\a", b"b": b"\b", b"e": b"\x1b"}
 _EXITED = re.compile(rb"WIFEXITED\(s\) && WEXITSTATUS\(s\) == (\d{1,18})")
@@ -73,7 +78,10 @@ _SI_STATUS = re.compile(rb"si_status=(\w+)")
 _CHILD_ENDED = {b"CLD_EXITED": 1, b"CLD_KILLED": 2, b"CLD_DUMPED": 3, b"0x1": 1, b"0x2": 2, b"0x3": 3}
 _CHILD_ENDED |= {b"1": 1, b"2": 2, b"3": 3}
 _NS_INODE = re.compile(rb"<pid:\[(\d{1,18})\]>|pid_for_children:\[(\d{1,18})\]")
-_SETNS = re.compile(rb"[^<,]*(?:<[^\n]*>)?, ([A-Z0-9a-fx_|]+)")
+_SETNS = re.compile(rb"[^<,]*(?:<[^\n]*>)?, " + _NAME + rb"([A-Z0-9a-fx_|]+)")
+_WAIT_OPTIONS = re.compile(
+    rb", " + _NAME + rb"(?:(\w[\w|]*)|0)(?: /\*[^*]*\*/)?(?:, " + _NAME + rb"(?:NULL|0x[0-9a-f]+|\{.*\}))?\)\s*$"
+)
 
 
 def number(text: bytes) -> int | None:
@@ -140,7 +148,7 @@ def program(args: bytes) -> Program | None:
     filename = unescape(name) if name is not None else ""
     if fd is not None and not filename.startswith("/"):
         filename = _at(fd, directory, filename)
-    pos = path.end() + 2
+    pos = path.end()
     argv: list[str] = []
     cut = name_cut is not None
     if args[pos : pos + 1] != b"[":
@@ -182,7 +190,7 @@ def wait_result(text: bytes) -> tuple[bool, int | None]:
         return False, None
     # The status was not asked for or not decoded: then only a child that ended can have been returned, unless the
     # options ask for others too (wait4(2): WUNTRACED, WCONTINUED).
-    options = re.search(rb", (?:(\w[\w|]*)|0)(?:, (?:NULL|0x[0-9a-f]+|\{.*\}))?\)\s*$", text)
+    options = _WAIT_OPTIONS.search(text)
     if options is None:
         return False, None
     value = number(options[1] or b"0")
@@ -190,7 +198,7 @@ def wait_result(text: bytes) -> tuple[bool, int | None]:
     return not stops, None
 
 
-_WAITID_OPTIONS = re.compile(rb"\}, (\w[\w|]*)(?: /\*[^*]*\*/)?, ")
+_WAITID_OPTIONS = re.compile(rb"\}, " + _NAME + rb"(\w[\w|]*)(?: /\*[^*]*\*/)?, ")
 _WNOWAIT = 0x01000000
 
 
@@ -220,7 +228,7 @@ def child_info(text: bytes) -> tuple[int, int, int | None] | None:
 def prctl(args: bytes) -> tuple[int, bytes] | None:
     """(option, second argument's text) for the three options that matter; else None."""
     option, _, rest = args.partition(b", ")
-    option = option.rstrip(b")")
+    option = option[option.find(b"=") + 1 :].rstrip(b")")
     known = _PRCTL.get(option)
     if known is None:
         value, _, comment = option.partition(b" ")
@@ -231,20 +239,20 @@ def prctl(args: bytes) -> tuple[int, bytes] | None:
 
 
 def first_value(rest: bytes) -> bytes:
-    """The first argument of what `prctl` returned: up to a comma, a bracket or a comment."""
-    found = re.match(rb"\w+", rest)
-    return found[0] if found is not None else b""
+    """The first argument: up to a comma, a bracket or a comment."""
+    found = _VALUE.match(rest)
+    return found[1] if found is not None else b""
 
 
 def quoted(rest: bytes) -> str | None:
     """The first argument as a string."""
-    found = re.match(_STRING, rest, re.S)
+    found = _QUOTED.match(rest)
     return unescape(found[1]) if found is not None else None
 
 
 def has_newpid(args: bytes) -> bool:
     """unshare's flags: is CLONE_NEWPID among them?"""
-    words = re.split(rb"[|() ]", args)
+    words = re.split(rb"[|()= ]", args)
     return any(word == b"CLONE_NEWPID" or (number(word) or 0) & CLONE_NEWPID for word in words)
 
 

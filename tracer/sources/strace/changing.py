@@ -21,7 +21,8 @@ from tracer.sources.strace.records import (
 from tracer.sources.strace.state import DETACHED_INSIDE, TWO_ENDED, UNFINISHED, Handler, Handlers, State, halves
 
 _PID_CHANGED = re.compile(rb"<pid changed to (\d{1,18}) \.\.\.>$")
-_TWO_NUMBERS = re.compile(rb"(\d{1,18})(?:<[^,\n]*>)?(?: /\*[^*]*\*/)?, (\d{1,18})(?:<[^,\n]*>)?(?: /\*[^*]*\*/)?, ")
+_NUMBER = rb"(?:\w+=)?(\d{1,18})(?:<[^,\n]*>)?(?: /\*[^*]*\*/)?, "
+_TWO_NUMBERS = re.compile(_NUMBER + _NUMBER)
 
 
 class Changing:

@@ -103,9 +103,10 @@ class Creating:
             state.leaders[real or child] = state.leaders.get(tid, tid)
         if not state.prefixed:
             state.naming.created(real or child)
-        record = (CLONED, at, now, tid, child, flags, exit_signal, real, matched, b"set_tid=[" in args, end)
+        chosen = b"set_tid=[" in args
+        record = (CLONED, at, now, tid, child, flags, exit_signal, real, matched, chosen, end)
         place = state.opened.pop(tid, None) if state.opened else None
-        if place is not None and child != state.last_child:
+        if place is not None and (chosen or child != state.last_child):
             state.records[place] = record
         else:
             # Said twice in a row, a number is the first call's: it comes first, though it may have begun later.

@@ -30,7 +30,7 @@ class Ending:
         def handle(at: int, time: bytes, tid: int, rest: bytes) -> None:
             code = codes.get(rest)
             if code is None:
-                value = calls.number(rest.partition(b")")[0].partition(b" ")[0])
+                value = calls.number(calls.first_value(rest))
                 if value is None:
                     state.unreadable.append((at, name.encode() + b"(" + rest))
                     return

@@ -24,9 +24,11 @@ _MICROSECONDS = re.compile(rb"[:\d]+\.\d{6}")
 _DELTA = rb" *\d+\.\d+"
 _NUMBER = rb"\[ *\d+\] "
 _POINTER = rb"\[[0-9a-f?]{8,16}\] "
+_CONTEXT = rb"\[(?:\w+:[\w.,:-]+|\w+_t)\] "  # --secontext (strace 5.12): full or only the type
 
 _ANY = re.compile(
     rb"(?:\[pid +(\d{1,18})(?:" + _COMM + rb")?\] |(\d{1,7})(?:" + _COMM + rb"(?= ))? ++(?=\D|\d{2}:|\d{9}|\d+\.\d))?"
+    rb"(?:" + _CONTEXT + rb")?"
     rb"(?:(" + _CLOCK + rb") |(" + _DELTA + rb") )?(?:\(\+" + _DELTA + rb"\) )?"
     rb"(?:" + _NUMBER + rb")?(?:" + _POINTER + rb")?" + _HEAD + rb"(.*)",
     re.S,
@@ -62,6 +64,13 @@ class Style(NamedTuple):
     """What people's tools put in front of each line."""
     known: int
     """Lines of the sample that are strace's."""
+    coloured: bool
+    """Escape sequences stand in the middle of words (--color, strace 7.0)."""
+
+    @property
+    def every_line(self) -> bool:
+        """No line can be left out for the words that it lacks."""
+        return self.relative_time or self.coloured
 
 
 def split(line: bytes) -> tuple[bytes, bytes, bytes, bytes]:
@@ -97,10 +106,11 @@ def clean(block: bytes, junk: re.Pattern[bytes] | None) -> bytes:
 
 def find_style(sample: bytes) -> Style:
     """What a piece of a log (whole lines, as many as one likes) says about the rest of it."""
+    coloured = _COLOUR.search(sample) is not None
     sample = clean(sample, None)
     junk = _junk(sample)
     lines = clean(sample, junk).split(b"\n")
-    bare = bracketed = comm = clock = delta = both = numbers = pointers = known = 0
+    bare = bracketed = comm = clock = delta = both = numbers = pointers = contexts = known = 0
     unix = False
     usual = True
     widths: set[int] = set()
@@ -119,6 +129,7 @@ def find_style(sample: bytes) -> Style:
         both += b"(+" in front
         numbers += re.search(_NUMBER, front) is not None
         pointers += re.search(_POINTER, front) is not None
+        contexts += re.search(_CONTEXT, front) is not None
         if time is not None:
             widths.add(len(time) if _MICROSECONDS.fullmatch(time) is not None else -1)
         usual = usual and (time is None or re.fullmatch(_USUAL_CLOCK, time) is not None)
@@ -128,6 +139,7 @@ def find_style(sample: bytes) -> Style:
         front = rb"(\d{1,7})" + name + rb" ++"
     else:
         front = rb"(?:\[pid +(\d{1,18})" + name + rb"\] )?"
+    front += rb"(?:" + _CONTEXT + rb")?" if contexts else b""
     if clock:
         front += rb"(" + (_USUAL_CLOCK if usual else _CLOCK) + rb") "
     elif delta:
@@ -139,7 +151,7 @@ def find_style(sample: bytes) -> Style:
     front += _POINTER if pointers else b""
     name_of_clock = ("epoch" if unix else "day") if clock else ("start" if delta else None)
     width = 0 if not widths else widths.pop() if len(widths) == 1 else -1
-    is_plain = bare == known and not (comm or delta or numbers or pointers)
+    is_plain = bare == known and not (comm or delta or numbers or pointers or contexts)
     return Style(
         re.compile(front + _FAST_HEAD + rb"(.*)\n|(.*)\n"),
         re.compile(front + _FAST_HEAD + rb"(.*)|(.*)"),
@@ -150,6 +162,7 @@ def find_style(sample: bytes) -> Style:
         bracketed > 0,
         junk,
         known,
+        coloured,
     )
 
 
@@ -173,12 +186,14 @@ _SURE = re.compile(
     rb"|<\.\.\. [\w?]+ resumed>|\+\+\+ (?:exited with|killed by|superseded by) |--- SIG\w+ [{(]|--- stopped by SIG",
     re.S,
 )
+_STRACE = rb"strace[\w.-]{0,40}: "
+"""strace's name for itself is how it was called: with a path, or `strace-static`."""
+_PROCESS = rb"Process (\d{1,18})(?:<[^\n]*>)? "
 NOTICE = re.compile(
-    rb"(?:strace: )?Process (\d{1,18})(?:<[^\n]*>)? (attached|detached|suspended|resumed)(?: with (\d{1,18}) threads)?"
-)
-
-
-SPLICED_NOTICE = re.compile(rb"(?:strace: )?Process \d+(?:<[^\n]*>)? attached$")
+    rb"(?:(?:[^\s\"]*/)?" + _STRACE + rb")?"
+    + _PROCESS + rb"(attached|detached|suspended|resumed)(?: with (\d{1,18}) threads)?"
+)  # fmt: skip
+SPLICED_NOTICE = re.compile(rb"(?:(?:\.{0,2}/[\w./+-]{0,200}?)?" + _STRACE + rb")?" + _PROCESS + rb"attached$")
 
 _VALUE = re.compile(
     rb"\) += (-?\d{1,18}|\?|0x[0-9a-f]{1,16})(?:<[^\n]*?>)?(?: /\* (\d{1,18}) in strace's PID NS \*/)?"

@@ -24,7 +24,7 @@ MAX_PIECES = 40
 """A line that was wrapped, or that others wrote into, is put together from at most so many."""
 
 _LEAVING = frozenset(name.encode() for name in LEAVING)
-_NOT_OURS = re.compile(rb"\s*$| > | \| |strace: |[#$>%]? ?(?:sudo )?(?:\S*/)?strace |Process \d+ ")
+_NOT_OURS = re.compile(rb"\s*$| > | \| |\S*strace[\w.-]*: |[#$>%]? ?(?:sudo )?(?:\S*/)?strace |Process \d+ ")
 
 
 class Joiner(State):
@@ -246,7 +246,7 @@ class Joiner(State):
             self.naming.attached(tid)
             self.records.append((ATTACHED, at, None, tid, int(found[3] or 0)))
         elif found[2] == b"detached":
-            self.naming.ended(tid)
+            self.naming.detached(tid)
             self.records.append((DETACHED, at, None, tid))
 
     def cut(self, at: int, row: Row) -> None:

@@ -61,6 +61,13 @@ class Naming:
         self._leaving.discard(tid)
         self._expected.discard(tid)
 
+    def detached(self, tid: int) -> None:
+        """strace lets go of the task. Of all that it traced only the first can be unknown so far."""
+        if tid not in self._alive and not self.lives(tid):
+            self._strangers.add(tid)
+            self._name_the_first()
+        self.ended(tid)
+
     def became(self, thread: int, leader: int) -> None:
         """An execve went on under the leader's number."""
         self.ended(thread)

@@ -26,7 +26,7 @@ LARGE_BLOCK = 1 << 18
 
 def read(source: Input, style: Style, progress: Progress | None) -> Iterator[Batch]:
     """Batches of one input in order."""
-    if style.relative_time:  # every line's time is needed
+    if style.every_line:
         return read_blocks(source.blocks(progress), style)
     if source.mappable:
         if (source.size or 0) <= CHECKED:

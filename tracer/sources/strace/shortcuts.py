@@ -58,7 +58,7 @@ _START = re.compile(rb"(\w+)\((.*) ?<unfinished \.\.\.>", re.S)
 _FAILED_WAIT = re.compile(rb"(?:<\.\.\. (\w+) resumed>|(\w+)\().*\) += -1 ECHILD \(No child processes\)", re.S)
 _RETURN = re.compile(rb"(?:<\.\.\. (\w+) resumed>|(\w+)\()(.*\)) += ", re.S)
 _EXECED = re.compile(rb"<\.\.\. (execve|execveat) resumed> ?\) += 0")
-_EXIT = re.compile(rb"(exit|exit_group|_exit)\((\d{1,10})\) += \?")
+_EXIT = re.compile(rb"(exit|exit_group|_exit)\((?:status=)?(\d{1,10})\) += \?")
 
 _CREATING = frozenset(CREATING)
 _WAITING = frozenset(WAITING) - {"waitid"}

@@ -33,7 +33,7 @@ Picked = tuple[bytes, list[int], int, bytes]
 def pays(source: Input, style: Style) -> bool:
     """Is it a large plain file in which few lines matter, wherever one looks?"""
     size = source.size or 0
-    if not source.mappable or size <= CHECKED or style.relative_time or not worker.pays(source):
+    if not source.mappable or size <= CHECKED or style.every_line or not worker.pays(source):
         return False
     prefilter = Prefilter()
     looked_at = matter = 0
