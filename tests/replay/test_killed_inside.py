@@ -175,3 +175,14 @@ def test_a_subreaper_that_ended_since_had_it_first(tmp_path: Path) -> None:
     )
     assert edges(tmp_path, log.format("", f"101 {FLAG}\n"))[109] == (1, "assumed")
     assert edges(tmp_path, log.format(f"101 {FLAG}\n", ""))[109] == (101, "inferred")
+
+
+def test_a_number_that_is_said_again_on_the_next_line_is_the_first_calls(tmp_path: Path) -> None:
+    """strace before 6.12 prints for a task that is killed what it has read last of another: see creating.REFUSALS. 106,
+    whom the number belongs to, is itself one of whom it is not known yet who created it."""
+    log = race(103, 104) + (
+        f"105 fork( <unfinished ...>\n107 {ALIVE}\n106 fork( <unfinished ...>\n108 {ALIVE}\n"
+        f"106 <... fork resumed>) = 108\n105 <... fork resumed>) = 108\n105 {KILLED}\n"
+    )
+    found = edges(tmp_path, log)
+    assert found[108][0] == 106

@@ -54,7 +54,7 @@ class Returned(Elimination):
             self._judge_unplaced(call)
         elif call.ns is not None:
             self.match()
-        elif number not in self.fresh and (self.alive(number) or self._is_said_again(call)):
+        elif (number not in self.fresh and self.alive(number)) or self._is_said_again(call):
             # In use: it ends while the call is open, or the number is of another namespace, or it is not the result.
             call.unsure = True
             self._unsure[call.tid] = call
@@ -69,8 +69,11 @@ class Returned(Elimination):
 
     def _is_said_again(self, call: Call) -> bool:
         """No number is given twice in a row; but see creating.REFUSALS."""
-        said = [record for record in self.history if record[4] == call.number and record[3] != call.tid]
-        return bool(said) and 0 < call.end - said[-1][10] < NEXT_LINES and not call.chosen
+        if call.number in self.fresh:
+            ends = [c.end for c in self.unsettled.values() if c.number == call.number and c.tid != call.tid]
+        else:
+            ends = [record[10] for record in self.history if record[4] == call.number and record[3] != call.tid][-1:]
+        return not call.chosen and any(0 < call.end - end < NEXT_LINES for end in ends)
 
     def _judge_unplaced(self, call: Call) -> None:
         """Is the number one of strace's namespace, as far as can be seen?"""
