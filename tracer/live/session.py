@@ -25,7 +25,8 @@ from tracer.runtime.claims import is_runtime
 from tracer.runtime.containers import Names
 from tracer.runtime.roles import Roles
 from tracer.sources.base import SourceInfo, SourceStats
-from tracer.sources.proc import read_process, snapshot_events
+from tracer.sources.ebpf.living import same_start
+from tracer.sources.proc import TICK, read_process, snapshot_events
 
 if TYPE_CHECKING:
     from tracer.runtime.bundles import Files
@@ -247,6 +248,8 @@ class Session:
             found = read_process(process.tgid)
             if found is None or not process.reparentings:
                 continue
+            if process.start_time and not same_start(process.start_time, found.stat.start_ticks * TICK):
+                continue  # the number is somebody else's by now
             dying = process.reparentings[-1].old
             if found.stat.ppid == dying.tgid:
                 if now < last:

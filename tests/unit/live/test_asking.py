@@ -10,27 +10,46 @@ import pytest
 
 from tests.unit.live.memory import LiveMemory, there
 from tests.unit.reconstruct.build import parse
-from tracer.event import Exit, SetSubreaper
+from tracer.event import Clone, Event, Exit, SetSubreaper
 from tracer.live.session import Session
+
+
+def an_adoption_in_doubt(orphan: int) -> list[Event]:
+    """The flag of the one between changes just when the father dies; /proc says that we have the orphan."""
+    us, between, father = os.getpid(), 4_000_001, 4_000_002
+    text = f"{us} fork {between}\n{between} subreaper 1\n{between} fork {father}\n{father} fork {orphan}"
+    return [*parse(f"{text}\n{father} exit 0"), SetSubreaper(6, 1000, between, False)]
+
+
+def asked(events: list[Event], orphan: int) -> tuple[int | None, str]:
+    """The orphan's parent and how it is known, after /proc was asked."""
+    session = Session(LiveMemory([[there(os.getpid(), 1, subreaper=True)], events]))
+    while session.step(0):
+        pass
+    child = session.graph.find(orphan)[0]
+    return child.parent and child.parent.tgid, str(child.evidence)
 
 
 @pytest.mark.parametrize("zombie", [False, True])
 def test_proc_is_asked_about_living_orphans_and_zombies(zombie: bool) -> None:
-    """The flag of the one between changes just when the father dies; /proc says that we have the orphan."""
-    us, between, father = os.getpid(), 4_000_001, 4_000_002
     with subprocess.Popen(["sleep", "60"]) as orphan:
         try:
-            text = f"{us} fork {between}\n{between} subreaper 1\n{between} fork {father}\n{father} fork {orphan.pid}"
-            events = [*parse(f"{text}\n{father} exit 0"), SetSubreaper(6, 1000, between, False)]
+            events = an_adoption_in_doubt(orphan.pid)
             if zombie:
                 orphan.kill()
                 os.waitid(os.P_PID, orphan.pid, os.WEXITED | os.WNOWAIT)
                 events.append(Exit(7, 2000, orphan.pid, 9))
-            session = Session(LiveMemory([[there(us, 1, subreaper=True)], events]))
-            while session.step(0):
-                pass
+            assert asked(events, orphan.pid) == (os.getpid(), "observed")
             assert Path(f"/proc/{orphan.pid}/stat").exists()
-            child = session.graph.find(orphan.pid)[0]
-            assert (child.parent and child.parent.tgid, str(child.evidence)) == (us, "observed")
         finally:
             orphan.kill()
+
+
+def test_who_has_the_number_now_is_not_asked_about() -> None:
+    with subprocess.Popen(["sleep", "60"]) as other:
+        try:
+            events = an_adoption_in_doubt(other.pid)
+            earlier = [e._replace(start_time=1) if isinstance(e, Clone) and e.child == other.pid else e for e in events]
+            assert asked(earlier, other.pid)[1] == "inferred"
+        finally:
+            other.kill()
