@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from tracer import filters
 from tracer.errors import TargetError
+from tracer.near import near
 from tracer.runtime.roles import CONTAINER, PAUSE, SHIM, display_name, name_at
 
 if TYPE_CHECKING:
@@ -75,8 +75,10 @@ def _is_top(process: Process, names: Names) -> bool:
 
 
 def called(process: Process) -> set[str]:
-    """All names that the process has now or had earlier."""
+    """All names that the process has now or had earlier; its program's too, as comm may be another (`tmux: server`)."""
     names = {process.comm, display_name(name_at(process)), *(e.comm for e in process.past or ())}
+    if process.program is not None:
+        names.add(process.program.path.rpartition("/")[2])
     return names - {""}
 
 
@@ -85,10 +87,10 @@ def nobody(who: str, everyone: Iterable[Process]) -> TargetError:
     if is_number(who):
         wanted = int(who.partition("#")[0])
         numbers = sorted({p.tgid for p in everyone}, key=lambda pid: (abs(pid - wanted), pid))[:5]
-        near = [str(pid) for pid in numbers]
+        like = [str(pid) for pid in numbers]
     else:
-        near = get_close_matches(who, sorted({name for p in everyone for name in called(p)}), 5)
+        like = near(who, {name for p in everyone for name in called(p)})
     return TargetError(
         f"there is no {'process' if is_number(who) else 'process, container or pod'} {who}",
-        f"near: {', '.join(near)}" if near else "`ctrace replay FILE`, or `ctrace tree`, shows who is there",
+        f"near: {', '.join(like)}" if like else "`ctrace replay FILE`, or `ctrace tree`, shows who is there",
     )

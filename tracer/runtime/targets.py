@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from difflib import get_close_matches
 
 from tracer.errors import TargetError
+from tracer.near import near
 from tracer.runtime import cgroup
 from tracer.sources.ebpf.members import Table
 from tracer.sources.ebpf.source import Select, Selection
@@ -25,7 +25,7 @@ _ADDRESS = "/run/containerd/containerd.sock"
 _UNIT_TYPES = (".service", ".scope", ".slice")
 _EVERYONES = re.compile(r"(ba|da|z)?sh|busybox|env|sudo|systemd|python[\d.]*|perl|ruby|node|java", re.ASCII)
 """Programs of which a new process says nothing about what it is for: they are not followed."""
-_NEAR = 5
+_LISTED = 5
 
 
 def select(target: str) -> Select:
@@ -53,19 +53,19 @@ def _by_cgroup(table: Table, path: str) -> Selection:
     wanted = "/" + path.removeprefix("/sys/fs/cgroup").strip("/")
     members = [p for p in table.values() if p.cgroup == wanted or (p.cgroup + "/").startswith(wanted.rstrip("/") + "/")]
     if not members:
-        near = _near(wanted, {p.cgroup for p in table.values()} - {"", "/"})
-        raise TargetError(f"no process in the cgroup {wanted}", near or "systemd-cgls shows the cgroups.")
+        hint = _near(wanted, {p.cgroup for p in table.values()} - {"", "/"})
+        raise TargetError(f"no process in the cgroup {wanted}", hint or "systemd-cgls shows the cgroups.")
     return _group(table, members)
 
 
 def _by_unit(table: Table, name: str) -> Selection:
     members = [p for p in table.values() if name in cgroup.components(p.cgroup)]
     if not members:
-        near = _near(name, {cgroup.unit(p.cgroup).name for p in table.values()} - {""})
-        raise TargetError(f"no process in the unit {name}", near or f"systemctl status {name}")
+        hint = _near(name, {cgroup.unit(p.cgroup).name for p in table.values()} - {""})
+        raise TargetError(f"no process in the unit {name}", hint or f"systemctl status {name}")
     paths = sorted({p.cgroup.partition(f"/{name}")[0] + f"/{name}" for p in members})
     if len(paths) > 1:
-        listed = "\n".join(f"  {path}" for path in paths[:_NEAR])
+        listed = "\n".join(f"  {path}" for path in paths[:_LISTED])
         raise TargetError(f"{len(paths)} units are called {name}", f"Give the cgroup of one:\n{listed}")
     return _group(table, members)
 
@@ -83,13 +83,13 @@ def _by_name(table: Table, name: str) -> Selection:
     if not tops:
         known = {n for p in table.values() if not p.stat.kernel_thread for n in _names(p)}
         units = {cgroup.unit(p.cgroup).name for p in table.values()} - {""}
-        near = _near(name, known | units)
+        hint = _near(name, known | units)
         raise TargetError(
-            f"no process is called {name}", near or "`ctrace tree` shows what runs; --all takes all of it."
+            f"no process is called {name}", hint or "`ctrace tree` shows what runs; --all takes all of it."
         )
     if len(tops) > 1:
-        listed = "\n".join(f"  {p.tgid}  {_command(p)}" for p in tops[:_NEAR])
-        more = f"\n  and {len(tops) - _NEAR} more" if len(tops) > _NEAR else ""
+        listed = "\n".join(f"  {p.tgid}  {_command(p)}" for p in tops[:_LISTED])
+        more = f"\n  and {len(tops) - _LISTED} more" if len(tops) > _LISTED else ""
         raise TargetError(
             f"{len(tops)} processes are called {name}", f"Give the PID of one, or its unit:\n{listed}{more}"
         )
@@ -133,9 +133,8 @@ def _above(process: ProcProcess, table: Table) -> list[ProcProcess]:
 
 
 def _near(name: str, known: Iterable[str]) -> str:
-    near = get_close_matches(name, sorted(known), n=_NEAR, cutoff=0.6)
-    near += [n for n in sorted(known) if name in n and n not in near][: _NEAR - len(near)]
-    return f"Near names: {', '.join(near)}" if near else ""
+    found = near(name, known)
+    return f"Near names: {', '.join(found)}" if found else ""
 
 
 # --- containerd's shims ---
