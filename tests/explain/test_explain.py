@@ -129,7 +129,15 @@ def test_nobody_of_that_name(log: Path) -> None:
     done = ctrace("explain", "daemn", log)
     assert done.returncode == 1
     assert done.stderr.decode() == "ctrace: there is no process, container or pod daemn\nnear: daemon, daemonize\n"
+    assert ctrace("explain", "monize", log).stderr.decode().splitlines()[1] == "near: daemonize"
     assert ctrace("explain", "104", log).stderr.decode().splitlines()[1] == "near: 103, 102, 101, 100, 1"
+
+
+def test_a_program_is_found_by_its_name_whatever_it_calls_itself(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text('9 execve("/usr/bin/tmux", ["tmux"], 0x7) = 0\n9 prctl(PR_SET_NAME, "tmux: server") = 0\n')
+    for name in ("tmux", "tmux: server"):
+        assert ctrace("explain", name, log).stdout.startswith(b"tmux: server (9)")
 
 
 def test_more_of_a_name_than_anybody_reads(tmp_path: Path) -> None:

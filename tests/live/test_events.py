@@ -157,6 +157,18 @@ def test_long_arguments_are_cut_and_said_to_be(live: Live) -> None:
             assert event.argv[1:] == (argument, "last")
 
 
+@pytest.mark.parametrize("number", [256, 257, 1300])
+def test_many_arguments_are_cut_and_said_to_be(live: Live, number: int) -> None:
+    """4 kB of argv as 1,300 strings would be 70 kB for each process, and whoever is watched chooses them."""
+    argv = ["/bin/true", *("ab" for _ in range(number - 1))]
+    with running(argv) as process:
+        process.wait(10)
+        live.settle()
+    (event,) = [e for e in live.events if type(e) is Exec and e.tid == process.pid]
+    assert event.argv == tuple(argv[:256])
+    assert event.argv_cut is (number > 256)
+
+
 def test_arguments_that_are_no_text_survive(live: Live) -> None:
     with running([b"/bin/true", b"\xff\x1b[31m\n", b""]) as process:
         process.wait(10)

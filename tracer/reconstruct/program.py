@@ -13,8 +13,8 @@ from tracer.reconstruct.state import ADOPTION_TAKES, State, is_below
 TASK_COMM_LEN = 16
 """include/linux/sched.h; the last byte is the terminating NUL."""
 
-PROGRAMS_KEPT = 50_000
-"""Different ones; then the table begins anew."""
+PROGRAMS_SIZE = 32 << 20
+"""Bytes that different ones may take, roughly; then the table begins anew. A stranger chooses how long they are."""
 
 
 def comm_of(filename: str) -> str:
@@ -66,8 +66,10 @@ def on_exec(state: State, event: Exec) -> None:
 
 def _new_program(state: State, filename: str, argv: tuple[str, ...], argv_cut: bool) -> tuple[Program, str]:
     """Programs are shared between the processes that run them: a shell loop runs one a million times."""
-    if len(state.programs) >= PROGRAMS_KEPT:
+    state.programs_size += 500 + 60 * len(argv) + sum(map(len, argv))
+    if state.programs_size > PROGRAMS_SIZE:
         state.programs.clear()
+        state.programs_size = 0
     program = Program(filename, argv, argv_cut)
     found = state.programs[program] = program, comm_of(filename)
     return found

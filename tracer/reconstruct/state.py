@@ -53,6 +53,7 @@ class State:
         "perhaps_of",
         "processes",
         "programs",
+        "programs_size",
         "ptraced",
         "recent_adoptions",
         "root_ns",
@@ -99,7 +100,9 @@ class State:
         self.merged: set[Process] = set()
         """Entries of `processes` that turned out to be threads of others."""
         self.programs: dict[tuple[str, tuple[str, ...], bool], tuple[Program, str]] = {}
-        """Every program seen, with the comm that it gives."""
+        """Programs seen, with the comm that each gives."""
+        self.programs_size = 0
+        """About how many bytes they take."""
         self.lost_at = 0
         """Where the trace last lost events; what was known before may have changed unseen. 0: nowhere."""
         self.early_reuse: set[int] = set()

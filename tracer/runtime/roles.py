@@ -53,8 +53,8 @@ _SHIM_FLAGS_WITH_VALUE = frozenset(
 _RUNC_FLAGS_WITH_VALUE = frozenset({"--log", "--log-format", "--root", "--criu", "--rootless", "--cgroup-manager"})
 
 
-_CACHED = 8192
-"""Traces have millions of processes, but few programs."""
+_CACHED = 1024
+"""Traces have millions of processes, but few programs. More would be memory that a stranger fills with long argv."""
 
 
 _new = tuple.__new__

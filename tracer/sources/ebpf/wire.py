@@ -88,6 +88,10 @@ def comm(raw: bytes) -> str:
     return text(raw.partition(b"\0")[0])
 
 
+ARGUMENTS_MAX = 256
+"""So many are kept: 4 kB of argv that are 2,000 arguments would be 100 kB as strings, and a stranger chooses them."""
+
+
 def exec_data(record: bytes, filename_len: int, args_len: int, args_total: int) -> tuple[str, tuple[str, ...], bool]:
     """(filename, argv, cut?) of a CT_EXEC record. The argument in which the record ends is kept as far as it goes."""
     start = EXEC.size + filename_len
@@ -98,4 +102,5 @@ def exec_data(record: bytes, filename_len: int, args_len: int, args_total: int) 
         raw = raw[:-1]
     elif not raw:
         return filename, (), cut
-    return filename, tuple(text(raw).split("\0")), cut
+    argv = text(raw).split("\0", ARGUMENTS_MAX)
+    return filename, tuple(argv[:ARGUMENTS_MAX]), cut or len(argv) > ARGUMENTS_MAX
