@@ -4,27 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import tracer
+from .literal import NESTED, SHOWN, SIGNALLED, edges, edges_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 THREAD = "clone(child_stack=0x1, flags=CLONE_VM|CLONE_FS|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD|CLONE_SYSVSEM)"
 WEAK = ("inferred", "assumed")
-SIGNALLED = "--- SIGCHLD {{si_signo=SIGCHLD, si_code=CLD_EXITED, si_pid={}, si_uid=0, si_status=0}} ---"
-
-
-def edges(folder: Path, log: str) -> dict[int, tuple[int | None, str]]:
-    """tgid -> (parent's tgid, evidence) of all that live, zombies included."""
-    path = folder / "strace.log"
-    path.write_text(log)
-    return _edges(path)
-
-
-def _edges(path: Path) -> dict[int, tuple[int | None, str]]:
-    live = tracer.replay(str(path)).live()
-    return {p.tgid: (p.parent and p.parent.tgid, str(p.evidence)) for p in live}
-
 
 CUT_HEAD = "100 <... clone3 resumed>)               = 101\n"
 """101 is a process, or a thread of 100: the flags stood in the beginning of the call."""
@@ -125,15 +111,11 @@ def test_a_file_that_was_written_over_is_of_the_last_task_with_its_number(tmp_pa
     }
     for tid, text in files.items():
         (tmp_path / f"log.{tid}").write_text(text)
-    assert _edges(tmp_path) == {
+    assert edges_of(tmp_path) == {
         100: (None, "unknown"),
         101: (100, "observed"),
         102: (101, "observed"),
     }
-
-
-NESTED = "100 clone(child_stack=NULL, flags=CLONE_NEWPID|SIGCHLD) = 101\n"
-"""There is a nested namespace, and a task whose creation the log lacks may live in it."""
 
 
 def test_what_a_stranger_is_told_may_be_a_number_of_a_nested_namespace(tmp_path: Path) -> None:
@@ -153,7 +135,7 @@ def test_so_may_what_its_children_are_told(tmp_path: Path) -> None:
 
 
 def test_what_the_first_task_of_the_log_is_told_is_a_number_of_its_namespace(tmp_path: Path) -> None:
-    log = f'100 execve("/a", ["a"], 0x1) = 0\n{NESTED}100 fork() = 102\n102 fork() = 103\n'
+    log = f'100 execve("/a", ["a"], 0x1) = 0\n{SHOWN}{NESTED}100 fork() = 102\n102 fork() = 103\n'
     assert edges(tmp_path, log)[103] == (102, "observed")
 
 
@@ -169,7 +151,7 @@ def test_a_high_number_near_the_last_one_is_no_coincidence(tmp_path: Path) -> No
 
 def test_a_number_in_use_that_a_stranger_is_told_means_another_task(tmp_path: Path) -> None:
     log = (
-        f'100 execve("/a", ["a"], 0x1) = 0\n{NESTED}100 fork() = 102\n102 fork() = 103\n'
+        f'100 execve("/a", ["a"], 0x1) = 0\n{SHOWN}{NESTED}100 fork() = 102\n102 fork() = 103\n'
         '104 execve("/b", ["b"], 0x1) = 0\n150 fork() = 103\n'
     )
     found = edges(tmp_path, log)
@@ -185,7 +167,7 @@ def test_setns_that_says_no_kind_may_enter_a_pid_namespace(tmp_path: Path) -> No
 
 def test_threads_that_were_attached_to_with_the_first_task_live_where_it_does(tmp_path: Path) -> None:
     log = (
-        "strace: Process 100 attached with 2 threads\n"
+        "strace: Process 100 attached with 2 threads\n[pid   100] unshare(CLONE_FS) = 0\n"
         "[pid   100] clone(child_stack=NULL, flags=CLONE_NEWPID|SIGCHLD) = 102\n"
         "[pid   101] fork() = 103\n[pid   103] fork() = 104\n"
     )

@@ -12,7 +12,7 @@ from tracer.graph import DEAD, RUNNING, ZOMBIE, Process, Task
 from tracer.identity import Evidence
 from tracer.reconstruct.attach import attach
 from tracer.reconstruct.exit import end_unseen, end_unseen_process, reparent
-from tracer.reconstruct.membership import doubt_of
+from tracer.reconstruct.membership import doubt_of, number_in_use
 from tracer.reconstruct.namespaces import enter_ns, ns_as_told, ns_of_child, unseen_ns
 from tracer.reconstruct.perhaps import born_beside, common, heirs, owner, suppose_one_of
 from tracer.reconstruct.reaper import find_alive_thread, find_new_reaper
@@ -34,11 +34,10 @@ def on_clone(state: State, event: Clone) -> None:
         state, old, creator, event
     ):
         return
+    if (state.unexplained or state.early_reuse) and not matched and _in_use(state, child_tid, at):
+        matched, guessed = number_in_use(child_tid), True
     if flags & CLONE_THREAD:
-        if creator.process.state is not RUNNING:
-            attach(state, at, time, child_tid)
-            return
-        new_thread(state, creator, child_tid, matched)
+        _thread_born(state, creator, event, matched)
         return
     mother = creator.process
     if ns_child and mother.ns.level == 0:
@@ -73,6 +72,15 @@ def on_clone(state: State, event: Clone) -> None:
         _born_of_the_dead(state, process, father, at, time, told=bool(parent_tgid))
 
 
+def _in_use(state: State, tid: int, at: int) -> bool:
+    """The trace shows no end of the one that had the number, or none of its parent's waits has returned it yet."""
+    if state.unexplained is not None:
+        ended, state.unexplained = state.unexplained, None
+        if ended == (tid, at):
+            return True
+    return tid in state.early_reuse and state.nested
+
+
 def _creator_gone(state: State, tid: int, at: int) -> Task | None:
     """One that was killed inside the call; where it was a thread, another one of its process has what it created."""
     process = owner(state, tid, at)
@@ -98,6 +106,13 @@ def _born_of_the_dead(state: State, process: Process, father: Process, at: int, 
         suppose_one_of(state, process, reapers)
 
 
+def _thread_born(state: State, creator: Task, event: Clone, matched: str) -> None:
+    if creator.process.state is RUNNING:
+        new_thread(state, creator, event.child, matched)
+    else:
+        attach(state, event.at, event.time, event.child)
+
+
 def new_thread(state: State, creator: Task, tid: int, matched: str) -> None:
     """CLONE_THREAD: one more task of the creator's thread group."""
     process = creator.process
@@ -120,8 +135,10 @@ def _born_beside(state: State, process: Process, mother: Process, end: int) -> N
 
 def _judge_birth(state: State, process: Process, creator: Task, matched: str, guessed: bool, parent_tgid: int) -> None:
     """Weaken or correct what the flags say: matched numbers, creators that may be threads, the kernel's own word."""
-    if guessed:
+    if guessed or (matched and state.lacks.births):
         process.leader.membership = matched
+    elif matched:
+        state.eliminated = True
     if process.real_parent is not None:
         if matched:
             process.evidence, process.reason = Evidence.INFERRED, matched
@@ -160,7 +177,7 @@ def _is_known(state: State, old: Task | None, creator: Task, event: Clone) -> bo
 def number_reused(state: State, old: Task, at: int, time: int | None) -> None:
     """A new task has this number, so the one before is gone though the trace did not say so (yet)."""
     if old.process.state is ZOMBIE:
-        state.early_reuse.add(old.tid)
+        state.early_reuse[old.tid] = old.process
         bury(old.process, at, time)
     elif old.tid == old.process.tgid:
         end_unseen_process(state, old.process, at, time)

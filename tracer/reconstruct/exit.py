@@ -45,6 +45,8 @@ def on_exit(state: State, event: Exit) -> None:
         if status is not None and process.status is None:
             process.status = status
         return
+    if status is None and state.ptraced and not _is_leaving(task):
+        state.unexplained = tid, at
     if state.clues.found_count:
         state.clues.task_ends(task, at, status, tid in state.exit_begun)
     task.exiting = True
@@ -56,6 +58,12 @@ def on_exit(state: State, event: Exit) -> None:
     if status is not None:
         process.status = status
     _process_ends(state, process, task, at, time)
+
+
+def _is_leaving(task: Task) -> bool:
+    """It, or another thread of its process, has called exit or exit_group."""
+    process = task.process
+    return task.exiting or process.status is not None or any(t.exiting for t in process.threads.values())
 
 
 def _thread_ends(state: State, task: Task, heir: Task) -> None:

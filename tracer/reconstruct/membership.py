@@ -20,6 +20,20 @@ def doubt_of(task: Task) -> str:
     return f"it is a guess that {task.tid} is a process of its own: {why}"
 
 
+def number_in_use(tid: int) -> str:
+    """Why a birth is doubtful whose number another task had of which no end, or no wait, was told."""
+    return f"number {tid} was still in use: it may be one of another pid namespace"
+
+
+def number_was_free(task: Task) -> None:
+    """The wait that had freed the number was told later."""
+    process = task.process
+    if process.leader is task and process.reason == number_in_use(task.tid):
+        prove(task)
+        if not process.reparentings:
+            process.evidence, process.reason = Evidence.OBSERVED, ""
+
+
 def hang(child: Process, parent: Task) -> None:
     """The kernel told `parent` of its child: observed, if it is known who was told."""
     doubt = doubt_of(parent)

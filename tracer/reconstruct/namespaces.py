@@ -13,6 +13,7 @@ def ns_of_child(state: State, creator: Task, flags: int) -> PidNs:
     ns = state.ns_for_children.get(creator.tid, creator.process.ns)
     if flags & CLONE_NEWPID:
         ns = PidNs(ns.level + 1, ns)
+        state.nested = True
     return ns
 
 
@@ -43,6 +44,7 @@ def enter_ns(state: State, process: Process, creator: Task, ns_pids: tuple[int, 
 
 def unseen_ns(state: State, around: PidNs, why: str, ns_id: int = 0) -> PidNs:
     """A namespace that was entered in a way the trace does not show: the only one seen that fits, or an unknown one."""
+    state.nested = True
     ns = PidNs(around.level + 1, around, ns_id)
     ns.joined = True
     fitting = [n for n in state.living_ns if n.parent is around]
@@ -56,6 +58,7 @@ def on_new_pid_ns(state: State, event: NewPidNs) -> None:
     """unshare(CLONE_NEWPID): create_new_namespaces() replaces pid_ns_for_children; the caller itself stays."""
     task = state.live_task(event.tid) or attach(state, event.at, event.time, event.tid)
     own = task.process.ns
+    state.nested = True
     state.ns_for_children[event.tid] = PidNs(own.level + 1, own)
 
 

@@ -6,18 +6,20 @@ from tracer.event import ChildSignal, Reap
 from tracer.graph import DEAD, RULE_SEEN, RUNNING, ZOMBIE, Process, Reparenting, Task
 from tracer.identity import Evidence
 from tracer.reconstruct.exit import end_unseen_process
-from tracer.reconstruct.membership import hang
+from tracer.reconstruct.membership import hang, number_was_free
 from tracer.reconstruct.state import State, bury, is_below
 
 
 def on_reap(state: State, event: Reap) -> None:
     """A wait returned: the zombie is gone, and the kernel has said whose child it was."""
     at, time, tid, child_tid, status = event
-    if child_tid in state.early_reuse:
-        state.early_reuse.discard(child_tid)
-        return
     task = state.tasks.get(child_tid)
     waiter = state.tasks.get(tid)
+    if child_tid in state.early_reuse:
+        was = state.early_reuse.pop(child_tid)
+        if task is not None and waiter is not None and was.parent is waiter.process:
+            number_was_free(task)
+        return
     if task is None or task.tid != task.process.tgid:
         return
     process = task.process

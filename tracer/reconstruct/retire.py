@@ -30,7 +30,7 @@ def retire(state: State) -> list[Process]:
         task = tasks.get(process.tgid)
         if task is not None and task.process is process:
             del tasks[process.tgid]
-        state.early_reuse.discard(process.tgid)
+        state.early_reuse.pop(process.tgid, None)
     return dead
 
 

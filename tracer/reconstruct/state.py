@@ -17,6 +17,8 @@ class Lacks(NamedTuple):
     """No wait is shown: a parent is taken to have waited at once."""
     ends: bool = False
     """No end is shown (strace -qq): a call of exit is taken for the end."""
+    births: bool = False
+    """Tasks came out of nowhere: where one was found by leaving out what it cannot be, it may be one of these."""
 
 
 NOTHING = Lacks()
@@ -35,6 +37,7 @@ class State:
         "containers",
         "doubts",
         "early_reuse",
+        "eliminated",
         "ended_threads",
         "exit_begun",
         "exits_seen",
@@ -46,6 +49,7 @@ class State:
         "lost_at",
         "merged",
         "moves",
+        "nested",
         "ns_by_id",
         "ns_for_children",
         "open_births",
@@ -60,6 +64,7 @@ class State:
         "serials",
         "stats",
         "tasks",
+        "unexplained",
     )
 
     def __init__(self, hints: Hints | None = None, lacks: Lacks = NOTHING, ptraced: bool = False) -> None:
@@ -84,6 +89,8 @@ class State:
         """tid -> where its exit call began, until it is dead."""
         self.ended_threads: dict[int, Process] = {}
         """strace: the processes of the last threads that ended. One killed inside clone may have a child to come."""
+        self.unexplained: tuple[int, int] | None = None
+        """Number and place of an end that only follows from the number being used again there."""
         self.exits_seen = False
         """The trace shows that tasks exited; without (strace -qq shows only those killed) other signs must do."""
         self.doubts: dict[Process, str] = {}
@@ -105,8 +112,12 @@ class State:
         """About how many bytes they take."""
         self.lost_at = 0
         """Where the trace last lost events; what was known before may have changed unseen. 0: nowhere."""
-        self.early_reuse: set[int] = set()
-        """Numbers that were used again before the trace showed the wait that had freed them."""
+        self.early_reuse: dict[int, Process] = {}
+        """Numbers that were used again before the trace showed the wait that had freed them, and who had them."""
+        self.nested = False
+        """There are nested pid namespaces."""
+        self.eliminated = False
+        """A birth was found by elimination, which counts for sure only where no birth is missing."""
         self.hints = hints if hints is not None else {}
         self.lacks = lacks
         self.ptraced = ptraced

@@ -98,7 +98,7 @@ def _named(value: Any) -> Any:
 def _state(engine: Engine) -> list[Any]:
     state = engine.state
     processes = [(_fields(p), _fields(p.leader)) for p in state.processes]
-    rest = (state.exit_begun, state.exits_seen, state.early_reuse, state.serials, state.clues.found_count)
+    rest = (state.exit_begun, state.exits_seen, [*state.early_reuse], state.serials, state.clues.found_count)
     return [*processes, {tid: _fields(task) for tid, task in state.tasks.items()}, rest]
 
 

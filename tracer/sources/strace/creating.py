@@ -8,7 +8,7 @@ import re
 from tracer.event import CLONE_THREAD, SIGCHLD
 from tracer.sources.strace import calls
 from tracer.sources.strace.grammar import result
-from tracer.sources.strace.records import CLONED, CUT_SHORT, NOT_CLONED, OPEN, SEEN
+from tracer.sources.strace.records import CLONED, CUT_SHORT, EXIT, NOT_CLONED, OPEN, SEEN
 from tracer.sources.strace.state import (
     CREATING,
     DETACHED_INSIDE,
@@ -103,6 +103,8 @@ class Creating:
             state.leaders[real or child] = state.leaders.get(tid, tid)
         if not state.prefixed:
             state.naming.created(real or child)
+        if state.exec_by:
+            self._is_free(real or child, end, now)
         chosen = b"set_tid=[" in args
         record = (CLONED, at, now, tid, child, flags, exit_signal, real, matched, chosen, end)
         place = state.opened.pop(tid, None) if state.opened else None
@@ -112,6 +114,13 @@ class Creating:
             # Said twice in a row, a number is the first call's: it comes first, though it may have begun later.
             state.records.append(record)
         state.last_child = child
+
+    def _is_free(self, number: int, at: int, now: int | None) -> None:
+        """The number is given again. If a thread had it whose execve goes on as the leader's, that thread is gone."""
+        state = self._state
+        for leader in [leader for leader, thread in state.exec_by.items() if thread == number]:
+            del state.exec_by[leader]
+            state.records.append((EXIT, at, now, number, None))
 
     def killed_inside(self, at: int, tid: int) -> None:
         """The task is dead. If it was inside a call, that will never return."""

@@ -32,9 +32,11 @@ class Elimination(Places):
 
     def settle(self, call: Call, child: int, matched: str = "") -> None:
         """The call's child is this task, or it has none."""
+        if not matched and call.ns is None and self.is_doubtful(child) and self._had_owner(child):
+            matched, call.guessed = PERHAPS_NESTED.format(child, call.tid), True
         call.settle(child, self.next_ns.get(call.tid), matched)
-        if self.unplaced and child:
-            self.inherits_place(call.tid, child)
+        if child:
+            self._place_of_child(call)
         call.unsure = False
         self._changes += 1
         self.unsettled.pop(call.seq, None)
@@ -57,6 +59,9 @@ class Elimination(Places):
         if not self.unsettled and self.fresh:
             self.fresh.clear()
             self._ended.clear()
+
+    def _had_owner(self, number: int) -> bool:
+        return any(record[4] == number for record in self.history)
 
     def _given(self, call: Call, child: int) -> None:
         if child < call.newest < child + WRAPPED and call.ns is None and call.number == child:

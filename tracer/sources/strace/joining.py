@@ -180,9 +180,11 @@ class Joiner(State):
         elif SPLICED_NOTICE.search(line) is not None:
             found = SPLICED_NOTICE.search(line)
             assert found is not None
+            self.torn = self.torn or at == 1
             self.held = Held(at, b"", 0, b"", line[: found.start()])
             self.held.notices.append((at, found[0]))
         elif _NOT_OURS.match(line) is None:
+            self.torn = self.torn or at == 1
             self.unreadable.append((at, line))
 
     def _odd_again(self, held: Held, line: bytes) -> None:
@@ -244,6 +246,10 @@ class Joiner(State):
         tid = int(found[1])
         if found[2] == b"attached":
             self.naming.attached(tid)
+            if self.torn and not found[3]:
+                self.torn = False  # not the task that strace was told to trace: the log begins later
+                self.saw(at, b"", tid)
+                return
             self.records.append((ATTACHED, at, None, tid, int(found[3] or 0)))
         elif found[2] == b"detached":
             self.naming.detached(tid)

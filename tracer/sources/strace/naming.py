@@ -35,6 +35,7 @@ class Naming:
         """Unannounced: one of them is the first task, the others are children of calls that have not returned."""
         self._announces = False
         """A child is announced before anything else of it (no -q)."""
+        self._lived = self._alive
         self._leaving: set[int] = set()
         self._last = NAMELESS
 
@@ -67,6 +68,11 @@ class Naming:
             self._strangers.add(tid)
             self._name_the_first()
         self.ended(tid)
+
+    def only_other(self, tid: int) -> int:
+        """The one other task that lived before the last line without prefix; 0 if there was none, or several."""
+        others = [other for other in self._lived if other != tid]
+        return others[0] if len(others) == 1 else 0
 
     def became(self, thread: int, leader: int) -> None:
         """An execve went on under the leader's number."""
@@ -112,6 +118,7 @@ class Naming:
         alive = self._alive
         if len(alive) == 1:
             return next(iter(alive))
+        self._lived = alive
         tid = self._choose(head)
         # strace traced one task when it wrote this: the others are gone, and it hid their ends (-qq).
         self._alive = {tid: None}

@@ -51,6 +51,8 @@ _CLONE_REST = (0, "", 0, (), 0, 0, False, 0)
 _SELDOM = CLONE_NEWPID | CLONE_PARENT
 """Where there is more to say."""
 
+_ENTERING = ("unshare", "setns")
+
 _new = tuple.__new__
 
 
@@ -77,6 +79,11 @@ class Orderer:
         """The table that RUN records refer to."""
         self._kept: deque[tuple[Record, Call | None]] = deque()
         self._nameless: list[Record] | None = []
+
+    def has_calls(self, calls: set[str]) -> None:
+        """The log has these calls, in what comes next."""
+        if not calls.isdisjoint(_ENTERING):
+            self._births.entering_shown = True
 
     def feed(self, records: Iterable[Record]) -> None:  # noqa: C901 - the hot loop: a function call costs as much as all
         """Read records; events come out as far as they can."""
@@ -114,6 +121,7 @@ class Orderer:
                     and child not in known
                     and tid not in busy
                     and not (real or matched or chosen or flags & _SELDOM or births.next_ns or births.settled)
+                    and not births.anywhere
                     and (not unplaced or births.inherits_place(tid, child))
                 ):
                     # The number is near the last one, as most are; nothing about it is in doubt.
@@ -143,10 +151,10 @@ class Orderer:
                     append(_new(Exit, record[1:]))
                     continue
             elif kind == REAP:
-                if not record[6] and record[4] not in known:
+                if not record[6] and record[4] not in known and not births.anywhere:
                     append(_new(Reap, record[1:6]))
                     continue
-            elif kind == CHILD_SIGNAL and not record[5] and record[4] not in early:
+            elif kind == CHILD_SIGNAL and not record[5] and record[4] not in early and not births.anywhere:
                 append(_new(ChildSignal, record[1:5]))
                 continue
             self._slowly(record)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from tracer.sources.strace.pidns import UNPLACED, Call, Namespace
+from tracer.sources.strace.pidns import RESERVED, UNPLACED, Call, Namespace
 from tracer.sources.strace.records import ATTACHED, Record
 from tracer.sources.strace.tasks import Tasks
 
@@ -20,7 +20,7 @@ class Places(Tasks):
         noticed = record[0] == ATTACHED
         if self._translated or tid in self.unplaced or tid in self._first:
             return
-        if not self._first:
+        if not self._first and record[1] <= 1:
             self._first.add(tid)
             self._first_threads = record[4] - 1 if noticed else 0
         elif not noticed and self._first_threads > 0:
@@ -40,20 +40,37 @@ class Places(Tasks):
                 self._judge(call)
         return UNPLACED
 
+    def is_doubtful(self, number: int) -> bool:
+        """May a number that is taken for one of strace's namespace be of another one, for all that is known of who was
+        told it? The counters of two namespaces start together, and do not meet again soon."""
+        return self.anywhere and (number < RESERVED or self._wraps)
+
     def inherits_place(self, tid: int, child: int) -> bool:
         """Note that the child lives where `tid` does; always true."""
         (self.unplaced.add if tid in self.unplaced else self.unplaced.discard)(child)
         return True
 
+    def _place_of_child(self, call: Call) -> None:
+        """A call has its child: that lives where the creator does, if this is the creator."""
+        if not call.matched:
+            if self.unplaced:
+                self.inherits_place(call.tid, call.child)
+        elif not self._translated:
+            self.unplaced.add(call.child)
+            if self.nested and call.child_ns is None:
+                call.child_ns = UNPLACED
+
     def _nested_seen(self) -> None:
-        if not self.nested and not self._translated:
-            self.nested = True
-            self._place(self.unplaced, None, UNPLACED)
+        if self.nested or self._translated:
+            return
+        self.nested = True
+        self.anywhere = not self.entering_shown
+        self._place(self.unplaced, None, UNPLACED)
 
     def _translation_seen(self) -> None:
         """Numbers of nested namespaces come with strace's (--decode-pids=pidns): those that come alone are strace's."""
         if not self._translated:
-            self._translated, self.nested = True, False
+            self._translated, self.nested, self.anywhere = True, False, False
             self._place(self.unplaced, UNPLACED, None)
             self.unplaced.clear()
 

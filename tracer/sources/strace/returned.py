@@ -83,7 +83,7 @@ class Returned(Elimination):
             self.match()
         elif number not in self.fresh and (self._was_passed(call) or not self._is_near(call)):
             self.match()
-        elif number >= RESERVED and not call.chosen:
+        elif number >= RESERVED and not (call.chosen or self._wraps):
             # The counters of two namespaces start together, and do not meet again soon: this one is strace's.
             self.unplaced.discard(call.tid)
             self._place((call.tid,), UNPLACED, None)

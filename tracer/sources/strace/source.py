@@ -72,6 +72,7 @@ def ordered(batches: Iterator[Batch], orderer: Orderer, stats: SourceStats) -> I
     for records, programs, calls, unreadable, lines in batches:
         stats.lines += lines
         stats.calls |= calls
+        orderer.has_calls(calls)
         if unreadable:
             count_unreadable(stats, unreadable)
         if programs:

@@ -88,6 +88,8 @@ class State:
         self.seen: set[int] = set()
         self.tids: dict[bytes, int] = {}
         self.held: Held | None = None
+        self.torn = False
+        """The first line is the end of one: so the log's first notice is of somebody's child."""
 
     def _first_named(self, tid: int) -> None:
         """The task that had no number until now has this one."""
@@ -114,7 +116,7 @@ class State:
     def superseded(self, thread: int, leader: int) -> None:
         """de_thread(): the thread's execve goes on under the leader's number."""
         if thread == leader:  # without prefix, the thread was still taken for the one that lives
-            leader = self.leaders.get(thread, leader)
+            leader = self.leaders.get(thread) or self.naming.only_other(thread) or leader
         self.naming.became(thread, leader)
         self.move_exec(thread, leader)
 

@@ -58,6 +58,10 @@ class Tasks(ABC):
         self._translated = False
         self.exits_seen = False
         """The log tells of ordinary ends (no -qq), so a number that was not seen to end is in use."""
+        self.entering_shown = False
+        """The log has calls of unshare or setns, so one that enters a pid namespace is not missed."""
+        self.anywhere = False
+        """It has not, and shows nested namespaces: nobody knows who has entered one."""
         self._tells = False
         """The trace shows unshare or setns, so a task that they do not concern lives in strace's namespace."""
         self._wraps = False

@@ -1,0 +1,111 @@
+"""What a log lacks makes doubtful what rests on it, and nothing else."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from .literal import NESTED, SHOWN, SIGNALLED, edges
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+BEGIN = '100 execve("/a", ["a"], 0x1) = 0\n'
+KILLED_INSIDE = "101 clone(child_stack=NULL, flags=SIGCHLD <unfinished ...>\n101 +++ killed by SIGKILL +++\n"
+
+
+def _high(log: str) -> str:
+    """With numbers that the kernel gives again."""
+    return re.sub(r"\b10(\d)\b", r"70\1", log)
+
+
+def test_what_is_left_over_may_be_one_whose_birth_is_missing(tmp_path: Path) -> None:
+    """102 is all that is left for the call of 101. Where another task came out of nowhere, it may be a thread, too."""
+    log = f"{BEGIN}100 fork() = 101\n{KILLED_INSIDE}102 fork() = 103\n"
+    assert edges(tmp_path, log)[103] == (102, "observed")
+    assert edges(tmp_path, f"{log}150 getpid() = 150\n")[103] == (102, "inferred")
+
+
+def test_a_number_of_a_living_task_is_no_new_one(tmp_path: Path) -> None:
+    """-qq: ends are not shown, but calls of exit are. Nothing tells that 102 has ended."""
+    log = f"{BEGIN}{SHOWN}{NESTED}100 fork() = 102\n100 fork() = 103\n{{}}103 fork() = 102\n103 getpid() = 103\n"
+    left = log.format("102 exit_group(0) = ?\n100 wait4(-1, NULL, 0, NULL) = 102\n")
+    assert edges(tmp_path, _high(left))[702] == (703, "observed")
+    assert edges(tmp_path, _high(log.format("")))[702] == (703, "inferred")
+    late = log.format("") + "100 wait4(-1, NULL, 0, NULL) = 102\n"  # the line of a wait may come late
+    assert edges(tmp_path, _high(late))[702] == (703, "observed")
+
+
+def test_nor_is_that_of_a_zombie_that_nobody_waited_for(tmp_path: Path) -> None:
+    ended = "102 exit_group(0) = ?\n102 +++ exited with 0 +++\n"
+    waited = "100 wait4(-1, NULL, 0, NULL) = 102\n"
+    set_tid = "103 clone3({flags=0, exit_signal=SIGCHLD, set_tid=[102], set_tid_size=1}, 88) = 102\n"
+    log = f"{BEGIN}{SHOWN}{NESTED}100 fork() = 102\n100 fork() = 103\n{ended}"
+    assert edges(tmp_path, log + waited + set_tid)[102] == (103, "observed")
+    assert edges(tmp_path, log + set_tid)[102] == (103, "inferred")
+    assert edges(tmp_path, log.replace("CLONE_NEWPID|", "") + set_tid)[102] == (103, "observed")
+
+
+def test_where_entering_is_not_traced_a_number_that_comes_back_may_be_a_nested_one(tmp_path: Path) -> None:
+    log = (
+        f"{BEGIN}{NESTED}100 fork() = 102\n100 fork() = 103\n102 exit_group(0) = ?\n102 +++ exited with 0 +++\n"
+        "100 wait4(-1, NULL, 0, NULL) = 102\n"
+        "103 clone3({flags=0, exit_signal=SIGCHLD, set_tid=[102], set_tid_size=1}, 88) = 102\n102 fork() = 104\n"
+    )
+    found = edges(tmp_path, log)
+    assert (found[102], found[103]) == ((103, "inferred"), (100, "observed"))
+    assert edges(tmp_path, log.replace(NESTED, SHOWN + NESTED))[102] == (103, "observed")
+    assert edges(tmp_path, log.replace("CLONE_NEWPID|", ""))[102] == (103, "observed")
+
+
+def test_what_the_kernel_tells_by_a_number_may_be_of_a_nested_one_then(tmp_path: Path) -> None:
+    log = f"{BEGIN}{NESTED}100 fork() = 102\n100 fork() = 103\n102 +++ exited with 0 +++\n103 {SIGNALLED.format(102)}\n"
+    assert edges(tmp_path, log)[102] == (100, "observed")
+    assert edges(tmp_path, log.replace(NESTED, SHOWN + NESTED))[102] == (103, "observed")
+
+
+def test_the_first_task_of_a_log_without_its_beginning_may_live_anywhere(tmp_path: Path) -> None:
+    log = f"100 fork() = 101\n101 fork() = 102\n{SHOWN}{NESTED.replace('101', '103')}102 fork() = 104\n"
+    assert edges(tmp_path, log)[104] == (102, "observed")
+    assert edges(tmp_path, f"esumed>) = 0\n{log}")[104] == (102, "inferred")
+
+
+def test_so_may_a_task_that_was_found_by_leaving_out(tmp_path: Path) -> None:
+    found = f"{BEGIN}100 fork() = 101\n{KILLED_INSIDE}102 getpid() = 102\n102 fork() = 103\n"
+    log = f"{found}{SHOWN}{NESTED.replace('101', '104')}103 fork() = 105\n"
+    assert edges(tmp_path, log)[105] == (103, "inferred")
+    assert edges(tmp_path, log.replace("CLONE_NEWPID|", ""))[105] == (103, "observed")
+
+
+def test_a_notice_behind_the_end_of_a_line_is_of_somebodys_child(tmp_path: Path) -> None:
+    """The call that created 101 began before the log, and may have made a thread."""
+    log = (
+        "stack_size=0xfbc0}, 88strace: Process 101 attached\n) = 101\n"
+        "[pid   101] fork() = 102\n[pid   102] fork() = 103\n"
+    )
+    found = edges(tmp_path, log)
+    assert (found[102], found[103]) == ((101, "inferred"), (102, "observed"))
+    assert edges(tmp_path, log.partition("88")[2].replace(") = 101\n", ""))[102] == (101, "observed")
+
+
+def test_without_prefix_the_other_one_that_lived_is_the_leader(tmp_path: Path) -> None:
+    log = (
+        "esumed>) = 0\nstrace: Process 103 attached\n"
+        '[pid   101] execve("/a", ["a"], 0x1 <unfinished ...>\n'
+        "[pid   100] wait4(-1, NULL, WNOHANG, NULL) = -1 ECHILD (No child processes)\n"
+        "[pid   103] +++ exited with 0 +++\n+++ superseded by execve in pid 101 +++\n"
+        "<... execve resumed>) = 0\nfork() = 104\n"
+    )
+    assert edges(tmp_path, log)[104] == (100, "observed")
+
+
+def test_the_number_of_a_thread_is_free_before_its_execve_returns(tmp_path: Path) -> None:
+    """de_thread() has given it up where "superseded" is written."""
+    thread = "clone(child_stack=0x1, flags=CLONE_VM|CLONE_FS|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD|CLONE_SYSVSEM"
+    log = (
+        f'{BEGIN}100 fork() = 101\n101 {thread}) = 102\n102 execve("/b", ["b"], 0x1 <unfinished ...>\n'
+        f"101 +++ superseded by execve in pid 102 +++\n100 {thread} <unfinished ...>\n100 <... clone resumed>) = 102\n"
+        "102 fork() = 103\n101 <... execve resumed>) = 0\n101 fork() = 104\n102 fork() = 105\n"
+    )
+    found = edges(tmp_path, _high(log))
+    assert (found[703], found[704], found[705]) == ((700, "observed"), (701, "observed"), (700, "observed"))
