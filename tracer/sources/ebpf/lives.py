@@ -12,7 +12,8 @@ from operator import itemgetter
 
 from tracer.event import CLONE_NEWPID, CLONE_PARENT, CLONE_THREAD, Event, ShortLife
 from tracer.sources.ebpf import wire
-from tracer.sources.ebpf.decode import CLONE_INTO_CGROUP, Decoder
+from tracer.sources.ebpf.births import CLONE_INTO_CGROUP
+from tracer.sources.ebpf.decode import Decoder
 
 _UNUSUAL = CLONE_THREAD | CLONE_PARENT | CLONE_NEWPID | CLONE_INTO_CGROUP
 _OF_BIRTH = wire.F_MEMBER | wire.F_SUBREAPER

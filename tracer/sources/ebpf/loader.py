@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from tracer.errors import CapabilityError
 from tracer.sources.ebpf.needs import RING_SIZE, TRACKED_MAX, check_privileges
@@ -12,6 +12,24 @@ if TYPE_CHECKING:
     from tracer.sources.ebpf.core import CoreProbes
 
 Loader = Literal["auto", "core", "bcc"]
+
+
+class Probes(Protocol):
+    """What a loader offers."""
+
+    ring_fd: int
+    ring_size: int
+
+    def attach(self) -> None: ...
+    def track(self, tgid: int, start: int, mode: int) -> None: ...
+    def untrack(self, tgid: int) -> None: ...
+    def tracked(self) -> dict[int, int]: ...
+    def follow(self, comm: str) -> None: ...
+    def counter(self, slot: int) -> int: ...
+    def set_counter(self, slot: int, value: int) -> None: ...
+    def events_left_out(self) -> int: ...
+    def calls_left_out(self) -> int: ...
+    def close(self) -> None: ...
 
 
 def load_probes(
