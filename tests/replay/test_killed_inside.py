@@ -107,6 +107,14 @@ def test_a_sibling_and_a_child_of_it_can_have_the_same_parent(tmp_path: Path, tu
 
 
 @BOTH_WAYS
+def test_a_sibling_of_the_first_task_is_a_child_of_the_tracer(tmp_path: Path, turn: Turn) -> None:
+    """Whom the log does not name: it may be the parent, too."""
+    calls = dict(zip(("call", "other_call"), turn((BESIDE, FORK)), strict=True))
+    one, other = turn((100, 103))
+    assert edges(tmp_path, race(one, other, **calls))[106] == (None, "unknown")
+
+
+@BOTH_WAYS
 def test_the_kernels_word_settles_it(tmp_path: Path, turn: Turn) -> None:
     log = race(*turn((103, 105))) + (
         f"106 {KILLED}\n102 --- SIGCHLD {{si_signo=SIGCHLD, si_code=CLD_KILLED, si_pid=106, si_uid=0}} ---\n"

@@ -30,12 +30,17 @@ def born_of_one(state: State, process: Process, event: Attach) -> None:
     namespaces: set[PidNs] = set()
     numbers = event.creators
     calls = list(zip(numbers[::3], numbers[1::3], numbers[2::3], strict=False))
+    names = ", ".join(str(tid) for tid, _, _ in calls)
+    process.reason = f"it was created by one of these, which were killed inside the call: {names}"
     for tid, flags, at in calls:
         mother = owner(state, tid, at)
         if mother is None:
             return
         namespaces.add(mother.ns)
-        for father in _parents(state, mother) if flags & CLONE_PARENT else [mother]:
+        fathers = _parents(state, mother) if flags & CLONE_PARENT else [mother]
+        if not fathers:
+            return  # who is above it may be the parent
+        for father in fathers:
             if father.state is RUNNING or father.outside:
                 ways[father] = INFERRED
             elif not add_reapers(ways, heirs(state, father), INFERRED):
@@ -44,8 +49,6 @@ def born_of_one(state: State, process: Process, event: Attach) -> None:
         return
     process.ns = namespaces.pop()
     process.subreaper = False
-    names = ", ".join(str(tid) for tid, _, _ in calls)
-    process.reason = f"it was created by one of these, which were killed inside the call: {names}"
     suppose(state, process, ways)
 
 
