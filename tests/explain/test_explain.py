@@ -140,6 +140,19 @@ def test_a_program_is_found_by_its_name_whatever_it_calls_itself(tmp_path: Path)
         assert ctrace("explain", name, log).stdout.startswith(b"tmux: server (9)")
 
 
+def test_a_set_of_files_names_the_file_and_its_line(tmp_path: Path) -> None:
+    (tmp_path / "t.9").write_text('execve("/bin/sh", ["sh"], 0x7) = 0\nfork() = 10\n')
+    (tmp_path / "t.10").write_text('execve("/bin/a", ["a"], 0x7) = 0\nexit_group(3) = ?\n+++ exited with 3 +++\n')
+    told = ctrace("explain", "10", tmp_path).stdout.decode()
+    assert "1. created by sh (9)   event 2 (t.9 line 2) " in told
+    assert "2. runs /bin/a   event 3 (t.10 line 1)\n" in told
+    assert ctrace("replay", tmp_path, "--at", "2", "--pid", "10").stdout.decode().endswith("sh (10)\n")
+    assert "a (10)   runs /bin/a" in ctrace("diff", tmp_path, tmp_path, "--at1", "2", "--at2", "3").stdout.decode()
+    assert (
+        f"{tmp_path} at event 2" in ctrace("diff", tmp_path, tmp_path, "--at1", "2", "--width", "400").stdout.decode()
+    )
+
+
 def test_more_of_a_name_than_anybody_reads(tmp_path: Path) -> None:
     path = tmp_path / "many.log"
     path.write_text("".join(f'100 clone(flags=SIGCHLD) = {n}\n{n} execve("/bin/a", ["a"], 0x7) = 0\n'

@@ -107,10 +107,9 @@ def _read(path: str, at: str | None) -> _Input:
         return _now() if path == NOW else _saved(path)
     scene = scenes.read(path, at=at)
     info = scene.source.info
-    unit = "line" if info.kind == "strace" else "record"
-    name = path if at is None else f"{path} at {unit + ' ' if at.isdigit() else ''}{at}"
+    name = path if at is None else f"{path} at {info.unit + ' ' if at.isdigit() else ''}{at}"
     side = side_of(scene.graph, scene.roles, trace=path).without_bystanders(0)
-    return _Input(side, name, info.clock, unit)
+    return _Input(side, name, info.clock, info.unit)
 
 
 def _now() -> _Input:

@@ -24,7 +24,7 @@ class Compared:
     """Tells what differs between two sides."""
 
     def __init__(self, a: Side, b: Side, names: tuple[str, str], prose: Prose, *, clock: str | None, unit: str) -> None:
-        """`names`: what to call the sides; `clock` and `unit` (`line`, `record`) are of side B's places."""
+        """`names`: what to call the sides; `clock` and `unit` (`line`, `record`, `event`) are of side B's places."""
         self._a = a
         self._b = b
         self._names = names

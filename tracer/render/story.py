@@ -40,8 +40,7 @@ class Told:
         self.roles = roles
         self.names = names
         self.prose = prose
-        self._clock = source.clock
-        self._unit = "line" if source.kind == "strace" else "record"
+        self._source = source
 
     def story(self, story: Story) -> Iterator[Line]:
         """Title, steps, what it is now, why it is not elsewhere."""
@@ -73,7 +72,7 @@ class Told:
 
     def place(self, at: int, time: int | None = None) -> str:
         """`line 366, 07:02:19.201738`."""
-        return f"{self._unit} {at}" + (f", {show_time(time, self._clock)}" if time is not None else "")
+        return self._source.place(at) + (f", {show_time(time, self._source.clock)}" if time is not None else "")
 
     def _step(self, number: int, step: Step, process: Process) -> Iterator[Line]:
         first, *more = _SAY[step.kind](self, step, process)

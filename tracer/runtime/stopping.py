@@ -20,7 +20,6 @@ CONTROL_GROUP = "control-group"
 MIXED = "mixed"
 PROCESS = "process"
 NONE = "none"
-KILL_MODES = (CONTROL_GROUP, MIXED, PROCESS, NONE)
 DEFAULT = CONTROL_GROUP
 """systemd.kill(5)."""
 

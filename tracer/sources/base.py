@@ -27,6 +27,19 @@ class SourceInfo:
     """Bytes on disk, None where unknown (a pipe)."""
     clock: str | None = None
     """What `time` counts from: `epoch`, `day` (since midnight of the first line's day), `boot`, `start`, or None."""
+    locate: Callable[[int], str] | None = None
+    """An input of many files: where an event's `at` is (`t.908 line 4`). None: `at` says it."""
+
+    @property
+    def unit(self) -> str:
+        """What `at` counts: the events of many files, else lines or records."""
+        if self.locate is not None:
+            return "event"
+        return "line" if self.kind == "strace" else "record"
+
+    def place(self, at: int) -> str:
+        """`line 12`, `record 12`, `event 12 (t.908 line 4)`. Raw: clean it."""
+        return f"{self.unit} {at}" + (f" ({self.locate(at)})" if self.locate is not None else "")
 
 
 @dataclass(slots=True)

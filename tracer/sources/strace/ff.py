@@ -35,7 +35,7 @@ def open_set(paths: list[str], files: list[TaskFile]) -> Source:
 
 
 class StraceSet:
-    """A `-ff` set. `Event.at` counts the things that happened, in the order that was found; `locate` gives the line."""
+    """A `-ff` set. `Event.at` counts the things that happened, in the order that was found."""
 
     def __init__(self, paths: list[str], files: list[TaskFile]) -> None:
         """`files` as `find_set` returns them."""
@@ -43,14 +43,14 @@ class StraceSet:
         self._style = find_style(next(filter(looks_like_strace, (Input(f.path).sample() for f in files))))
         size = sum(Path(file.path).stat().st_size for file in files)
         clock = None if self._style.relative_time else self._style.clock
-        self.info = SourceInfo("strace", " ".join(paths), size, clock)
+        self.info = SourceInfo("strace", " ".join(paths), size, clock, self._locate)
         self.stats = SourceStats()
         self._places: array[int] = array("q")
 
-    def locate(self, at: int) -> tuple[str, int]:
-        """(path, line) of an event's `at`."""
+    def _locate(self, at: int) -> str:
+        """`NAME.1234 line 4` for an event's `at`."""
         index, line = divmod(self._places[at - 1], 1 << 40)
-        return self._files[index].path, line
+        return f"{Path(self._files[index].path).name} line {line}"
 
     def batches(self, progress: Progress | None = None) -> Iterator[list[Event]]:
         """Events in order; see Source."""
