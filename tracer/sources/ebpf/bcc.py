@@ -13,6 +13,7 @@ import ctypes
 import importlib
 import os
 import platform
+import re
 import sys
 import tempfile
 import warnings
@@ -126,7 +127,7 @@ def program_text() -> str:
     """The program as one file: bcc rewrites map accesses in the main file only."""
     folder = probe_folder()
     text = (folder / "ctrace.bpf.c").read_text()
-    return text.replace('#include "compat_bcc.h"', (folder / "compat_bcc.h").read_text())
+    return re.sub('#include "(?!compat_core)(.*)"', lambda included: (folder / included[1]).read_text(), text)
 
 
 # ---- bcc ----

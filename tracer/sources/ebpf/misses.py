@@ -1,4 +1,4 @@
-"""Runs of programs that the kernel left out: handled() in probes/ctrace.bpf.c says when it does, and what helps."""
+"""Runs of programs that the kernel left out: handled() in probes/shared.h says when it does, and what helps."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ TRACEPOINTS = {
 """Raw tracepoint -> program of probes/ctrace.bpf.c."""
 
 TURNS = {name: (f"{name}_2", f"{name}_3") for name in ("on_newtask", "on_exec", "on_exit", "on_rename")}
-"""Program -> the same again, for kernels that leave out runs (handled() in probes/ctrace.bpf.c)."""
+"""Program -> the same again, for kernels that leave out runs (handled() in probes/shared.h)."""
 
 SYSTEM_CALLS = "on_sys_exit"
 """The program that runs for each system call of the machine, few of which matter."""
