@@ -23,6 +23,9 @@ CLONE_THREAD = 0x00010000
 CLONE_UNTRACED = 0x00800000
 CLONE_NEWPID = 0x20000000
 
+UNTRACED = "it was created with CLONE_UNTRACED: what it did since, its end included, is not in the trace"
+"""Clone.matched where the tracer does not follow the child."""
+
 SIGCHLD = 17
 
 

@@ -109,3 +109,18 @@ def test_the_number_of_a_thread_is_free_before_its_execve_returns(tmp_path: Path
     )
     found = edges(tmp_path, _high(log))
     assert (found[703], found[704], found[705]) == ((700, "observed"), (701, "observed"), (700, "observed"))
+
+
+def test_what_becomes_of_an_untraced_child_is_not_in_the_log(tmp_path: Path) -> None:
+    """It may have ended, and the number of a zombie whose parent ignores SIGCHLD may be one of its children's."""
+    log = (
+        f"{BEGIN}100 clone(child_stack=NULL, flags=CLONE_UNTRACED|SIGCHLD) = 101\n100 fork() = 102\n100 fork() = 103\n"
+    )
+    log += "103 exit_group(0) = ?\n103 +++ exited with 0 +++\n"
+    assert edges(tmp_path, f"{log}100 {SIGNALLED.format(103)}\n")[103] == (100, "observed")
+    assert edges(tmp_path, log) == {
+        100: (None, "unknown"),
+        101: (100, "inferred"),
+        102: (100, "observed"),
+        103: (100, "inferred"),
+    }

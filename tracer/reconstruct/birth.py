@@ -6,6 +6,7 @@ from tracer.event import (
     CLONE_NEWPID,
     CLONE_PARENT,
     CLONE_THREAD,
+    UNTRACED,
     Clone,
 )
 from tracer.graph import DEAD, RUNNING, ZOMBIE, Process, Task
@@ -137,6 +138,8 @@ def _judge_birth(state: State, process: Process, creator: Task, matched: str, gu
     """Weaken or correct what the flags say: matched numbers, creators that may be threads, the kernel's own word."""
     if guessed or (matched and state.lacks.births):
         process.leader.membership = matched
+    elif matched == UNTRACED:
+        state.untraced = True
     elif matched:
         state.eliminated = True
     if process.real_parent is not None:

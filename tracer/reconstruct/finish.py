@@ -26,6 +26,8 @@ def finish(state: State, calls: set[str] | None) -> None:
             _doubt_child_reaper(process)
         if state.lost_at and process.state is not DEAD:
             process.evidence, process.reason = known_before(process, state.lost_at)
+        if state.untraced and process.state is ZOMBIE and process.confirmed_at < (process.exited_at or 0):
+            _doubt_zombie(process)
         if process.evidence is Evidence.INFERRED:
             inferred += 1
     state.stats.processes = len(processes)
@@ -89,6 +91,13 @@ def _doubt_parent(process: Process) -> None:
         return
     process.evidence = Evidence.INFERRED
     process.reason = f"{parent.tgid} may be a thread of a process that the trace does not show"
+
+
+def _doubt_zombie(process: Process) -> None:
+    """No signal told of its end: where the parent ignores SIGCHLD, the kernel reaps it (do_notify_parent())."""
+    if process.evidence.rank < Evidence.INFERRED.rank:
+        process.evidence = Evidence.INFERRED
+        process.reason = "if it was reaped without a wait, a task that is not traced may have its number"
 
 
 def _doubt_child_reaper(process: Process) -> None:

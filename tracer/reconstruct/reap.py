@@ -50,6 +50,8 @@ def on_child_signal(state: State, event: ChildSignal) -> None:
         end_unseen_process(state, process, at, time)
     if process.evidence is not Evidence.OBSERVED or process.real_parent is not receiver:
         _kernel_told(state, process, receiver, at, time, "SIGCHLD")
+    elif state.untraced:
+        process.confirmed_at = at
 
 
 def _kernel_told(state: State, child: Process, told: Task, at: int, time: int | None, how: str) -> None:

@@ -65,6 +65,7 @@ class State:
         "stats",
         "tasks",
         "unexplained",
+        "untraced",
     )
 
     def __init__(self, hints: Hints | None = None, lacks: Lacks = NOTHING, ptraced: bool = False) -> None:
@@ -89,6 +90,9 @@ class State:
         """tid -> where its exit call began, until it is dead."""
         self.ended_threads: dict[int, Process] = {}
         """strace: the processes of the last threads that ended. One killed inside clone may have a child to come."""
+        self.untraced = False
+        """There are tasks that the tracer does not follow: they, and who descends from them, may have any number that
+        is free."""
         self.unexplained: tuple[int, int] | None = None
         """Number and place of an end that only follows from the number being used again there."""
         self.exits_seen = False

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from tracer.event import (
     CLONE_PARENT,
+    CLONE_UNTRACED,
+    UNTRACED,
     Attach,
     ChildSignal,
     Clone,
@@ -219,7 +221,8 @@ class Maker:
         self.known[child] = call.child_ns
         number = call.number if call.number != child else 0
         end = call.end if call.flags & CLONE_PARENT and call.end > call.at else 0
-        birth = call.at, call.time, call.tid, child, call.flags, call.exit_signal, number, call.matched
+        matched = call.matched or (UNTRACED if call.flags & CLONE_UNTRACED else "")
+        birth = call.at, call.time, call.tid, child, call.flags, call.exit_signal, number, matched
         self.events.append(_new(Clone, (*birth, 0, (), 0, 0, bool(call.matched) and call.guessed, end)))
 
     def _exec(self, at: int, time: int | None, tid: int, old: int, reference: int) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from tracer.event import (
     CLONE_NEWPID,
     CLONE_PARENT,
+    CLONE_UNTRACED,
     ChildSignal,
     Clone,
     Event,
@@ -48,7 +49,7 @@ PATIENCE = 5_000
 _CLONE_REST = (0, "", 0, (), 0, 0, False, 0)
 """Clone's fields from `ns_child` on, where there is nothing to say."""
 
-_SELDOM = CLONE_NEWPID | CLONE_PARENT
+_SELDOM = CLONE_NEWPID | CLONE_PARENT | CLONE_UNTRACED
 """Where there is more to say."""
 
 _ENTERING = ("unshare", "setns")
