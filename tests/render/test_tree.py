@@ -80,6 +80,18 @@ def test_tasks_of_unseen_processes_take_one_line() -> None:
     assert "25 tasks of a process that the trace does not name" in text
 
 
+@pytest.mark.parametrize("count", [3, 4])
+def test_many_named_tasks_of_an_unseen_process_take_one_line(count: int) -> None:
+    """Java and Go name their threads (PR_SET_NAME), and many filters leave out clone3."""
+    s = Script()
+    s.exec(10, "/bin/java")
+    for tid in range(20, 20 + count):
+        s.rename(tid, f"GC#{tid}")
+    text = tree(s.graph())
+    assert ("4 tasks of a process that the trace does not name: GC#20 (20), GC#21 (21), " in text) is (count == 4)
+    assert text.count("perhaps a thread") == (0 if count == 4 else 3)
+
+
 def chain(depth: int) -> Script:
     s = Script()
     s.attach(100, "top")

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _KINDS_SHOWN = 5
 _TASKS_SHOWN = 12
+_APART = 3
+"""So many tasks with a name, but no known process, are drawn each by itself; Java has forty threads, all named."""
 _SURE = frozenset({Evidence.OBSERVED})
 _SURE_OF_BIRTH = frozenset({Evidence.OBSERVED, Evidence.DERIVED})
 
@@ -35,10 +37,9 @@ def tree_lines(
     """
     drawing = _Drawing(view, width, threads=threads, reasons=reasons, beside=beside)
     first = True
-    loose: list[Process] = []
+    loose = _loose(view)
     for process, depth, last in view.walk():
-        if depth == 0 and _is_loose(process, view):
-            loose.append(process)
+        if depth == 0 and process in loose:
             continue
         if depth == 0 and not first:
             yield Line([])
@@ -48,19 +49,24 @@ def tree_lines(
     if (loose or orphaned is not None) and not first:
         yield Line([])
     if loose:
-        yield Line([Span(_loose_text(loose), "dim")])
+        yield Line([Span(_loose_text([*loose]), "dim")])
     if orphaned is not None:
         yield Line([Span(f"{finished_text(orphaned)}, with nobody known above", "dim")])
 
 
-def _is_loose(process: Process, view: View) -> bool:
-    """A task about which nothing is known but that it is there: most often a thread of something unseen."""
-    alone = process not in view.children and process not in view.finished
-    return alone and not process.leader_known and not process.comm and process.program is None
+def _loose(view: View) -> dict[Process, None]:
+    """Tasks of which nothing is known but that they are there: most often threads of something unseen."""
+    alone = [
+        root
+        for root in view.roots
+        if not (root.leader_known or root.program or root in view.children or root in view.finished)
+    ]
+    named = sum(1 for task in alone if task.comm)
+    return dict.fromkeys(task for task in alone if not task.comm or named > _APART)
 
 
 def _loose_text(tasks: list[Process]) -> str:
-    named = ", ".join(str(task.tgid) for task in tasks[:_TASKS_SHOWN])
+    named = ", ".join(f"{t.comm} ({t.tgid})" if t.comm else str(t.tgid) for t in tasks[:_TASKS_SHOWN])
     rest = f" and {len(tasks) - _TASKS_SHOWN:,} more" if len(tasks) > _TASKS_SHOWN else ""
     noun = "task" if len(tasks) == 1 else "tasks"
     return f"{len(tasks):,} {noun} of a process that the trace does not name: {named}{rest}"
