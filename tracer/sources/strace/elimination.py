@@ -97,7 +97,7 @@ class Elimination(Places):
                 break
             if call.number == tid and call.ns is None and not call.dead and self._unsure.get(call.tid) is not call:
                 return [call]
-            if call.tid == tid or not self._after(tid, call) or self._outlived(fresh, call):
+            if not self._after(tid, call) or self._outlived(fresh, call):
                 continue
             if call.number and call.ns is not None and not call.chosen and not call.ns.agrees(call.number, tid):
                 continue
@@ -227,6 +227,7 @@ class Elimination(Places):
     def decide(self, tid: int, at_end: bool) -> None:
         """Nothing more is waited for: choose a creator for the task, or none."""
         found = self.candidates(tid) if len(self.unsettled) <= MAX_COMPARED else []
+        found = [call for call in found if call.tid != tid]
         if at_end:
             for call in [c for c in found if not c.number and not c.dead]:
                 call.dead = True
