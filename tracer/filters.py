@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tracer.errors import TargetError
 from tracer.runtime.containers import same_id
-from tracer.runtime.roles import display_name, name_at
+from tracer.runtime.roles import all_names
 
 if TYPE_CHECKING:
     from tracer.graph import Process, ProcessGraph
@@ -32,9 +32,7 @@ def by_comm(patterns: Sequence[str]) -> Predicate:
     """Processes whose comm or program name matches one of these shell patterns now or matched it earlier."""
 
     def matches(process: Process) -> bool:
-        names = {process.comm, display_name(name_at(process))}
-        names.update(earlier.comm for earlier in process.past or ())
-        return any(fnmatchcase(name, pattern) for name in names for pattern in patterns)
+        return any(fnmatchcase(name, pattern) for name in all_names(process) for pattern in patterns)
 
     return matches
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tracer import filters
 from tracer.errors import TargetError
 from tracer.near import near
-from tracer.runtime.roles import CONTAINER, PAUSE, SHIM, display_name, name_at
+from tracer.runtime.roles import CONTAINER, PAUSE, SHIM, all_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,7 +41,7 @@ def processes(graph: ProcessGraph, who: str, roles: Roles, names: Names) -> list
         found = [p for p in everyone if has_number(p, who)]
         found = found or [p for p in everyone if p.alive and "#" not in who and int(who) in p.threads]
     else:
-        found = [p for p in everyone if who in called(p)]
+        found = [p for p in everyone if who in all_names(p)]
         found += [p for p in container(graph, who, roles, names) if p not in found]
     if not found:
         raise nobody(who, everyone)
@@ -74,14 +74,6 @@ def _is_top(process: Process, names: Names) -> bool:
     return above is None or above.serves or above.id != own.id
 
 
-def called(process: Process) -> set[str]:
-    """All names that the process has now or had earlier; its program's too, as comm may be another (`tmux: server`)."""
-    names = {process.comm, display_name(name_at(process)), *(e.comm for e in process.past or ())}
-    if process.program is not None:
-        names.add(process.program.path.rpartition("/")[2])
-    return names - {""}
-
-
 def nobody(who: str, everyone: Iterable[Process]) -> TargetError:
     """The error for a name or number that nobody has."""
     if is_number(who):
@@ -89,7 +81,7 @@ def nobody(who: str, everyone: Iterable[Process]) -> TargetError:
         numbers = sorted({p.tgid for p in everyone}, key=lambda pid: (abs(pid - wanted), pid))[:5]
         like = [str(pid) for pid in numbers]
     else:
-        like = near(who, {name for p in everyone for name in called(p)})
+        like = near(who, {name for p in everyone for name in all_names(p)})
     return TargetError(
         f"there is no {'process' if is_number(who) else 'process, container or pod'} {who}",
         f"near: {', '.join(like)}" if like else "`ctrace replay FILE`, or `ctrace tree`, shows who is there",

@@ -37,6 +37,14 @@ def test_each_kind() -> None:
     assert chosen(lambda _g, _r: [filters.by_state(["running"])]) == [100, 220, 304, 404, 410, 411]
 
 
+def test_a_program_that_calls_itself_something_else() -> None:
+    s = Script()
+    s.exec(10, "/usr/bin/tmux")
+    s.rename(10, "tmux: server")
+    for name in ("tmux", "tmux: server"):
+        assert chosen(lambda _g, _r, name=name: [filters.by_comm([name])], s) == [10]
+
+
 def test_subtree_by_tree_and_by_lineage() -> None:
     assert chosen(lambda g, _r: [filters.by_subtree(g, [404], parent_now)]) == [404, 410, 411]
     assert 304 not in chosen(lambda g, _r: [filters.by_subtree(g, [100], parent_now)])

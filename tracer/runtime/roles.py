@@ -169,6 +169,14 @@ def display_name(name: Name) -> str:
     return _facts(name).label
 
 
+def all_names(process: Process) -> set[str]:
+    """What the process is or was called; its program's name too, as comm may be another (`tmux: server`)."""
+    names = {process.comm, display_name(name_at(process)), *(earlier.comm for earlier in process.past or ())}
+    if process.program is not None:
+        names.add(_base(process.program.path))
+    return names - {""}
+
+
 def _display_name(name: Name) -> str:
     if name.program is None:
         return name.comm
