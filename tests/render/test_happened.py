@@ -67,7 +67,7 @@ def test_what_was_said_of_one_is_not_said_of_another() -> None:
         Exit(10, 13, 9, 9),
         Lost(11, None, 0, 5),
     ]
-    Journal(engine, writer.happened).feed(events, [])
+    Journal(engine, lambda happened: writer.write([writer.line(happened)])).feed(events, [])
     assert out.getvalue().isascii()
     lines = [json.loads(line) for line in out.getvalue().splitlines()]
     by_at = {line["at"]: line for line in lines}

@@ -7,10 +7,10 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from tracer.cli.watch_words import agreement_lines, living, summary_text
-from tracer.live.journal import EXITED, FOUND, THREAD_CREATED, THREAD_EXITED, Happened
+from tracer.live.journal import CREATED, EXEC, EXITED, FOUND, REAPED, THREAD_CREATED, THREAD_EXITED, Happened
 from tracer.render.findings import finding_lines
 from tracer.render.happened import QUIET, WallClock, happened_line, happened_text, life_texts
-from tracer.render.jsonl_events import EventWriter
+from tracer.render.jsonl_events import EventWriter, who
 from tracer.render.lines import Painter
 from tracer.sources.ebpf.source import PACE
 
@@ -153,30 +153,66 @@ class LinesOutput:
         print(f"ctrace: {summary_text(summary)}", file=sys.stderr)
 
 
+_OF_LIFE = (CREATED, EXEC, EXITED, REAPED)
+
+
 class JsonlOutput:
     """`ctrace.events/1`."""
 
     tell_last: int | None = None
     owns_terminal: bool = False
     pace: float = PACE
-    passes_lives: bool = False
+    passes_lives: bool = True
 
     def __init__(self, target: str, out: TextIO, *, threads: bool) -> None:
         self._target = target
         self._out = out
         self._threads = threads
         self._writer: EventWriter | None = None
+        self._held: list[tuple[int, str]] = []
+        """Lines of this batch of events, with the number of the event."""
 
     def tell(self, happened: Happened) -> None:
         """Write the line; threads only if asked for."""
         if self._writer is not None and (self._threads or happened.kind not in {THREAD_CREATED, THREAD_EXITED}):
-            self._writer.happened(happened)
+            self._held.append((happened.at, self._writer.line(happened)))
 
-    def learn(self, process: Process) -> None:
-        """Its lines tell of each event what there was then."""
+    def learn(self, process: Process) -> tuple[str, ...] | None:
+        """What its lines, which are among the last, have after who it is; None where they are not the usual ones."""
+        mark = who(process.tgid, process.start_time)
+        rests: dict[str, str] = {}
+        for _, line in reversed(self._held):
+            head, found, rest = line.partition(mark)
+            if not found:
+                continue
+            kind = head.split('"', 4)[3]
+            if kind not in _OF_LIFE or kind in rests:
+                return None
+            rests[kind] = rest
+            if kind == CREATED:
+                break
+        if rests.keys() | {EXEC} != {*_OF_LIFE}:
+            return None
+        return tuple([rests.get(kind, "") for kind in _OF_LIFE])
 
     def tell_life(self, life: ShortLife, words: tuple[str, ...]) -> None:
-        """Never asked for."""
+        """What `tell` would write of its events."""
+        assert self._writer is not None
+        created, runs, ended, reaped = words
+        alike, hold, child, start = self._writer.alike, self._held.append, life.child, life.start_time
+        hold((life.at, alike(CREATED, life.at, life.time, child, start, created)))
+        if life.program is not None:
+            hold((life.exec_at, alike(EXEC, life.exec_at, life.exec_time, child, start, runs)))
+        hold((life.exit_at, alike(EXITED, life.exit_at, life.exit_time, child, start, ended)))
+        hold((life.reap_at, alike(REAPED, life.reap_at, life.reap_time, child, start, reaped)))
+
+    def _flush(self) -> None:
+        """In the order of the events: short lives are told before the rest of their batch."""
+        if self._writer is not None and self._held:
+            self._held.sort(key=_place)
+            self._writer.write([line for _, line in self._held])
+            self._held.clear()
+        self._out.flush()
 
     def begin(self, session: Session, scope: Scope) -> None:
         """The head, and a line for every process that is there."""
@@ -185,31 +221,34 @@ class JsonlOutput:
         self._writer = EventWriter(self._out, session.roles, session.names, WallClock().epoch_offset)
         target = None if scope.everything else self._target
         self._writer.begin(ctrace=__version__, source=session.source.info.kind, target=target)
-        for process in session.graph.live():
-            self._writer.happened(Happened(FOUND, process.born_at, process.born_time, process))
-        self._out.flush()
+        found = [Happened(FOUND, p.born_at, p.born_time, p) for p in session.graph.live()]
+        self._writer.write([self._writer.line(happened) for happened in found])
+        self._flush()
 
     def tick(self, session: Session, *, changed: bool) -> None:
         """Let the reader have what there is."""
         if changed:
-            self._out.flush()
+            self._flush()
 
     resized = key = suspend = _nothing
 
     def verified(self, agreement: Agreement) -> None:
         """One line."""
+        self._flush()
         if self._writer is not None:
             self._writer.verified(agreement)
             self._out.flush()
 
     def found(self, findings: Sequence[Finding]) -> None:
         """A line each."""
+        self._flush()
         if self._writer is not None:
             for finding in findings:
                 self._writer.finding(finding)
 
     def end(self, session: Session, summary: dict[str, Any], agreement: Agreement | None) -> None:
         """The last line."""
+        self._flush()
         if self._writer is None:
             return
         if agreement is not None:

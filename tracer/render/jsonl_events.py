@@ -17,6 +17,8 @@ from tracer.live import journal as j
 from tracer.render.findings import finding_object
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tracer.live.check import Agreement
     from tracer.live.journal import Happened
     from tracer.runtime.containers import ContainerName, Names
@@ -47,20 +49,29 @@ class EventWriter:
         head = {"event": "begin", "schema": SCHEMA, "clock": "boot", "epoch_offset": self._offset, **facts}
         self._write(head)
 
-    def happened(self, happened: Happened) -> None:
+    def line(self, happened: Happened) -> str:
         """One change. Spelled out: there is one for nearly every event, and the encoder takes ten times as long."""
         kind, at, time_, process, detail = happened
-        head = f'{{"event":"{kind}","at":{at},"time":{_number(time_)},"utc":{self._utc(time_)}'
         if process is None:
-            self._out.write(f'{head},"count":{detail}}}\n')
-            return
+            return f'{self._head(kind, at, time_)},"count":{detail}}}\n'
         parent = process.parent
         role = self._roles.role(process)
-        self._out.write(
-            f'{head},"pid":{process.tgid},"start_time":{process.start_time or "null"},"comm":{_text(process.comm)},'
+        return (
+            f'{self._head(kind, at, time_)}{who(process.tgid, process.start_time)}"comm":{_text(process.comm)},'
             f'"role":{"null" if role is None else _text(role)},"parent":{"null" if parent is None else parent.tgid},'
             f'"container":{self._container(process)}{_details(happened, process)}}}\n'
         )
+
+    def alike(self, kind: str, at: int, time_: int, child: int, start: int, rest: str) -> str:
+        """The line of a change like one before, which had `rest` after who it was."""
+        return f"{self._head(kind, at, time_)}{who(child, start)}{rest}"
+
+    def write(self, lines: Iterable[str]) -> None:
+        """Lines made here."""
+        self._out.write("".join(lines))
+
+    def _head(self, kind: str, at: int, time_: int | None) -> str:
+        return f'{{"event":"{kind}","at":{at},"time":{_number(time_)},"utc":{self._utc(time_)}'
 
     def _container(self, process: Process) -> str:
         name = self._names.of(process)
@@ -104,6 +115,11 @@ class EventWriter:
         if second != self._second:
             self._second, self._text = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
         return f'"{self._text}.{rest // 1000:06d}Z"'
+
+
+def who(tgid: int, start: int) -> str:
+    """The part of a line that says which process it is about; no name or argument can hold this, for its quotes."""
+    return f',"pid":{tgid},"start_time":{start or "null"},'
 
 
 def _number(value: int | None) -> str:

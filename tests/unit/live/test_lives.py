@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.live.memory import LiveMemory
 from tests.unit.sources.random_records import ROOT, Machine
-from tracer.cli.watch_outputs import LinesOutput
+from tracer.cli.watch_outputs import JsonlOutput, LinesOutput
 from tracer.event import Event, ShortLife
 from tracer.graph import Process
 from tracer.live.session import Session
@@ -52,14 +52,22 @@ class Nothing(Scope):
         return process is not None and process.comm == self._named
 
 
-def watched(seed: int, *, lives: bool, steps: int = 2000, named: str = "") -> tuple[str, dict[str, Any]]:
+def watched(
+    seed: int, *, lives: bool, steps: int = 2000, named: str = "", jsonl: bool = False
+) -> tuple[str, dict[str, Any]]:
     """The lines, and what is left at the end."""
     out = io.StringIO()
-    output = LinesOutput("this", out, width=None, ascii_only=False, threads=False)
-    output._clock.epoch_offset = 0
+    output: LinesOutput | JsonlOutput = JsonlOutput("this", out, threads=False)
+    if not jsonl:
+        output = LinesOutput("this", out, width=None, ascii_only=False, threads=False)
     session = Session(Records(seed, steps), tell=output.tell, lives=output if lives else None)
     session.feed([*Machine.snapshot()])
     output.begin(session, Nothing(named))
+    if isinstance(output, JsonlOutput):
+        output._writer._offset = 0
+    else:
+        output._clock.epoch_offset = 0
+    out.truncate(out.seek(0))  # the first line has the offset
     while session.step(0):
         output.tick(session, changed=True)
     finished = session.finished.count(session.graph.processes)
@@ -69,18 +77,20 @@ def watched(seed: int, *, lives: bool, steps: int = 2000, named: str = "") -> tu
     return out.getvalue(), left
 
 
+@pytest.mark.parametrize("jsonl", [False, True])
 @pytest.mark.parametrize("seed", range(30))
-def test_the_same_lines_and_the_same_tree(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_lines_and_the_same_tree(seed: int, jsonl: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "UTC")
-    lines, left = watched(seed, lives=False)
-    fewer_lines, fewer_left = watched(seed, lives=True)
+    lines, left = watched(seed, lives=False, jsonl=jsonl)
+    fewer_lines, fewer_left = watched(seed, lives=True, jsonl=jsonl)
     assert fewer_lines.splitlines() == lines.splitlines()
     assert fewer_left.pop("built") <= left.pop("built")
     assert fewer_left == left
 
 
-def test_lives_like_those_before_are_not_built() -> None:
-    built = [sum(watched(seed, lives=lives)[1]["built"] for seed in range(10)) for lives in (False, True)]
+@pytest.mark.parametrize("jsonl", [False, True])
+def test_lives_like_those_before_are_not_built(jsonl: bool) -> None:
+    built = [sum(watched(seed, lives=lives, jsonl=jsonl)[1]["built"] for seed in range(10)) for lives in (False, True)]
     assert built[1] < built[0] - 250
 
 
