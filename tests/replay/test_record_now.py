@@ -13,6 +13,8 @@ import pytest
 from fixtures.record.optionsets import ALL
 from fixtures.record.proc import Mark, outer_reaper
 from fixtures.record.runner import build, record
+from tests.fuzz.harness import STRACE, strace_refuses
+from tests.replay.test_fixture_logs import log_of
 from tests.replay.truth import check
 
 RUNS = [
@@ -29,7 +31,7 @@ RUNS = [
 
 def why_not() -> str:
     """What this machine lacks for recording, or ''."""
-    for tool in ("strace", "gcc", "make"):
+    for tool in (STRACE, "gcc", "make"):
         if shutil.which(tool) is None:
             return f"{tool} is not installed"
     if os.geteuid() != 0:
@@ -54,5 +56,9 @@ def programs() -> Iterator[Path]:
 
 @pytest.mark.parametrize(("program", "options"), RUNS)
 def test_recorded_now(program: str, options: str, programs: Path, tmp_path: Path) -> None:
+    refused = strace_refuses(ALL[options].options)
+    if refused:
+        pytest.skip(refused)
     record(program, ALL[options], tmp_path / program, programs)
-    check(tmp_path / program / f"{options}.log", tmp_path / program / f"truth-{options}.json")
+    (truth,) = (tmp_path / program).glob("truth-*.json")
+    check(log_of(truth), truth)
