@@ -114,6 +114,13 @@ class Births(Returned):
         else:
             self.settle(call, 0)
 
+    def is_given_again(self, number: int, at: int) -> bool:
+        """At that line the call that gives a number another time had not returned."""
+        last = next((record for record in reversed(self.history) if record[4] == number), None)
+        if last is None or not last[1] < at < last[10]:
+            return False
+        return any(record[4] == number and record is not last for record in self.history)
+
     def _ends(self, tid: int, status: int | None, at: int) -> None:
         if status is not None and not status & 0x7F:
             self.exits_seen = True

@@ -108,11 +108,14 @@ class Creating:
         chosen = b"set_tid=[" in args
         record = (CLONED, at, now, tid, child, flags, exit_signal, real, matched, chosen, end)
         place = state.opened.pop(tid, None) if state.opened else None
-        if place is not None and (chosen or child != state.last_child):
+        if place is not None and (chosen or child != state.last_child) and state.returned.get(child, 0) <= place:
             state.records[place] = record
         else:
-            # Said twice in a row, a number is the first call's: it comes first, though it may have begun later.
+            # Said twice (in a row: of one child), a number is the first call's: it comes first, though it may have
+            # begun later.
+            place = len(state.records)
             state.records.append(record)
+        state.returned[child] = place
         state.last_child = child
 
     def _is_free(self, number: int, at: int, now: int | None) -> None:

@@ -155,7 +155,12 @@ class Orderer:
                 if not record[6] and record[4] not in known and not births.anywhere:
                     append(_new(Reap, record[1:6]))
                     continue
-            elif kind == CHILD_SIGNAL and not record[5] and record[4] not in early and not births.anywhere:
+            elif (
+                kind == CHILD_SIGNAL
+                and not (record[5] or births.anywhere)
+                and record[4] not in early
+                and record[4] not in known
+            ):
                 append(_new(ChildSignal, record[1:5]))
                 continue
             self._slowly(record)

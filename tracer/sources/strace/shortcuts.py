@@ -120,6 +120,7 @@ class Shortcuts:
         records = joiner.records
         append = records.append
         pending, opened, seen, leaders = joiner.pending, joiner.opened, joiner.seen, joiner.leaders
+        returned = joiner.returned
         exec_by = joiner.exec_by
         program_of = joiner.programs.by_args.get
         forget = joiner.tids.pop
@@ -198,10 +199,12 @@ class Shortcuts:
                 child = int(number)
                 record = (CLONED, call[2], call[3], tid, child, *call[4], 0, "", False, at)
                 place = opened.pop(tid, None)
-                if place is not None and child != joiner.last_child:
-                    records[place] = record
-                else:
+                if place is None or child == joiner.last_child or returned.get(child, 0) > place:
+                    place = len(records)
                     append(record)
+                else:
+                    records[place] = record
+                returned[child] = place
                 joiner.last_child = child
             elif kind == _CLONE_BEGINS:
                 pending[tid] = (what[1], what[2], at, now, what[3])
@@ -209,6 +212,7 @@ class Shortcuts:
                 append((OPEN, at, now, tid))
             elif number != b"0\n":  # _CLONES
                 child = joiner.last_child = int(number)
+                returned[child] = len(records)
                 append((CLONED, at, now, tid, child, what[1], what[2], 0, "", False, at))
 
     def _new_tid(self, text: bytes) -> int:

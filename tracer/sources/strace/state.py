@@ -77,6 +77,8 @@ class State:
         self.naming = Naming(self.records, self._first_named, only)
         self.opened: dict[int, int] = {}
         """Task -> place in `records` of the OPEN record of the call that it is in."""
+        self.returned: dict[int, int] = {}
+        """Child -> place in `records` of the call that returned it last."""
         self.last_child = 0
         """What the last clone call returned."""
         self.pending: dict[int, Pending] = {}
@@ -132,6 +134,7 @@ class State:
         taken = (self.records[:], self.programs.new[:], self.calls.copy(), self.unreadable[:])
         self.records.clear()
         self.opened.clear()
+        self.returned.clear()
         if not self.alone:
             self.programs.new.clear()
         self.calls.clear()
