@@ -34,19 +34,35 @@ class Placed(NamedTuple):
     """No sibling is drawn after it."""
 
 
+KINDS_MAX = 1000
+"""So many kinds are told apart: processes choose their names, and a session runs for ever."""
+
+
 @dataclass(slots=True)
 class Finished:
     """Dead processes that are shown as a count only."""
 
     kinds: dict[str, int] = field(default_factory=dict)
-    """How many direct children of each kind: `cni loopback`, `shim start`; raw names."""
+    """How many direct children of each kind: `cni loopback`, `shim start`; raw names. The first KINDS_MAX kinds."""
+    others: int = 0
+    """Direct children of further kinds."""
     below: int = 0
     """Those whose own parent had ended before they did or was dead too: further down."""
 
     @property
     def count(self) -> int:
         """All of them."""
-        return sum(self.kinds.values()) + self.below
+        return sum(self.kinds.values()) + self.others + self.below
+
+    def add(self, kind: str) -> None:
+        """Count a direct child."""
+        kinds = self.kinds
+        if kind in kinds:
+            kinds[kind] += 1
+        elif len(kinds) < KINDS_MAX:
+            kinds[kind] = 1
+        else:
+            self.others += 1
 
 
 @dataclass(slots=True)
@@ -150,8 +166,7 @@ def _fold(chosen: list[Process], roles: Roles) -> dict[Process | None, Finished]
         if fold is None:
             fold = finished[anchor] = Finished()
         if parent is anchor:
-            kind = kind_of(process)
-            fold.kinds[kind] = fold.kinds.get(kind, 0) + 1
+            fold.add(kind_of(process))
         else:
             fold.below += 1
     return finished

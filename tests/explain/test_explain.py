@@ -140,6 +140,19 @@ def test_a_program_is_found_by_its_name_whatever_it_calls_itself(tmp_path: Path)
         assert ctrace("explain", name, log).stdout.startswith(b"tmux: server (9)")
 
 
+def test_the_serial_tells_apart_those_that_had_a_number(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text(
+        "9 fork() = 10\n10 +++ exited with 3 +++\n9 wait4(10, NULL, 0, NULL) = 10\n9 fork() = 10\n"
+        '10 execve("/bin/b", ["b"], 0x7) = 0\n'
+    )
+    assert "exited with 3" in explain("10#0", log)
+    assert explain("10#1", log).startswith("b (10)")
+    assert "exited with 3" not in explain("10#1", log)
+    assert explain("10", log).count("created by") == 2
+    assert b"there is no process 10#2" in ctrace("explain", "10#2", log).stderr
+
+
 def test_a_set_of_files_names_the_file_and_its_line(tmp_path: Path) -> None:
     (tmp_path / "t.9").write_text('execve("/bin/sh", ["sh"], 0x7) = 0\nfork() = 10\n')
     (tmp_path / "t.10").write_text('execve("/bin/a", ["a"], 0x7) = 0\nexit_group(3) = ?\n+++ exited with 3 +++\n')

@@ -20,7 +20,8 @@ def test_what_terminals_obey_becomes_visible() -> None:
 
 def test_undecodable_bytes_are_shown_as_bytes() -> None:
     assert clean(b"caf\xe9".decode("utf-8", "surrogateescape")) == "caf\\xe9"
-    assert clean("\ud800") == "\\ud800"
+    assert clean(b"\x80\xff".decode("utf-8", "surrogateescape")) == "\\x80\\xff"
+    assert clean("\ud800\udc7f\udd00") == "\\ud800\\udc7f\\udd00"
 
 
 def test_plain_text_stays() -> None:

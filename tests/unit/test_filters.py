@@ -11,6 +11,7 @@ from tracer.errors import TargetError
 from tracer.filters import Predicate, select
 from tracer.graph import ProcessGraph
 from tracer.render.tree import tree_lines
+from tracer.runtime.containers import names_of
 from tracer.runtime.roles import Roles
 from tracer.view import LINEAGE, NOW, build_view, creator_or_parent, parent_now
 
@@ -35,6 +36,15 @@ def test_each_kind() -> None:
     assert chosen(lambda _g, _r: [filters.by_comm(["containerd-shim-runc-v2"])]) == [210, 220]
     assert chosen(lambda _g, r: [filters.by_role(["shim*"], r)]) == [210, 220]
     assert chosen(lambda _g, _r: [filters.by_state(["running"])]) == [100, 220, 304, 404, 410, 411]
+
+
+@pytest.mark.parametrize(("text", "found"), [("980", False), ("9802", True), ("9803", False)])
+def test_an_id_is_known_by_its_first_four_digits(text: str, found: bool) -> None:
+    """With fewer, `--pod 9` would mean a name as well as every id that begins so."""
+    s = Script()
+    shim = "/usr/bin/containerd-shim-runc-v2"
+    s.exec(10, shim, shim, "-namespace", "k8s.io", "-id", "9802" * 16)
+    assert bool(chosen(lambda g, _r: [filters.by_pod([text], names_of(g))], s)) is found
 
 
 def test_a_program_that_calls_itself_something_else() -> None:

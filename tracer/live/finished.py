@@ -47,7 +47,7 @@ class FinishedCounts:
         found = self._by.get(mother)
         if found is None:
             found = self._by[mother] = Finished()
-        found.kinds[kind] = found.kinds.get(kind, 0) + 1
+        found.add(kind)
 
     def forget(self, gone: Iterable[Process]) -> None:
         """These have left the graph: they are counted and need not be remembered."""
@@ -57,8 +57,7 @@ class FinishedCounts:
         anchor = _nearest_alive(process)
         finished = self._by.setdefault(anchor, Finished())
         if process.parent is anchor:
-            kind = self.kind(process)
-            finished.kinds[kind] = finished.kinds.get(kind, 0) + 1
+            finished.add(self.kind(process))
         else:
             finished.below += 1
 

@@ -76,7 +76,7 @@ def finished_text(finished: Finished) -> str:
     """`7 finished: cni loopback ×3, cni cilium-cni ×3, shim start ×1`; raw names."""
     kinds = sorted(finished.kinds.items(), key=lambda kind: -kind[1])
     named = ", ".join(f"{'unnamed' if name == '?' else name} ×{count:,}" for name, count in kinds[:_KINDS_SHOWN])
-    rest = sum(count for _, count in kinds[_KINDS_SHOWN:])
+    rest = sum(count for _, count in kinds[_KINDS_SHOWN:]) + finished.others
     parts = [named] if named else []
     if rest:
         parts.append(f"{rest:,} {'other' if rest == 1 else 'others'}")

@@ -14,7 +14,8 @@ from tracer.event import Clone, Event, Exec, Exit, Reap
 from tracer.graph import DEAD
 from tracer.live import session as session_module
 from tracer.live.session import Session
-from tracer.view import build_view
+from tracer.render.tree import finished_text
+from tracer.view import Finished, build_view
 
 COUNT = 40_000
 
@@ -53,6 +54,17 @@ def test_memory_is_flat_and_all_are_counted() -> None:
     finished = session.finished.count(session.graph.processes)[shell]
     assert finished.count == COUNT + 1000
     assert finished.kinds == {"cni loopback": (COUNT + 1000) // 4, "true": (COUNT + 1000) * 3 // 4}
+
+
+def test_names_that_never_come_again_are_counted_together() -> None:
+    finished = Finished()
+    for n in range(3000):
+        finished.add(f"job-{n}")
+    finished.add("job-7")
+    assert len(finished.kinds) == 1000
+    assert finished.count == 3001
+    assert finished_text(finished).startswith("3,001 finished: job-7 ×2, job-0 ×1, ")
+    assert finished_text(finished).endswith(" 2,995 others")
 
 
 def test_a_service_that_replaces_itself_for_ever_is_no_growing_chain() -> None:
