@@ -123,8 +123,17 @@ class SetSubreaper(NamedTuple):
     tid: int
     on: bool
     sure: bool = True
-    """False: the call has begun. Until it returns, which another event tells, the flag may have changed or not; if the
-    task is killed inside it will never be known."""
+    """Each end that is told from here on came after it. False: it may have come before, until a SubreaperSettled."""
+    returned: bool = True
+    """False: the call has begun (`sure` is false, too). If the task is killed inside, more will never be known."""
+
+
+class SubreaperSettled(NamedTuple):
+    """Each end that is told from here on came after what `tid` did by SetSubreaper."""
+
+    at: int
+    time: int | None
+    tid: int
 
 
 class SetPdeathsig(NamedTuple):
@@ -349,6 +358,7 @@ Event = (
     | Reap
     | ChildSignal
     | SetSubreaper
+    | SubreaperSettled
     | SetPdeathsig
     | Rename
     | NewPidNs
@@ -372,6 +382,7 @@ KINDS: tuple[type, ...] = (
     Reap,
     ChildSignal,
     SetSubreaper,
+    SubreaperSettled,
     SetPdeathsig,
     Rename,
     NewPidNs,

@@ -97,7 +97,7 @@ def _born_of_the_dead(state: State, process: Process, father: Process, at: int, 
     task = process.real_parent
     if task is not None and task.children:
         task.children.pop(process, None)
-    reapers = [find_new_reaper(father, state.init, None, state.doubts, state.lost_at)] if told else heirs(state, father)
+    reapers = [find_new_reaper(father, state.init, state.doubts, state.lost_at)] if told else heirs(state, father)
     reaper = common(reapers)
     if not told:
         why = f"the trace shows the end of {father.tgid} before this birth"

@@ -25,6 +25,7 @@ _HANDLERS: dict[type, Callable[[State, Any], None]] = {
     ev.JoinPidNs: namespaces.on_join_pid_ns,
     ev.Exec: program.on_exec,
     ev.SetSubreaper: program.on_set_subreaper,
+    ev.SubreaperSettled: program.on_subreaper_settled,
     ev.SetPdeathsig: program.on_set_pdeathsig,
     ev.Rename: program.on_rename,
     ev.Detach: program.on_detach,

@@ -146,11 +146,11 @@ def forget_original_parent(
     last.children = None
     reapers: list[Reaper] = []
     if state.perhaps:
-        father_ended(state, father, dying_since)
-        reapers = possible_reapers(state, father, dying_since)
+        father_ended(state, father)
+        reapers = possible_reapers(state, father)
         reaper = common(reapers)
     else:
-        reaper = find_new_reaper(father, state.init, dying_since, state.doubts, state.lost_at)
+        reaper = find_new_reaper(father, state.init, state.doubts, state.lost_at)
     cause = f"exit of {father.tgid}"
     if children and not state.ptraced:
         state.recent_adoptions.append((father, tuple(children)))

@@ -111,14 +111,14 @@ def suppose_one_of(state: State, child: Process, reapers: list[Reaper]) -> None:
         suppose(state, child, ways)
 
 
-def father_ended(state: State, father: Process, dying_since: int | None) -> None:
+def father_ended(state: State, father: Process) -> None:
     """One that may be the parent of some is dead: whoever inherits from it may be it now."""
     for child in state.perhaps_of.pop(father, ()):
         ways = state.perhaps.get(child)
         if ways is None or father not in ways or child.state is DEAD:
             continue
         worth = ways.pop(father)
-        known = add_reapers(ways, possible_reapers(state, father, dying_since), worth)
+        known = add_reapers(ways, possible_reapers(state, father), worth)
         suppose(state, child, ways if known else {})
 
 
@@ -127,7 +127,7 @@ def heirs(state: State, father: Process) -> list[Reaper]:
     found: list[Reaper] = []
     dead = {father: None}
     for each in (waiting := [father]):
-        for reaper in possible_reapers(state, each, None, each.exited_at):
+        for reaper in possible_reapers(state, each, each.exited_at):
             process = None if reaper.task is None else reaper.task.process
             if process is None or process.outside or process.state is RUNNING:
                 found.append(reaper)
@@ -137,12 +137,12 @@ def heirs(state: State, father: Process) -> list[Reaper]:
     return found or [NOBODY]
 
 
-def possible_reapers(state: State, father: Process, dying_since: int | None, as_of: int | None = None) -> list[Reaper]:
+def possible_reapers(state: State, father: Process, as_of: int | None = None) -> list[Reaper]:
     """find_new_reaper() for each way in which the processes above can hang together."""
     seen: set[Process] = set()
 
     def search(supposed: dict[Process, Process]) -> list[Reaper]:
-        found = find_new_reaper(father, state.init, dying_since, state.doubts, state.lost_at, supposed, as_of)
+        found = find_new_reaper(father, state.init, state.doubts, state.lost_at, supposed, as_of)
         if not state.perhaps or found.rule == RULE_SUBREAPER:
             return [found]
         top = _line(father, supposed)[-1]

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from tracer.event import CgroupMove, ContainerTold, Detach, Exec, Lost, Rename, SetPdeathsig, SetSubreaper
+from tracer.event import (
+    CgroupMove,
+    ContainerTold,
+    Detach,
+    Exec,
+    Lost,
+    Rename,
+    SetPdeathsig,
+    SetSubreaper,
+    SubreaperSettled,
+)
 from tracer.graph import DEAD, RUNNING, Execed, Process, Program, Task
 from tracer.identity import Evidence
 from tracer.reconstruct.attach import attach, split_off
@@ -135,23 +145,43 @@ def on_set_subreaper(state: State, event: SetSubreaper) -> None:
     if state.recent_adoptions and process.subreaper is not event.on:
         _doubt_recent_adoptions(state, process, event)
     known = process.subreaper is event.on and process not in state.doubts
+    if not event.returned:
+        state.flag_calls.setdefault(process, {})[event.tid] = event.on
+        if not known:
+            why = f"{event.tid} was inside prctl: whether it had set the subreaper flag is not known"
+            _doubt_flag(state, process, why)
+        return
     process.subreaper = event.on
     if not known:
         process.subreaper_at = event.at
-    if not event.sure:
-        state.flag_calls.setdefault(process, {})[event.tid] = event.on
-        if not known:
-            state.doubts[process] = (
-                f"{event.tid} was inside prctl: whether it had changed the subreaper flag is not known"
-            )
-    elif process in state.flag_calls and _changed_at_once(state, process, event):
-        state.doubts[process] = (
-            f"two threads of {process.tgid} set the subreaper flag at once: which was last is not known"
-        )
-    elif (task := state.tasks.get(event.tid)) is not None and task.membership:
-        state.doubts[process] = doubt_of(task)
-    elif state.doubts:
+    task = state.tasks.get(event.tid)
+    if process in state.flag_calls and _changed_at_once(state, process, event):
+        why = f"two threads of {process.tgid} set the subreaper flag at once: which was last is not known"
+        _doubt_flag(state, process, why)
+    elif task is not None and task.membership:
+        _doubt_flag(state, process, doubt_of(task))
+    elif event.sure:
         state.doubts.pop(process, None)
+    elif not known:
+        why = f"{event.tid} set the subreaper flag at about the same time: which came first is not known"
+        _doubt_flag(state, process, why, until=event.tid)
+
+
+def on_subreaper_settled(state: State, event: SubreaperSettled) -> None:
+    """Ends that are told from here on came after what the task has set."""
+    process = _process_of(state, event)
+    if state.unsettled.get(process) == event.tid:
+        del state.unsettled[process]
+        state.doubts.pop(process, None)
+
+
+def _doubt_flag(state: State, process: Process, why: str, until: int = 0) -> None:
+    """`until`: the task whose SubreaperSettled takes the doubt away; 0: none can."""
+    state.doubts[process] = why
+    if until:
+        state.unsettled[process] = until
+    else:
+        state.unsettled.pop(process, None)
 
 
 def _changed_at_once(state: State, process: Process, event: SetSubreaper) -> bool:
@@ -219,7 +249,7 @@ def on_lost(state: State, event: Lost) -> None:
     state.lost_at = event.at
 
 
-def _process_of(state: State, event: SetSubreaper | Rename | Detach) -> Process:
+def _process_of(state: State, event: SetSubreaper | SubreaperSettled | Rename | Detach) -> Process:
     task = state.tasks.get(event.tid)
     if task is None:
         task = attach(state, event.at, event.time, event.tid)

@@ -41,7 +41,6 @@ def find_alive_thread(process: Process) -> Task | None:
 def find_new_reaper(
     father: Process,
     init: Process,
-    dying_since: int | None,
     doubts: Mapping[Process, str],
     lost_at: int = 0,
     supposed: Mapping[Process, Process] = NOTHING,
@@ -49,9 +48,8 @@ def find_new_reaper(
 ) -> Reaper:
     """Steps 2 and 3 for the children of `father`, whose last thread is dead.
 
-    `dying_since`: where the exit of `father` began, if the trace shows it. The kernel moves the children at some point
-    between that and the line that reports the death: a flag that changed in between makes the choice a guess, and so
-    does one in `doubts`, which has the reason. What was last known before `lost_at` may have changed unseen.
+    A flag in `doubts`, which has the reason, makes the choice a guess where its process could be the one. What was last
+    known before `lost_at` may have changed unseen.
     `supposed`: parents of processes whose own is not known. `as_of`: the father ended there, earlier than what was told
     last; the flags of then are known as far as each has changed once since at most.
     """
@@ -67,15 +65,13 @@ def find_new_reaper(
         ancestor = parent.process
         if ancestor is init:
             break
-        if dying_since is not None and (ancestor.subreaper_at or 0) > dying_since:
+        thread = find_alive_thread(ancestor) if as_of is None else _alive_then(ancestor, as_of)
+        doubt = doubts.get(ancestor, "") if thread is not None else ""
+        if doubt or older_than(ancestor, lost_at):
             evidence = Evidence.weakest(evidence, Evidence.INFERRED)
-            reason = race = f"{ancestor.tgid} changed its subreaper flag while {father.tgid} was dying"
-        elif ancestor in doubts or older_than(ancestor, lost_at):
-            evidence = Evidence.weakest(evidence, Evidence.INFERRED)
-            race = doubts.get(ancestor, "")
-            reason = race or reason or _UNSEEN.format(lost_at)
+            race = doubt or race
+            reason = doubt or reason or _UNSEEN.format(lost_at)
         if ancestor.subreaper if as_of is None else _was_subreaper(ancestor, as_of):
-            thread = find_alive_thread(ancestor) if as_of is None else _alive_then(ancestor, as_of)
             if thread is not None:
                 return _result(thread, RULE_SUBREAPER, evidence, reason)
         elif ancestor.subreaper is None:

@@ -65,6 +65,7 @@ class State:
         "stats",
         "tasks",
         "unexplained",
+        "unsettled",
         "untraced",
     )
 
@@ -102,6 +103,8 @@ class State:
         self.flag_calls: dict[Process, dict[int, bool | None]] = {}
         """Calls that set the subreaper flag and have not returned: tid -> new value; None once another thread's call
         with another value has returned meanwhile."""
+        self.unsettled: dict[Process, int] = {}
+        """Those of `doubts` whose doubt ends with the SubreaperSettled of this task."""
         self.open_births: dict[Process, int] = {}
         """Children of CLONE_PARENT whose birth is only known to lie before some place (Clone.end)."""
         self.perhaps: dict[Process, dict[Process, Evidence]] = {}

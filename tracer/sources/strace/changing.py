@@ -148,6 +148,7 @@ class Changing:
             return
         if option == calls.PR_SET_CHILD_SUBREAPER:
             state.records.append((SUBREAPER, at, state.time_of(time), tid, value != 0, True))
+            self._state.flag_set_by = tid if self._state.alone else 0
         else:
             state.records.append((PDEATHSIG, at, state.time_of(time), tid, value))
 

@@ -18,6 +18,7 @@ from tracer.sources.strace.ordering import Orderer
 from tracer.sources.strace.programs import Programs
 from tracer.sources.strace.reading import Batch, read_blocks
 from tracer.sources.strace.records import CLONED, EXIT, OPEN, SEEN, Program, Record
+from tracer.sources.strace.settling import SettlingOfSet
 from tracer.sources.strace.source import count_unreadable, replay
 
 _BATCH = 5000
@@ -91,6 +92,7 @@ class StraceSet:
         batch: list[Record] = []
         programs = list(table.items())
         place = self._places.append
+        settling = SettlingOfSet()
         for log, record in Merge(logs, self.info.clock):
             place((log.index << 40) | record[1])
             at = len(self._places)
@@ -100,7 +102,7 @@ class StraceSet:
                 at, log.open_at = log.open_at, 0
             if record[0] == CLONED:
                 record = (*record[:10], 0)  # when it returned is not known
-            batch.append((record[0], at, *record[2:]))
+            batch += settling.told((record[0], at, *record[2:]))
             if len(batch) >= _BATCH:
                 yield batch, programs, set(), [], 0
                 batch, programs = [], []

@@ -16,7 +16,7 @@ from tracer.sources.strace.creating import Creating
 from tracer.sources.strace.ending import Ending
 from tracer.sources.strace.grammar import NOTICE, SPLICED_NOTICE, Row, Style, split, split_behind_output
 from tracer.sources.strace.programs import Programs
-from tracer.sources.strace.records import ATTACHED, DETACHED
+from tracer.sources.strace.records import ATTACHED, DETACHED, SETTLED
 from tracer.sources.strace.state import LEAVING, UNFINISHED, Handler, Held, State
 from tracer.sources.strace.waiting import Waiting
 
@@ -105,10 +105,18 @@ class Joiner(State):
     def _feed_slowly(self, lines: Iterable[int], rows: Iterable[Row]) -> None:
         """The same for logs whose lines have no prefix, or a time that counts from the line before."""
         for at, (text, time, head, rest, odd) in zip(lines, rows, strict=False):
+            if self.flag_set_by and head:
+                self._settle(at, time, head)
             if head:
                 self._line(at, text, time, head, rest)
             else:
                 self._odd(at, odd)
+
+    def _settle(self, at: int, time: bytes, head: bytes) -> None:
+        """The next line of a file that holds one task: what it did by prctl is done."""
+        if head != b"+++ ":
+            self.records.append((SETTLED, at, self.time_of(time), self.flag_set_by))
+        self.flag_set_by = 0
 
     def _line(self, at: int, text: bytes, time: bytes, head: bytes, rest: bytes) -> None:
         """One line that has the shape of strace's."""

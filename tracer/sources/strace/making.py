@@ -26,6 +26,7 @@ from tracer.event import (
     SameProcess,
     SetPdeathsig,
     SetSubreaper,
+    SubreaperSettled,
 )
 from tracer.sources.strace.births import Births
 from tracer.sources.strace.pidns import UNPLACED, Call
@@ -45,6 +46,7 @@ from tracer.sources.strace.records import (
     RENAME,
     SAME_GROUP,
     SEEN,
+    SETTLED,
     SUBREAPER,
     Program,
     Record,
@@ -52,7 +54,6 @@ from tracer.sources.strace.records import (
 
 _PLAIN: dict[int, type[Event]] = {
     EXIT_BEGIN: ExitBegin,
-    SUBREAPER: SetSubreaper,
     PDEATHSIG: SetPdeathsig,
     RENAME: Rename,
     NEW_PID_NS: NewPidNs,
@@ -111,6 +112,10 @@ class Maker:
             return True
         if kind in _PLAIN:
             self.events.append(_new(_PLAIN[kind], record[1:]))
+        elif kind == SUBREAPER:
+            self.events.append(SetSubreaper(at, time, tid, record[4], sure=False, returned=record[5]))
+        elif kind == SETTLED:
+            self.events.append(SubreaperSettled(at, time, tid))
         elif kind == EXIT:
             self._end(at, time, tid, record[4])
             return True

@@ -37,6 +37,7 @@ from tracer.sources.strace.records import (
     REAP,
     RUN,
     SEEN,
+    SETTLED,
     Record,
 )
 from tracer.sources.strace.runs import Plan, records_of
@@ -205,7 +206,7 @@ class Orderer:
 
     def _slowly(self, record: Record) -> None:
         births = self._births
-        call = births.look(record)
+        call = births.look(record) if record[0] != SETTLED else None
         kept = self._kept
         if kept:
             kept.append((record, call))

@@ -21,7 +21,7 @@ EXIT_BEGIN = 5  # code, group
 EXIT = 6  # raw wait status or None
 REAP = 7  # child, raw wait status or None, real
 CHILD_SIGNAL = 8  # child, real
-SUBREAPER = 9  # on, whether the call has returned
+SUBREAPER = 9  # on, whether the call has returned or only begun
 PDEATHSIG = 10  # signal
 RENAME = 11  # comm
 NEW_PID_NS = 12
@@ -35,9 +35,11 @@ HANDOVER = 18  # leader, reference into the exec table: -ff, the call goes on in
 CUT_SHORT = 19  # flags, exit_signal, chosen, line where it ended (0: not known)
 # -ff: what the caller calls so was a task whose file was written over; it has ended before this.
 FREED = 20  # number
+# Every death that is told from here on came after what the call has set.
+SETTLED = 21
 # Lives that are all alike but for their numbers (`runs`): tid is the creator.
-RUN = 21  # child, number of a run; `time` is None or a time for each record of the run
-RUN_MEANS = 22  # number, what it means: comes before the first RUN with that number
+RUN = 22  # child, number of a run; `time` is None or a time for each record of the run
+RUN_MEANS = 23  # number, what it means: comes before the first RUN with that number
 
 Program = tuple[str, tuple[str, ...], bool]
 """filename, argv, whether something of argv was left out."""

@@ -9,6 +9,7 @@ from tracer.sources.strace.grammar import Style
 from tracer.sources.strace.naming import NAMELESS, Naming
 from tracer.sources.strace.programs import Programs
 from tracer.sources.strace.records import SEEN, Program, Record
+from tracer.sources.strace.settling import Settling
 
 CREATING = ("clone", "clone2", "clone3", "fork", "vfork")
 WAITING = ("wait4", "waitid", "waitpid", "wait3")
@@ -92,6 +93,9 @@ class State:
         self.held: Held | None = None
         self.torn = False
         """The first line is the end of one: so the log's first notice is of somebody's child."""
+        self._settling = Settling()
+        self.flag_set_by = 0
+        """In a file of one task: the task, if its last line set the subreaper flag."""
 
     def _first_named(self, tid: int) -> None:
         """The task that had no number until now has this one."""
@@ -131,7 +135,8 @@ class State:
 
     def take(self) -> tuple[list[Record], list[tuple[int, Program]], set[str], list[tuple[int, bytes]]]:
         """What came of the lines so far; the next call returns only what is new."""
-        taken = (self.records[:], self.programs.new[:], self.calls.copy(), self.unreadable[:])
+        records = self.records[:] if self.alone else self._settling.settled(self.records[:])
+        taken = (records, self.programs.new[:], self.calls.copy(), self.unreadable[:])
         self.records.clear()
         self.opened.clear()
         self.returned.clear()

@@ -318,9 +318,9 @@ def test_what_changes_nothing(tmp_path: Path, line: str) -> None:
 @pytest.mark.parametrize(
     ("line", "event"),
     [
-        ("prctl(PR_SET_CHILD_SUBREAPER, 1) = 0", "SetSubreaper(100, on=True)"),
-        ("prctl(0x24, 0x1) = 0", "SetSubreaper(100, on=True)"),
-        ("prctl(0x24 /* PR_SET_CHILD_SUBREAPER */, 0x1) = 0 <0.0001>", "SetSubreaper(100, on=True)"),
+        ("prctl(PR_SET_CHILD_SUBREAPER, 1) = 0", "SetSubreaper(100, on=True, returned=True)"),
+        ("prctl(0x24, 0x1) = 0", "SetSubreaper(100, on=True, returned=True)"),
+        ("prctl(0x24 /* PR_SET_CHILD_SUBREAPER */, 0x1) = 0 <0.0001>", "SetSubreaper(100, on=True, returned=True)"),
         ("prctl(PR_SET_PDEATHSIG, SIGKILL) = 0", "SetPdeathsig(100, signal=9)"),
         ('prctl(PR_SET_NAME, "runc:[0:PARENT]"...) = 0', "Rename(100, comm='runc:[0:PARENT]')"),
         ("unshare(CLONE_NEWNS|CLONE_NEWPID) = 0", "NewPidNs(100)"),

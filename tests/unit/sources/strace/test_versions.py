@@ -26,8 +26,8 @@ NAMED_ARGUMENTS = [
     ("<... wait4 resumed>, status=NULL, options=0, usage=NULL) = 101", "Reap(100, 101)"),
     ("waitid(idtype=P_ALL, id=0, siginfo={si_signo=SIGCHLD, si_code=CLD_EXITED, si_pid=9, si_uid=0, si_status=4}, "
      "options=WEXITED, usage=NULL) = 0", "Reap(100, 9, status=1024)"),
-    ("prctl(op=PR_SET_CHILD_SUBREAPER, set=1) = 0", "SetSubreaper(100, on=True)"),
-    ("prctl(op=0x24 /* PR_SET_CHILD_SUBREAPER */, set=1) = 0", "SetSubreaper(100, on=True)"),
+    ("prctl(op=PR_SET_CHILD_SUBREAPER, set=1) = 0", "SetSubreaper(100, on=True, returned=True)"),
+    ("prctl(op=0x24 /* PR_SET_CHILD_SUBREAPER */, set=1) = 0", "SetSubreaper(100, on=True, returned=True)"),
     ("prctl(op=PR_SET_PDEATHSIG, sig=SIGTERM) = 0", "SetPdeathsig(100, signal=15)"),
     ('prctl(op=PR_SET_NAME, name="na(me<") = 0', "Rename(100, comm='na(me<')"),
     ("unshare(flags=CLONE_NEWPID) = 0", "NewPidNs(100)"),

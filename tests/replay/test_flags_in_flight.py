@@ -1,0 +1,121 @@
+"""A subreaper flag that is set while a process dies: 101 is above 102, whose child is 103.
+
+strace tells in each round of what has happened since the last one, in any order. So what decides is the first line that
+is certain to be of a later round than the call's return.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+import tracer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HEAD = """\
+100 execve("/a", ["a"], 0x1 /* 0 vars */) = 0
+100 fork() = 101
+101 fork() = 102
+102 fork() = 103
+"""
+SETS = "101 prctl(PR_SET_CHILD_SUBREAPER, 1) = 0"
+BEGINS = "101 prctl(PR_SET_CHILD_SUBREAPER, 1 <unfinished ...>"
+RETURNS = "101 <... prctl resumed>) = 0"
+CLEARS = SETS.replace("1)", "0)")
+KILLED = "102 +++ killed by SIGKILL +++"
+EXITED = "102 exit_group(0) = ?\n102 +++ exited with 0 +++"
+
+Edge = tuple[int | None, str]
+
+
+def adopter(path: Path) -> Edge:
+    process = tracer.replay(str(path)).find(103)[0]
+    return process.parent and process.parent.tgid, str(process.evidence)
+
+
+def edge(folder: Path, *lines: str) -> Edge:
+    path = folder / "strace.log"
+    path.write_text(HEAD + "\n".join(lines) + "\n")
+    return adopter(path)
+
+
+@pytest.mark.parametrize("end", [KILLED, EXITED])
+def test_before_the_call_began(tmp_path: Path, end: str) -> None:
+    assert edge(tmp_path, end, SETS) == (1, "assumed")
+    assert edge(tmp_path, end, BEGINS, RETURNS) == (1, "assumed")
+
+
+def test_while_the_call_is_open_the_flag_is_most_likely_what_it_was(tmp_path: Path) -> None:
+    """The kernel sets it right before the call's end, which strace then tells in its next round."""
+    assert edge(tmp_path, BEGINS, KILLED, RETURNS) == (1, "assumed")
+    assert edge(tmp_path, BEGINS, KILLED) == (1, "assumed")
+    cleared = BEGINS.replace("1 <", "0 <")
+    assert edge(tmp_path, SETS, "101 getpid() = 101", "101 fork() = 104", cleared, KILLED, RETURNS) == (101, "inferred")
+
+
+def test_in_the_round_of_the_return_it_may_have_died_before(tmp_path: Path) -> None:
+    assert edge(tmp_path, BEGINS, RETURNS, KILLED) == (101, "inferred")
+    assert edge(tmp_path, SETS, KILLED) == (101, "inferred")
+    assert edge(tmp_path, BEGINS, RETURNS, "100 +++ exited with 0 +++", KILLED) == (101, "inferred")
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [SETS, "101 fork( <unfinished ...>", KILLED],  # the caller itself has gone on
+        [SETS, EXITED],  # who dies has called exit after it
+        [SETS, '100 execve("/b", ["b"], 0x1) = 0', "100 fork( <unfinished ...>", KILLED],  # another task has gone on
+        [SETS, "100 fork() = 104", KILLED],  # two stops on one line
+        [BEGINS, "102 exit_group(0 <unfinished ...>", RETURNS, "101 fork( <unfinished ...>", KILLED],
+    ],
+)
+def test_in_a_later_round_it_died_afterwards(tmp_path: Path, lines: list[str]) -> None:
+    assert edge(tmp_path, *lines) == (101, "derived")
+
+
+def test_who_is_killed_while_waiting_to_be_written_of_ends_the_round(tmp_path: Path) -> None:
+    """100's second line is its death, which strace met when it asked who else had stopped: 102 may have been next."""
+    signal = "100 --- SIGCHLD {si_signo=SIGCHLD, si_code=CLD_EXITED, si_pid=99, si_uid=0, si_status=0} ---"
+    dies = "100 +++ killed by SIGKILL +++"
+    assert edge(tmp_path, SETS, signal, dies, KILLED) == (101, "inferred")
+    assert edge(tmp_path, SETS, signal, dies, "101 fork( <unfinished ...>", KILLED) == (101, "inferred")
+    assert edge(tmp_path, SETS, signal, dies, "101 fork() = 104", KILLED) == (101, "derived")
+
+
+def test_a_flag_in_doubt_above_who_can_adopt_nobody_matters_not(tmp_path: Path) -> None:
+    above = "100 prctl(PR_SET_CHILD_SUBREAPER, 1) = 0\n100 fork() = 104\n"
+    assert edge(tmp_path, above + "101 exit_group(0) = ?", BEGINS, KILLED) == (100, "derived")
+
+
+def folder_of(folder: Path, sets: str, dies: str, goes_on: str) -> Path:
+    """A `-ff` set, in which the time of a line is that of the call's beginning."""
+    files = {
+        100: '10.000100 execve("/a", ["a"], 0x1 /* 0 vars */) = 0\n10.000200 fork() = 101\n',
+        101: f"10.000300 fork() = 102\n{sets} prctl(PR_SET_CHILD_SUBREAPER, 1) = 0\n",
+        102: f"10.000400 fork() = 103\n{dies} +++ killed by SIGKILL +++\n",
+        103: "10.000500 wait4(-1, NULL, WNOHANG, NULL) = -1 ECHILD (No child processes)\n",
+    }
+    if goes_on:
+        files[101] += f"{goes_on} getpid() = 101\n"
+    for tid, text in files.items():
+        (folder / f"log.{tid}").write_text(text.replace("10.000", "1795444286.000").replace("11.", "1795444287."))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("sets", "dies", "goes_on", "edge"),
+    [
+        ("10.000700", "10.000600", "", (1, "assumed")),
+        ("10.000600", "10.000700", "", (101, "inferred")),
+        ("10.000600", "10.000700", "10.000800", (101, "inferred")),
+        ("10.000600", "10.000700", "10.000700", (101, "inferred")),  # the same time is no order
+        ("10.000600", "10.000800", "10.000700", (101, "derived")),
+        ("10.000600", "11.000600", "", (101, "inferred")),
+        ("10.000600", "11.000601", "", (101, "derived")),  # no prctl takes a second
+    ],
+)
+def test_a_folder_tells_when_calls_began(tmp_path: Path, sets: str, dies: str, goes_on: str, edge: Edge) -> None:
+    assert adopter(folder_of(tmp_path, sets, dies, goes_on)) == edge
