@@ -124,3 +124,19 @@ def test_what_becomes_of_an_untraced_child_is_not_in_the_log(tmp_path: Path) -> 
         102: (100, "observed"),
         103: (100, "inferred"),
     }
+
+
+def test_the_children_of_who_has_called_exit_may_have_moved(tmp_path: Path) -> None:
+    log = f"{BEGIN}100 fork() = 101\n101 fork() = 102\n101 fork() = 103\n103 +++ exited with 0 +++\n"
+    assert edges(tmp_path, log)[102] == (101, "observed")
+    assert edges(tmp_path, f"{log}101 exit_group(0) = ?\n")[102] == (101, "inferred")
+    thread = "clone(child_stack=0x1, flags=CLONE_VM|CLONE_FS|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD|CLONE_SYSVSEM)"
+    assert edges(tmp_path, f"{log}101 {thread} = 104\n101 exit(0) = ?\n")[102] == (101, "observed")  # 104 has them
+    assert edges(tmp_path, f"{log}101 {thread} = 104\n104 exit_group(0) = ?\n")[102] == (101, "inferred")
+
+
+def test_a_signal_tells_the_parent_of_an_end_whose_line_is_lost(tmp_path: Path) -> None:
+    log = f"{BEGIN}100 fork() = 101\n101 fork() = 102\n100 fork() = 103\n103 +++ exited with 0 +++\n"
+    found = edges(tmp_path, f"{log}100 {SIGNALLED.format(101)}\n")
+    assert (found[101], found[102]) == ((100, "observed"), (1, "assumed"))
+    assert edges(tmp_path, f"{log}103 {SIGNALLED.format(101)}\n")[102] == (101, "observed")  # not his child

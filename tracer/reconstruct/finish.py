@@ -19,6 +19,7 @@ def finish(state: State, calls: set[str] | None) -> None:
     prctl_unseen = calls is not None and "prctl" not in calls
     maybe_threads = state.clues.incomplete or (processes and not processes[0].leader_known)
     inferred = state.stats.inferred
+    _doubt_children_of_leaving(state)
     for process in processes:
         if maybe_threads:
             _doubt_parent(process)
@@ -32,6 +33,22 @@ def finish(state: State, calls: set[str] | None) -> None:
             inferred += 1
     state.stats.processes = len(processes)
     state.stats.inferred = inferred
+
+
+def _doubt_children_of_leaving(state: State) -> None:
+    """Who has called exit may have ended: its children move before the line that tells of it (exit_notify())."""
+    for tid in state.exit_begun:
+        task = state.tasks.get(tid)
+        if task is None or not task.exiting or task.process.state is not RUNNING:
+            continue
+        father = task.process
+        if father.status is None and find_alive_thread(father) is not None:
+            continue
+        for thread in father.threads.values():
+            for child in thread.children or ():
+                if child.evidence.rank < Evidence.INFERRED.rank:
+                    child.evidence = Evidence.INFERRED
+                    child.reason = f"{father.tgid} was exiting: its children may have moved already"
 
 
 def _forget_merged(processes: list[Process], merged: set[Process]) -> None:

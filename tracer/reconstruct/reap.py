@@ -43,7 +43,7 @@ def on_child_signal(state: State, event: ChildSignal) -> None:
         return
     process = task.process
     if process.state is RUNNING:
-        if state.exits_seen or process is receiver.process:
+        if process is receiver.process or (state.exits_seen and process.parent is not receiver.process):
             return
         if process.serial and task.tid not in state.exit_begun:
             return  # a late signal about the one that had the number before
