@@ -194,3 +194,14 @@ def test_a_number_that_is_said_again_on_the_next_line_is_the_first_calls(tmp_pat
     )
     found = edges(tmp_path, log)
     assert found[108][0] == 106
+
+
+def test_output_of_the_tracee_before_a_notice_and_the_line_after_it(tmp_path: Path) -> None:
+    """`2>&1`: what is written without a newline stands in front of strace's own words, also twice in a row."""
+    log = (
+        '[pid   100] execve("/a", ["a"], 0x1) = 0\n[pid   100] fork() = 101\n[pid   101] fork( <unfinished ...>\n'
+        "workingstrace: Process 102 attached\n{}[pid   101] <... fork resumed>) = 102\n"
+        "[pid   102] prctl(PR_SET_PDEATHSIG, SIGTERM) = 0\n"
+    )
+    assert edges(tmp_path, log.format(""))[102] == (101, "observed")
+    assert edges(tmp_path, log.format("working"))[102] == (101, "observed")

@@ -198,6 +198,8 @@ class Joiner(State):
     def _odd_again(self, held: Held, line: bytes) -> None:
         """A line that was broken before it said what it is, put together."""
         text, time, head, rest = split(line)
+        if not head and not self.prefixed:
+            text, time, head, rest = split_behind_output(line, self.naming.lives)
         if head:
             self._line(held.at, text, time, head, rest)
         for at, notice in held.notices:
