@@ -13,6 +13,7 @@ from tracer.errors import UsageError
 
 if TYPE_CHECKING:
     from tracer.graph import Process, ProcessGraph
+    from tracer.render.lines import Painter
     from tracer.runtime.roles import Roles
     from tracer.sources.base import Source
 
@@ -126,7 +127,7 @@ def replay(
             elif expected is not None:
                 return _write_comparison(out, graph, expected, source, layout)
             elif findings:
-                code = max(code, _write_findings(out, form, graph, Filters(**filters), layout))
+                code = max(code, _write_findings(out, form, graph, source, Filters(**filters), layout))
             else:
                 _write(out, form, view, graph, source, Filters(**filters), layout)
     return code
@@ -197,12 +198,9 @@ def _write_tree(
     from tracer.graph import DEAD
     from tracer.render.beside import Beside
     from tracer.render.header import header_lines, nothing_alive, nothing_chosen, nothing_yet, recording_line
-    from tracer.render.lacking import lacking
-    from tracer.render.lines import Line, Span
-    from tracer.render.prose import Prose
+    from tracer.render.lines import Line
     from tracer.render.tree import tree_lines
     from tracer.runtime.containers import names_of
-    from tracer.sources.detect import COMPLETE_LOG
     from tracer.sources.recording import RecordingSource
     from tracer.view import build_view
 
@@ -229,15 +227,25 @@ def _write_tree(
     painter.paint(
         tree_lines(drawing, width=painter.width, threads=layout.threads, reasons=layout.reasons, beside=beside)
     )
-    if source.info.kind == "strace":
-        said = lacking(graph.processes if keep is None else keep, source.stats.calls)
-        if said:
-            prose = Prose(painter.width, painter.text)
-            command = prose.lines([Span(COMPLETE_LOG)], first="  ", hang=4)
-            painter.paint([Line([]), *prose.lines([Span(said, "dim")]), *command])
+    _write_lacking(painter, graph.processes if keep is None else keep, source)
 
 
-def _write_findings(out: TextIO, form: str, graph: ProcessGraph, filters: Filters, layout: _Layout) -> int:
+def _write_lacking(painter: Painter, processes: list[Process], source: Source) -> None:
+    from tracer.render.lacking import lacking
+    from tracer.render.lines import Line, Span
+    from tracer.render.prose import Prose
+    from tracer.sources.detect import COMPLETE_LOG
+
+    said = lacking(processes, source.stats.calls) if source.info.kind == "strace" else ""
+    if said:
+        prose = Prose(painter.width, painter.text)
+        command = prose.lines([Span(COMPLETE_LOG)], first="  ", hang=4)
+        painter.paint([Line([]), *prose.lines([Span(said, "dim")]), *command])
+
+
+def _write_findings(
+    out: TextIO, form: str, graph: ProcessGraph, source: Source, filters: Filters, layout: _Layout
+) -> int:
     from tracer.cli.findings import write
     from tracer.filters import select
     from tracer.runtime.containers import names_of
@@ -247,10 +255,15 @@ def _write_findings(out: TextIO, form: str, graph: ProcessGraph, filters: Filter
     roles, names = Roles(graph), names_of(graph)
     keep = select(graph, filters.predicates(graph, roles, "now", names))
     found = find_in_trace(graph, roles, names, among=keep)
-    return write(out, form, found, roles, width=layout.width, ascii_only=layout.ascii_only)
+    code = write(out, form, found, roles, width=layout.width, ascii_only=layout.ascii_only)
+    if found and form == "tree":
+        _write_lacking(
+            _painter(out, layout), [p for finding in found for p in (finding.process, *finding.others)], source
+        )
+    return code
 
 
-def _painter(out: TextIO, layout: _Layout) -> Any:
+def _painter(out: TextIO, layout: _Layout) -> Painter:
     from tracer.render.lines import Painter
 
     return Painter(out, width=layout.width, ascii_only=layout.ascii_only or None)

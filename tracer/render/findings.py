@@ -20,14 +20,17 @@ SCHEMA = "ctrace.findings/1"
 
 
 def finding_lines(findings: Sequence[Finding], *, width: int) -> Iterator[Line]:
-    """Each finding with what to do about it, wrapped to `width`."""
+    """Each finding with what to do about it, wrapped to `width`; its kind above the first of a kind."""
     if not findings:
         yield Line([Span("Nothing found.", "good")])
         return
+    kind = ""
     for i, finding in enumerate(findings):
         if i:
             yield Line([])
-        yield Line([Span(finding.kind, "bad")])
+        if finding.kind != kind:
+            kind = finding.kind
+            yield Line([Span(kind, "bad")])
         for text in _wrapped(finding.message, width - 2):
             yield Line([Span(f"  {text}")])
         for j, text in enumerate(_wrapped(finding.advice, width - 4)):

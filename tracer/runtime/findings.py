@@ -137,7 +137,7 @@ def _owed(scene: _Scene, parent: Process, zombies: list[Process]) -> Finding:
     elif scene.roles.role(parent) == SHIM:
         advice += "Restarting containerd does not help: the shim owes the wait. Its pod's end frees them."
     else:
-        advice += "When it ends, they go to the next reaper above, which waits for them."
+        advice += "When it ends, the next reaper above gets them, and waits."
     count = "zombie" if len(zombies) == 1 else f"{len(zombies):,} zombies"
     message = f"{count}: {_counted(scene, zombies)} ended, and {scene.called(parent)} has not called wait."
     return Finding(ZOMBIES, parent, tuple(zombies), message, advice)

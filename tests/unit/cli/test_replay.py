@@ -242,6 +242,21 @@ def test_a_pipe_is_never_cut(log: Path) -> None:
     assert b"d" * 200 not in ctrace("replay", log, "--width", "80").stdout
 
 
+def test_findings_of_a_kind_stand_under_one_heading_and_say_what_the_log_lacks(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    lines = ["9 fork() = 10", "10 fork() = 11", "11 +++ exited with 0 +++", "9 fork() = 12", "12 fork() = 13"]
+    log.write_text("\n".join([*lines, "13 +++ exited with 0 +++", ""]))
+    done = ctrace("replay", log, "--findings")
+    assert done.returncode == 3
+    assert done.stdout.splitlines().count(b"zombies") == 1
+    assert done.stdout.count(b" has not called wait.") == 2
+    assert b"\nNot in this log: wait4 and waitid (when a zombie goes). If strace was not asked" in done.stdout
+    log.write_text("\n".join([*lines, "13 +++ exited with 0 +++", "10 wait4(11, NULL, 0, NULL) = 11", ""]))
+    done = ctrace("replay", log, "--findings")
+    assert done.stdout.count(b" has not called wait.") == 1
+    assert b"Not in this log" not in done.stdout
+
+
 def test_help_is_quick_and_loads_nothing() -> None:
     code = "import sys; from tracer.cli import main; main(['--help']); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
