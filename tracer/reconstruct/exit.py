@@ -42,7 +42,8 @@ def on_exit(state: State, event: Exit) -> None:
         return
     process = task.process
     if process.state is not RUNNING:
-        if status is not None and process.status is None:
+        # What strace was told of the leader is the process's: wait_task_zombie() has the same answer for both waits.
+        if status is not None and (process.status is None or (state.ptraced and tid == process.tgid)):
             process.status = status
         return
     if status is None and state.ptraced and not _is_leaving(task):

@@ -139,7 +139,7 @@ def test_leader_first_the_group_lives_until_its_last_thread() -> None:
     """
     assert edges(graph_of(text))[20] == (10, "observed")
     assert graph_of(text).find(10)[0].state == RUNNING
-    ended = graph_of(text + "11 exit 1792\n10 exit 0\n")
+    ended = graph_of(text + "11 exit 1792\n10 exit 1792\n")
     assert ended.find(10)[0].state == ZOMBIE
     assert str(ended.find(10)[0].exit) == "exited with 7"
     assert edges(ended)[20] == (1, "assumed")
