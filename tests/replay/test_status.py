@@ -1,4 +1,4 @@
-"""With what status a process ended whose last threads ended at the same moment: the leader's line has it, which is last."""
+"""With what status a process ended whose last threads ended at the same moment: the leader's line, the last, has it."""
 
 from __future__ import annotations
 
