@@ -67,6 +67,20 @@ def test_nothing_that_others_can_change(home: Path) -> None:
     assert files.read_object(f"{home}/config.json") == {"a": 1}
 
 
+@needs_root
+def test_nothing_that_a_group_can_change(home: Path) -> None:
+    file = home / "config.json"
+    file.chmod(0o664)
+    assert files.read_object(str(file)) == {"a": 1}, "root's own group"
+    os.chown(file, 0, NOBODY)
+    assert files.read_bytes(str(file)) is None
+    file.chmod(0o644)
+    assert files.read_object(str(file)) == {"a": 1}
+    os.chown(home, 0, NOBODY)
+    home.chmod(0o775)
+    assert files.read_bytes(str(file)) is None
+
+
 def test_only_plain_files_are_opened(home: Path) -> None:
     os.mkfifo(home / "pipe")  # opening it would wait for a writer
     assert files.read_bytes(f"{home}/pipe") is None
