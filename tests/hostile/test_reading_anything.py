@@ -75,9 +75,9 @@ def test_long_lines_take_linear_time(shell: bytes) -> None:
         times = []
         for size in (3_000, 30_000):
             raw = head + shell.replace(b"%s", piece * (size // len(piece))) + b"\n"
-            start = time.perf_counter()
+            start = time.process_time()
             _read(raw)
-            times.append(time.perf_counter() - start)
+            times.append(time.process_time() - start)
         assert times[1] < 30 * times[0] + 0.3, f"{piece!r}: {times}"
 
 

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import pty
 import re
+import resource
 import signal
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
+from typing import IO
 
 import jsonschema
 import pytest
@@ -199,11 +203,17 @@ def test_ctrl_c_is_no_traceback() -> None:
     assert process.stdin is not None
     process.stdin.write(LOG.encode())
     process.stdin.flush()
-    time.sleep(1)
+    while _waiting_in(process.stdin):  # until it reads, Ctrl-C just ends it
+        time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, b"")
     assert b"Traceback" not in err
+
+
+def _waiting_in(pipe: IO[bytes]) -> int:
+    """Bytes that the other side has not read yet."""
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
 @pytest.mark.parametrize("columns", [40, 80, 120])
@@ -268,9 +278,11 @@ def test_help_is_quick_and_loads_nothing() -> None:
 
 
 def _seconds(*args: str) -> float:
-    start = time.perf_counter()
+    """Of processor time: the machine may have other things to do."""
+    start = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert ctrace(*args).returncode == 0
-    return time.perf_counter() - start
+    end = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return end.ru_utime + end.ru_stime - start.ru_utime - start.ru_stime
 
 
 def test_version() -> None:

@@ -89,9 +89,9 @@ def test_lines_left_out(tmp_path: Path, drop: int) -> None:
     ids=lambda line: line[:12].decode(),
 )
 def test_endless_lines_take_no_endless_time(tmp_path: Path, line: bytes) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     survives(tmp_path / "log", b"100 exit(0 <unfinished ...>\n" + line + b"\n100 +++ exited with 0 +++\n")
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 def test_a_line_of_100_mb_is_counted_not_kept(tmp_path: Path) -> None:
