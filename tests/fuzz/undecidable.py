@@ -31,6 +31,8 @@ Tree = tuple[tuple[int, int], ...]
 
 CASES = {
     "killed_inside": "two are killed inside vfork: which child was whose",
+    "flag_in_flight": "one is killed while its parent is inside prctl: did the flag count for its child",
+    "flag_and_death": "one is killed when its parent sets its subreaper flag: which came first",
 }
 """Program in fixtures/undecidable -> what its log does not tell."""
 

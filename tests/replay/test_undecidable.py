@@ -34,6 +34,32 @@ LOGS = {
         "8     +++ killed by SIGKILL +++\n" + KILLED.format(9, 10) + KILLED.format(7, 8),
         {11: {7, 9}, 12: {7, 9}},
     ),
+    "flag_in_flight": (
+        '6     execve("./flag_in_flight", ["./flag_in_flight"], 0x7fffffffed88 /* 1 var */) = 0\n'
+        "6     prctl(PR_SET_CHILD_SUBREAPER, 1)  = 0\n"
+        "6     fork()                            = 7\n"
+        "6     fork()                            = 8\n"
+        "6     fork()                            = 9\n"
+        "6     fork()                            = 10\n"
+        "10    fork()                            = 11\n"
+        "11    fork()                            = 12\n"
+        "10    prctl(PR_SET_CHILD_SUBREAPER, 1 <unfinished ...>\n"
+        "11    +++ killed by SIGKILL +++\n"
+        "10    <... prctl resumed>)              = 0\n" + KILLED.format(10, 11),
+        {12: {6, 10}},
+    ),
+    "flag_and_death": (
+        '6     execve("./flag_and_death", ["./flag_and_death"], 0x7fffffffed88 /* 1 var */) = 0\n'
+        "6     prctl(PR_SET_CHILD_SUBREAPER, 1)  = 0\n"
+        "6     fork()                            = 7\n"
+        "7     fork()                            = 8\n"
+        "8     fork()                            = 9\n"
+        "7     clone(child_stack=0x55555556a170, flags=CLONE_VM|CLONE_FS|CLONE_FILES|CLONE_SIGHAND|CLONE_SYSVSEM"
+        "|CLONE_THREAD) = 10\n"
+        "10    prctl(PR_SET_CHILD_SUBREAPER, 1)  = 0\n"
+        "8     +++ killed by SIGKILL +++\n" + KILLED.format(7, 8),
+        {9: {6, 7}},
+    ),
 }
 
 
