@@ -85,17 +85,23 @@ class Births(Returned):
         elif kind == FREED:
             if self.ns_of(tid) is None and self.alive(record[4]):
                 self._ends(record[4], None, at)
-        elif kind == REAP and self.unsettled:
-            self._told_end(tid, record[4], record[5])
-        elif kind == CHILD_SIGNAL and self._ended:
-            self._told_end(tid, record[4], None)
+        elif kind in (REAP, CHILD_SIGNAL):
+            self._told_of(kind, tid, record)
+
+    def _told_of(self, kind: int, tid: int, record: Record) -> None:
+        """A wait or signal tells of an end."""
+        if self.unsettled if kind == REAP else self._ended:
+            self._told_end(tid, record[4], record[5] if kind == REAP else None)
+        if self.late_calls and record[4] in self._ended and self.ns_of(tid) is None:
+            self._forget(record[4])  # a call that returns the number from now on creates another task
+            self.earlier.add(record[4])
 
     def _appeared(self, tid: int, record: Record) -> None:
         self.ahead[tid] = True
         if tid in self.settled:
             return
         self.recent = tid
-        if self.unsettled:
+        if self.unsettled or (self.late_calls and self._first):
             self.fresh[tid] = Fresh(self._seq, record[1], 0)
             self.match()
         else:

@@ -56,7 +56,7 @@ class Elimination(Places):
                 other.ns = call.child_ns
                 if other.number and not other.settled:
                     self._judge(other)
-        if not self.unsettled and self.fresh:
+        if not self.unsettled and self.fresh and not self.late_calls:
             self.fresh.clear()
             self._ended.clear()
 
@@ -116,6 +116,8 @@ class Elimination(Places):
 
     def may_be_explained(self, tid: int) -> bool:
         """Is there a call that can turn out to have created the task?"""
+        if tid in self.fresh and self.late_calls:
+            return True
         if tid not in self.fresh or not self.unsettled:
             self.fresh.pop(tid, None)
             return False
@@ -242,5 +244,9 @@ class Elimination(Places):
         else:
             if len(dead) == len(found) and not any(call.flags & (CLONE_THREAD | CLONE_NEWPID) for call in dead):
                 self.creators[tid] = tuple(n for call in dead for n in (call.tid, call.flags, call.at))
-            self.fresh.pop(tid, None)
-            self._ended.pop(tid, None)
+            self._forget(tid)
+
+    def _forget(self, tid: int) -> None:
+        """No call will explain the task."""
+        self.fresh.pop(tid, None)
+        self._ended.pop(tid, None)

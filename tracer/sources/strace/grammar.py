@@ -66,6 +66,8 @@ class Style(NamedTuple):
     """Lines of the sample that are strace's."""
     coloured: bool
     """Escape sequences stand in the middle of words (--color, strace 7.0)."""
+    successful: bool
+    """It looks like `-z`: a call is written when it has succeeded, so a child can speak before its creator's call."""
 
     @property
     def every_line(self) -> bool:
@@ -104,15 +106,28 @@ def clean(block: bytes, junk: re.Pattern[bytes] | None) -> bytes:
     return junk.sub(b"", block) if junk is not None else block
 
 
+UNFINISHED_LINE = b" <unfinished ...>\n"
+_STAGED = re.compile(
+    rb" <unfinished \.\.\.>\n(?!\[pid |\d[\d:.]*(?:<[^\n]*>)? |\w+\(|<\.\.\. |\+\+\+ |--- )([^\n]*\) += [^\n]*)\n"
+)
+"""Two halves of one line of -z: strace kept the first one until the call returned, after another task's line."""
+_NOT_SUCCESSFUL = re.compile(rb"\) += (?:-1 [E(]|\?)[^\"]*$| <unfinished \.\.\.>$")
+
+
+def mend(block: bytes) -> bytes:
+    """Halves of lines of -z put together; the number of lines stays the same."""
+    return _STAGED.sub(rb"\1\n\n", block)
+
+
 def find_style(sample: bytes) -> Style:
     """What a piece of a log (whole lines, as many as one likes) says about the rest of it."""
     coloured = _COLOUR.search(sample) is not None
     sample = clean(sample, None)
     junk = _junk(sample)
-    lines = clean(sample, junk).split(b"\n")
+    lines = mend(clean(sample, junk)).split(b"\n")
     bare = bracketed = comm = clock = delta = both = numbers = pointers = contexts = known = 0
     unix = False
-    usual = True
+    usual = successful = True
     widths: set[int] = set()
     for line in lines:
         found = _ANY.match(line)
@@ -121,6 +136,7 @@ def find_style(sample: bytes) -> Style:
         known += 1
         in_brackets, tid, time, relative = found.group(1, 2, 3, 4)
         front = line[: found.start(5)]
+        successful = successful and _can_be_successful(found[5], found[6])
         bare += tid is not None
         bracketed += in_brackets is not None
         comm += b"<" in front
@@ -163,7 +179,17 @@ def find_style(sample: bytes) -> Style:
         junk,
         known,
         coloured,
+        successful and bare + bracketed > 0,
     )
+
+
+def _can_be_successful(head: bytes, rest: bytes) -> bool:
+    """A log of -z can have the line: no call that failed or never returned, and of no other call the end alone."""
+    if head[:5] == b"<... ":
+        return head[5:9] == b"exec"
+    if head == b"???(":  # a task that was killed
+        return True
+    return head not in (b"exit(", b"exit_group(", b"_exit(") and _NOT_SUCCESSFUL.search(rest) is None
 
 
 def _junk(sample: bytes) -> re.Pattern[bytes] | None:

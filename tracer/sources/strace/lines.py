@@ -10,8 +10,11 @@ MAX_LINE = 1 << 20
 """What of a line is looked at; the rest is skipped, so that a line without end costs no memory."""
 
 
-def whole_lines(blocks: Iterable[bytes]) -> Iterator[tuple[bytes, bool, bool]]:
-    """(lines, each with its newline; whether the input ended without one; whether the first line was shortened)."""
+def whole_lines(blocks: Iterable[bytes], keep: bytes | None = None) -> Iterator[tuple[bytes, bool, bool]]:
+    """(lines, each with its newline; whether the input ended without one; whether the first line was shortened).
+
+    `keep`: a line that ends so stays together with the next one.
+    """
     rest = b""
     too_long = shortened = False
     for block in blocks:
@@ -24,6 +27,8 @@ def whole_lines(blocks: Iterable[bytes]) -> Iterator[tuple[bytes, bool, bool]]:
             block = rest + block[end:]
             rest = b""
         end = block.rfind(b"\n") + 1
+        if keep is not None and block.endswith(keep, 0, end):
+            end = block.rfind(b"\n", 0, end - 1) + 1
         if end:
             yield b"".join((rest, memoryview(block)[:end])), False, shortened
             shortened = False
@@ -33,7 +38,9 @@ def whole_lines(blocks: Iterable[bytes]) -> Iterator[tuple[bytes, bool, bool]]:
         if len(rest) > MAX_LINE:
             rest = rest[:MAX_LINE]
             too_long = True
-    if rest:
+    if keep is not None and rest.endswith(b"\n"):
+        yield rest, False, shortened
+    elif rest:
         yield rest + b"\n", True, too_long
 
 

@@ -211,8 +211,10 @@ class Maker:
     def _birth(self, record: Record, tid: int) -> bool:
         """The task's first record: announce it, if who created it is known or will never be."""
         calls = self.births.settled.get(tid)
-        if calls:
-            self._announce(calls[0])
+        if tid in self.births.earlier:
+            self.births.earlier.discard(tid)
+        elif calls:
+            self._announce_line(calls[0])
             return True
         if self.births.may_be_explained(tid):
             return False
@@ -225,6 +227,15 @@ class Maker:
         self.attached.add(tid)
         self.known[tid] = self.births.place_of_stranger(tid, record)
         return True
+
+    def _announce_line(self, call: Call) -> None:
+        """The birth of a call's child, and before it that of the caller, if that has not been told either (-z)."""
+        line = {call: None}
+        while call.tid not in self.known and (calls := self.births.settled.get(call.tid)) and calls[0] not in line:
+            call = calls[0]
+            line[call] = None
+        for one in reversed(line):
+            self._announce(one)
 
     def _announce(self, call: Call) -> None:
         """The birth of a call's child."""

@@ -61,10 +61,13 @@ _new = tuple.__new__
 class Orderer:
     """Feed it records, take events."""
 
-    def __init__(self, follows: bool, shows_exits: bool = False, condense: bool = False) -> None:
+    def __init__(
+        self, follows: bool, shows_exits: bool = False, condense: bool = False, late_calls: bool = False
+    ) -> None:
         """`follows`: strace ran with -f, so that created tasks show up themselves.
 
         `shows_exits`: the log is known to tell of ordinary ends, before the first of them is read.
+        `late_calls`: calls are told when they have returned (-z).
         `condense`: whole lives may come as one (Life).
         """
         self._follows = follows
@@ -74,6 +77,7 @@ class Orderer:
         known: dict[int, Namespace | None] = {}
         self._births = Births(known)
         self._births.exits_seen = shows_exits
+        self._births.late_calls = late_calls
         self._maker = Maker(self._births)
         self.programs = self._maker.programs
         """The exec table that EXEC records refer to."""

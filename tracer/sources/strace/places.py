@@ -33,6 +33,9 @@ class Places(Tasks):
         """The namespace of a task whose creation the log lacks; `record` is its first."""
         self._is_stranger(tid, record)
         if not self.nested or tid not in self.unplaced:
+            for call in [c for c in self.unsettled.values() if c.tid == tid] if self.late_calls else ():
+                if call.number and not call.settled:
+                    self._judge(call)
             return None
         for call in [c for c in self.unsettled.values() if c.tid == tid and c.ns is None]:
             call.ns = UNPLACED

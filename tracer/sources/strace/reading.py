@@ -7,7 +7,7 @@ from itertools import count
 
 from tracer.sources.base import Progress
 from tracer.sources.open import Input
-from tracer.sources.strace.grammar import Style, clean
+from tracer.sources.strace.grammar import UNFINISHED_LINE, Style, clean, mend
 from tracer.sources.strace.joining import Joiner
 from tracer.sources.strace.lines import pieces, whole_lines
 from tracer.sources.strace.prefilter import Prefilter
@@ -54,7 +54,9 @@ def read_blocks(
     prefilter = Prefilter() if filter_from is not None else None
     done = 0
     at = 1
-    for block, cut, shortened in whole_lines(blocks):
+    for block, cut, shortened in whole_lines(blocks, keep=UNFINISHED_LINE if style.successful else None):
+        if style.successful:
+            block = mend(block)
         if prefilter is not None and not (cut or shortened) and done >= (filter_from or 0) and prefilter.pays(block):
             picked, numbers, after = prefilter.pick(block, at)
             if picked:

@@ -14,6 +14,8 @@ from tracer.sources.strace.records import EXEC, EXIT, Record
 
 SET_BACK = "number {} was passed already: the counter was set back, or it is of another pid namespace"
 FAR_BELOW = "number {} is far below the last ones: the counter has begun again, or it is of another pid namespace"
+NEXT = 8
+"""A number so little above the last one follows it, in a counter that has been set back."""
 NEXT_LINES = 5
 """Of other kinds, such as signals, may stand between a result and the same one said again."""
 
@@ -102,7 +104,10 @@ class Returned(Elimination):
 
     def _was_passed(self, call: Call) -> bool:
         """The counter was above, which it is not again unless a write to ns_last_pid has set it back."""
-        return call.number < RESERVED and call.number <= call.newest and not (self._wraps or self._tells)
+        number = call.number
+        follows = 0 < number - self.recent < NEXT and self.late_calls
+        passed = number < RESERVED and number <= call.newest and not follows
+        return passed and not (self._wraps or self._tells)
 
     def _resolve(self, tid: int, kind: int, record: Record) -> None:
         """News about a call that returned the number of a living task."""

@@ -49,7 +49,8 @@ class StraceSource:
             batches = worker.read_elsewhere(self._input, progress)
         else:
             batches = read(self._input, self._style, progress)
-        orderer = Orderer(self._style.prefixed or self._style.bracketed, condense=condense)
+        style = self._style
+        orderer = Orderer(style.prefixed or style.bracketed, condense=condense, late_calls=style.successful)
         yield from ordered(batches, orderer, self.stats)
         if self._input.damage:
             count_unreadable(self.stats, [(self.stats.lines + 1, self._input.damage.encode())])

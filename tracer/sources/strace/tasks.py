@@ -38,6 +38,8 @@ class Tasks(ABC):
         self.fresh: dict[int, Fresh] = {}
         self.creators: dict[int, tuple[int, ...]] = {}
         """Tasks that one of several calls created: these (Attach.creators)."""
+        self.earlier: set[int] = set()
+        """Numbers of which the next task to be announced has no creator, whatever a later call has returned."""
         self.next_ns: dict[int, Namespace] = {}
         """Where the children of a task will live after its unshare or setns."""
         self.history: deque[Record] = deque(maxlen=MAX_HISTORY)
@@ -56,6 +58,8 @@ class Tasks(ABC):
         """The task that the log begins with, and the threads that strace attached to with it: they are no strangers."""
         self._first_threads = 0
         self._translated = False
+        self.late_calls = False
+        """A call is told when it has returned (strace -z): a task may be its child that appeared before."""
         self.exits_seen = False
         """The log tells of ordinary ends (no -qq), so a number that was not seen to end is in use."""
         self.entering_shown = False
