@@ -140,6 +140,12 @@ def test_a_program_is_found_by_its_name_whatever_it_calls_itself(tmp_path: Path)
         assert ctrace("explain", name, log).stdout.startswith(b"tmux: server (9)")
 
 
+def test_who_has_no_number_in_the_log(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text('execve("/bin/sh", ["sh"], 0x7) = 0\nfork() = 10\n[pid 10] getpid() = 10\n')
+    assert explain("sh", log).startswith("sh (?)")
+
+
 def test_the_serial_tells_apart_those_that_had_a_number(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_text(

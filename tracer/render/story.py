@@ -63,7 +63,8 @@ class Told:
         said = ", ".join(words.marks(process, roles))
         if name is not None and name.title:
             said += f"{', ' if said else ''}of {name.title}"
-        title = [Span(roles.label(process), words.name_style(process, roles)), Span(f" ({process.tgid})", "pid")]
+        label = Span(roles.label(process), words.name_style(process, roles))
+        title = [label, Span(f" ({words.number(process)})", "pid")]
         yield from self.prose.lines([*title, Span(f"   {said}", "mark")] if said else title, hang=2)
 
     def title(self, process: Process | None, at: int | None = None) -> str:
