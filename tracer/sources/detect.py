@@ -37,9 +37,24 @@ def open_source(paths: list[str]) -> Source:
         return recording
     if not sample:
         raise EmptyInput(f"{source.name} is empty", READABLE)
-    if not looks_like_strace(sample):
-        raise NotATrace(f"{source.name} is no trace; it begins with: {first_line(sample)}", READABLE)
+    if _LTRACE.search(sample) is not None or not looks_like_strace(sample):
+        raise NotATrace(f"{source.name} is no trace; it begins with: {first_line(sample)}", _hint(sample))
     return StraceSource(source)
+
+
+_LTRACE = re.compile(rb"(?m)^(?:\[pid +\d+\] |\d+ +)?(?:SYS_\w+\(|\+\+\+ exited \(status )|<no return \.\.\.>$")
+_OTHERS = (
+    (re.compile(rb"\A(?:\xff\xfe|\xfe\xff)"), "this is UTF-16, as PowerShell's > writes it: convert it to UTF-8"),
+    (re.compile(rb"(?m)^ *\d+\.\d{3} \( *(?:\d+\.\d{3} ms)?\): "), "this is of perf trace, which has no parents"),
+    (_LTRACE, "this is of ltrace, which does not say what a call created"),
+    (re.compile(rb"\A% time +seconds "), "this is the summary of strace -c: leave out -c"),
+    (re.compile(rb'\A\{"log":"'), "this is docker's own file: take what `docker logs` prints"),
+)
+"""What people take for a log."""
+
+
+def _hint(sample: bytes) -> str:
+    return "; ".join([*(hint for sign, hint in _OTHERS if sign.search(sample) is not None), READABLE])
 
 
 def apart(paths: list[str]) -> list[list[str]]:

@@ -8,6 +8,7 @@ with, so a sample of the log decides (`Style`).
 
 from __future__ import annotations
 
+import codecs
 import itertools
 import re
 from collections.abc import Callable
@@ -34,11 +35,20 @@ _ANY = re.compile(
     re.S,
 )
 
-_LINE_NUMBER = re.compile(rb"(?m)^ *(\d{1,18})(?:\t|[:-](?=[\[\d]))")
-_JOURNAL = re.compile(
-    rb"(?m)^(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d+)?|\d{4}-\d\d-\d\dT[\d:.,]+(?:Z|[+-]\d\d:?\d\d)?)"
-    rb" \S+ [^\s:]+: "
+_LINE_NUMBER = re.compile(rb"(?m)^ *(\d{1,18})(?:\t|[:-](?=[\[\da-z+< ,)=-]))")
+_DATE = rb"\d{4}-\d\d-\d\d[T ][\d:.,]+(?: ?(?:Z|[+-]\d\d:?\d\d|[A-Z]{3,5}))?"
+_PREFIXES = (
+    # journalctl (short, -o short-iso, short-precise), rsyslog; -o short-full, short-monotonic, short-unix
+    rb"(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d+)?|" + _DATE + rb") [\w.-]+ [^\s:]+: ",
+    rb"(?:[A-Z][a-z]{2} " + _DATE + rb"|\[ *\d+\.\d+\]|\d{10}\.\d{6}) [\w.-]+ [\w.-]+\[\d+\]: ",
+    # docker logs -t, kubectl logs --timestamps --prefix, the files of a container runtime
+    rb"(?:\[pod/[^\]\n]{1,300}\] )?" + _DATE + rb" (?:std(?:out|err) [FP] )?",
+    rb"\[pod/[^\]\n]{1,300}\] ",
+    rb"[\w.-]+ +\| ",  # docker compose logs
+    rb"(?:> ?)+| {4}(?! *\d+\.\d)",  # quoted in a mail or a ticket
+    rb"[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d ",  # ts
 )
+_JUNK = [re.compile(rb"(?m)^(?:" + prefix + rb")") for prefix in _PREFIXES]
 _COLOUR = re.compile(rb"\x1b\[[0-9;]*[mK]")
 
 
@@ -72,7 +82,7 @@ class Style(NamedTuple):
     @property
     def every_line(self) -> bool:
         """No line can be left out for the words that it lacks."""
-        return self.relative_time or self.coloured
+        return self.relative_time or self.coloured or self.junk is not None
 
 
 def split(line: bytes) -> tuple[bytes, bytes, bytes, bytes]:
@@ -98,7 +108,9 @@ def split_behind_output(line: bytes, lives: Callable[[int], bool]) -> tuple[byte
 
 
 def clean(block: bytes, junk: re.Pattern[bytes] | None) -> bytes:
-    """Take off what strace did not write: carriage returns, colours, line numbers, a journal's prefix."""
+    """Take off what strace did not write: carriage returns, colours, a byte order mark, what `junk` finds."""
+    if block[:3] == codecs.BOM_UTF8:
+        block = block[3:]
     if b"\r" in block:
         block = block.replace(b"\r\n", b"\n")
     if b"\x1b" in block:
@@ -194,11 +206,12 @@ def _can_be_successful(head: bytes, rest: bytes) -> bool:
 
 def _junk(sample: bytes) -> re.Pattern[bytes] | None:
     lines = sample.split(b"\n")[:200]
-    if sum(_JOURNAL.match(line) is not None for line in lines) * 2 > len(lines):
-        return _JOURNAL
     numbers = [int(found[1]) for line in lines if (found := _LINE_NUMBER.match(line)) is not None]
     if len(numbers) * 2 > len(lines) and all(a < b for a, b in itertools.pairwise(numbers)):
         return _LINE_NUMBER
+    for junk in _JUNK:
+        if sum(junk.match(line) is not None for line in lines) * 2 > len(lines):
+            return junk
     return None
 
 
