@@ -120,10 +120,10 @@ class Births(Returned):
         else:
             self.settle(call, 0)
 
-    def is_given_again(self, number: int, at: int) -> bool:
-        """At that line the call that gives a number another time had not returned."""
+    def is_given_again(self, number: int, at: int, returned: bool = False) -> bool:
+        """At that line the call that gives a number another time had not returned, or, `returned`, perhaps had."""
         last = next((record for record in reversed(self.history) if record[4] == number), None)
-        if last is None or not last[1] < at < last[10]:
+        if last is None or at < last[1] or (at > last[10] and not returned):
             return False
         return any(record[4] == number and record is not last for record in self.history)
 

@@ -82,8 +82,6 @@ class Maker:
         self.early: dict[int, Record] = {}
         """Waits that stand before their child's end, by child: the order of -ff files is by beginnings. Elsewhere the
         tracer sees an end first (wait_consider_task()); what a dead task's wait seems to return is another's result."""
-        self._signalled: dict[int, int] = {}
-        """Who was told of the end of this child, whose own line has not come."""
         self._forced: set[int] = set()
         """Tasks that were announced as attached though a call that is open may have created them."""
         self._freed: set[int] = set()
@@ -139,7 +137,6 @@ class Maker:
     def _end(self, at: int, time: int | None, tid: int, status: int | None) -> None:
         self._last_attached_end = tid if tid in self.attached else 0
         self.attached.discard(tid)
-        self._signalled.pop(tid, None)
         del self.known[tid]
         self.events.append(Exit(at, time, tid, status))
         if tid in self.early:
@@ -173,12 +170,12 @@ class Maker:
             sure = record[5] or self._is_sure(tid, record[4])
             if child in self.early and self.early[child][3] == tid and sure:
                 # The wait was none of another's result: a signal tells the same. The line of the end is lost.
-                self._end_lost(at, time, tid, child, self.early.pop(child)[5])
-            elif child in self.known and (self.births.exits_seen or self.births.is_given_again(child, at)):
-                # The tracer sees an end before the parent is told (wait_task_zombie()): this is about the number's
-                # last owner, or the line of the end is lost.
-                self._signalled[child] = tid
-                return
+                reap = self.early.pop(child)
+                self.attached.discard(child)
+                self.known.pop(child, None)
+                self.events += [Exit(at, time, child, reap[5]), Reap(at, time, tid, child, reap[5])]
+            elif child in self.known and self.births.is_given_again(child, at, self.births.exits_seen):
+                return  # of the number's last owner: the tracer sees an end before the parent is told
             if child and sure:
                 self.events.append(_new(ChildSignal, (at, time, tid, child)))
         elif kind == REAP:
@@ -186,10 +183,7 @@ class Maker:
             if child in self.known and self.births.is_given_again(child, at):
                 pass  # of the number's last owner
             elif child in self.known and child != tid and self.births.exits_seen:
-                if self._signalled.get(child) == tid and (record[6] or self._is_sure(tid, record[4])):
-                    self._end_lost(at, time, tid, child, record[5])
-                else:
-                    self.early[child] = record
+                self.early[child] = record
             elif child:
                 waiter = tid if record[6] or self._is_sure(tid, record[4]) else 0
                 self.events.append(_new(Reap, (at, time, waiter, child, record[5])))
@@ -200,13 +194,6 @@ class Maker:
             one, other = self._translate(tid, record[5]), self._translate(tid, record[4])
             if one in self.known and other in self.known and one != other:
                 self.events.append(SameProcess(at, time, one, other))
-
-    def _end_lost(self, at: int, time: int | None, parent: int, child: int, status: int | None) -> None:
-        """The line of the end is not in the log; a wait and a signal tell of it."""
-        self.attached.discard(child)
-        self._signalled.pop(child, None)
-        self.known.pop(child, None)
-        self.events += [Exit(at, time, child, status), Reap(at, time, parent, child, status)]
 
     def _birth(self, record: Record, tid: int) -> bool:
         """The task's first record: announce it, if who created it is known or will never be."""

@@ -67,17 +67,3 @@ def test_a_signal_of_the_last_owner_comes_after_the_next_birth(tmp_path: Path) -
         "200 --- SIGCHLD {si_signo=SIGCHLD, si_code=CLD_EXITED, si_pid=310, si_uid=0, si_status=0} ---\n"
     )
     assert story(tmp_path, log)[-1] == "4 Clone(100, 310, exit_signal=17)"
-
-
-def test_an_end_whose_line_is_lost_is_known_from_a_wait_and_a_signal(tmp_path: Path) -> None:
-    signal = "200 --- SIGCHLD {si_signo=SIGCHLD, si_code=CLD_EXITED, si_pid=310, si_uid=0, si_status=0} ---\n"
-    wait = "200 wait4(310, NULL, 0, NULL) = 310\n"
-    start = (
-        "200 clone(child_stack=NULL, flags=SIGCHLD) = 309\n309 +++ exited with 0 +++\n"
-        "200 clone(child_stack=NULL, flags=SIGCHLD) = 310\n"
-    )
-    for order in (signal + wait, wait + signal):
-        assert [line.split(" ", 1)[1] for line in story(tmp_path, start + order)][3:5] == [
-            "Exit(310)",
-            "Reap(200, 310)",
-        ]
