@@ -12,14 +12,25 @@ from collections.abc import Iterable, Iterator
 from io import BytesIO
 from itertools import repeat
 from operator import itemgetter
-from typing import Any
 
-from tracer.event import CLONE_THREAD
-from tracer.sources.strace import calls
 from tracer.sources.strace.grammar import Style
 from tracer.sources.strace.joining import Joiner
+from tracer.sources.strace.meanings import (
+    CLONE_BEGINS,
+    CLONE_RETURNS,
+    ENDS,
+    EXEC_BEGINS,
+    EXEC_RETURNS,
+    LEAVES,
+    NOTHING,
+    REAPS,
+    SIGNALLED,
+    Meaning,
+    followed_by_number,
+    meaning_before_number,
+    meaning_of,
+)
 from tracer.sources.strace.records import CHILD_SIGNAL, CLONED, EXEC, EXIT, EXIT_BEGIN, OPEN, REAP, SEEN
-from tracer.sources.strace.state import CREATING, LEAVING, WAITING
 
 MAX_KEPT = 8_000
 MAX_LENGTH = 300
@@ -30,39 +41,15 @@ MAX_TIDS = 100_000
 MAX_DIGITS = 12
 """Of numbers, a newline included."""
 
-Meaning = tuple[Any, ...]
 _Line = tuple[int, bytes, bytes, bytes, bytes, Meaning | None]
 """Line number, line, its task's number, its time, its rest, what that means."""
 
-# What a text means: the first field of a Meaning; the comment names the others.
-_NOTHING = 0
-_WAITS = 1
-_EXEC_BEGINS = 2  # what `Joiner.pending` keeps of it
-_EXEC_RETURNS = 3  # name
-_LEAVES = 4  # code, group
-_ENDS = 5  # raw wait status
-_CLONE_BEGINS = 6  # name, arguments, (flags, exit signal)
-# The same for texts that a number follows.
-_CLONE_RETURNS = 7  # name
-_CLONES = 8  # flags, exit signal
-_REAPS = 9  # raw wait status
-_SIGNALLED = 10
-
 _SIGCHLD = b"--- SIGCHLD {si_signo=SIGCHLD, si_code=CLD_EXITED, si_pid="
 _SIGCHLD_LENGTH = len(_SIGCHLD)
-_SIGNAL: Meaning = (_SIGNALLED,)
+_SIGNAL: Meaning = (SIGNALLED,)
 _DIGITS = b"0123456789\n"
 
 _TIME = re.compile(rb"(?:\d\d:\d\d:\d\d|\d{9,11})\.\d{6}")
-_START = re.compile(rb"(\w+)\((.*) ?<unfinished \.\.\.>", re.S)
-_FAILED_WAIT = re.compile(rb"(?:<\.\.\. (\w+) resumed>|(\w+)\().*\) += -1 ECHILD \(No child processes\)", re.S)
-_RETURN = re.compile(rb"(?:<\.\.\. (\w+) resumed>|(\w+)\()(.*\)) += ", re.S)
-_EXECED = re.compile(rb"<\.\.\. (execve|execveat) resumed> ?\) += 0")
-_EXIT = re.compile(rb"(exit|exit_group|_exit)\((?:status=)?(\d{1,10})\) += \?")
-
-_CREATING = frozenset(CREATING)
-_WAITING = frozenset(WAITING) - {"waitid"}
-_LEAVING = frozenset(LEAVING)
 
 
 class Shortcuts:
@@ -73,7 +60,7 @@ class Shortcuts:
         self._row = style.row
         self._width = style.clock_width or 0
         self._whole: dict[bytes, Meaning] = {
-            b"+++ exited with %d +++\n" % code: (_ENDS, code << 8) for code in range(256)
+            b"+++ exited with %d +++\n" % code: (ENDS, code << 8) for code in range(256)
         }
         """By the text behind task and time, the newline included."""
         self._numbered: dict[bytes, Meaning] = {}
@@ -83,7 +70,7 @@ class Shortcuts:
     def feed(self, numbers: Iterable[int], block: bytes) -> int:
         """Read whole lines, `numbers` are their line numbers, at least as many; gives how many there were."""
         if len(self._whole) + len(self._numbered) > MAX_KEPT:
-            self._whole = {text: meaning for text, meaning in self._whole.items() if meaning[0] == _ENDS}
+            self._whole = {text: meaning for text, meaning in self._whole.items() if meaning[0] == ENDS}
             self._numbered.clear()
         if len(self._tids) > MAX_TIDS:
             self._tids.clear()
@@ -150,7 +137,7 @@ class Shortcuts:
                     slowly(at, line, rest, lines)
                     continue
             kind = what[0]
-            if kind == _NOTHING and text in known:
+            if kind == NOTHING and text in known:
                 continue
             tid = find_tid(text) or self._new_tid(text)
             if not tid:
@@ -158,10 +145,10 @@ class Shortcuts:
                 continue
             if clock is not None:
                 now = clock(time)
-            if kind < _CLONE_BEGINS:
-                if kind == _LEAVES:
+            if kind < CLONE_BEGINS:
+                if kind == LEAVES:
                     append((EXIT_BEGIN, at, now, tid, what[1], what[2]))
-                elif kind == _ENDS:
+                elif kind == ENDS:
                     if tid in pending or tid in leaders:
                         slowly(at, line, rest, lines)
                         continue
@@ -169,7 +156,7 @@ class Shortcuts:
                     del self._tids[text]
                     forget(text.rstrip(), None)
                     append((EXIT, at, now, tid, what[1]))
-                elif kind == _EXEC_RETURNS:
+                elif kind == EXEC_RETURNS:
                     call = pending.get(tid)
                     program = 0
                     if call is not None and call[0] == what[1] and tid not in exec_by:
@@ -179,18 +166,18 @@ class Shortcuts:
                         continue
                     del pending[tid]
                     append((EXEC, at, now, tid, tid, program))
-                else:  # _NOTHING, _WAITS, _EXEC_BEGINS
-                    if kind == _EXEC_BEGINS:
+                else:  # NOTHING, WAITS, EXEC_BEGINS
+                    if kind == EXEC_BEGINS:
                         pending[tid] = what[1]
                     if tid not in seen:
                         seen.add(tid)
                         append((SEEN, at, now, tid))
-            elif kind == _REAPS:
+            elif kind == REAPS:
                 if number != b"0\n":
                     append((REAP, at, now, tid, int(number), what[1], 0))
-            elif kind == _SIGNALLED:
+            elif kind == SIGNALLED:
                 append((CHILD_SIGNAL, at, now, tid, int(number), 0))
-            elif kind == _CLONE_RETURNS:
+            elif kind == CLONE_RETURNS:
                 call = pending.get(tid)
                 if call is None or call[0] != what[1] or call[4] is None or number == b"0\n":
                     slowly(at, line, rest, lines)
@@ -206,11 +193,11 @@ class Shortcuts:
                     records[place] = record
                 returned[child] = place
                 joiner.last_child = child
-            elif kind == _CLONE_BEGINS:
+            elif kind == CLONE_BEGINS:
                 pending[tid] = (what[1], what[2], at, now, what[3])
                 opened[tid] = len(records)
                 append((OPEN, at, now, tid))
-            elif number != b"0\n":  # _CLONES
+            elif number != b"0\n":  # CLONES
                 child = joiner.last_child = int(number)
                 returned[child] = len(records)
                 append((CLONED, at, now, tid, child, what[1], what[2], 0, "", False, at))
@@ -247,72 +234,12 @@ class Shortcuts:
 
     def _learn(self, text: bytes) -> None:
         """Keep what the text means, if that does not depend on anything else."""
-        meaning: Meaning | None
-        if text[-1:] == b">":
-            meaning = _beginning(text)
-        elif text[-1:].isdigit():
-            if _EXECED.fullmatch(text) is None:
-                start = text.rstrip(_DIGITS)
-                meaning = _returning(start)
-                if meaning is not None:
-                    self._numbered[start] = meaning
-                return
-            meaning = _EXEC_RETURNS, text[5 : text.find(b" ", 5)].decode()
+        start = followed_by_number(text)
+        if start is None:
+            meaning = meaning_of(text)
+            if meaning is not None:
+                self._whole[text + b"\n"] = meaning
         else:
-            meaning = _without_number(text)
-        if meaning is not None:
-            self._whole[text + b"\n"] = meaning
-
-
-def _beginning(text: bytes) -> Meaning | None:
-    """Of `name(arguments <unfinished ...>`."""
-    found = _START.fullmatch(text)
-    if found is None:
-        return None
-    name = found[1].decode()
-    args = text[len(name) + 1 : -16]
-    if name in WAITING:
-        return (_WAITS,)
-    if name in ("execve", "execveat"):
-        return _EXEC_BEGINS, (name, args, 0, None, None)
-    if name in ("fork", "vfork"):
-        return _CLONE_BEGINS, name, args, (calls.FORK if name == "fork" else calls.VFORK)
-    if name in ("clone", "clone3") and b"set_tid" not in args:
-        values = calls.clone_flags(args)
-        is_whole = b"exit_signal=" in args if name == "clone3" else b"flags=" in args
-        if values is not None and is_whole and not values[0] & CLONE_THREAD:
-            return _CLONE_BEGINS, name, args, values
-    return None
-
-
-def _returning(text: bytes) -> Meaning | None:
-    """Of `...) = ` before a number."""
-    found = _RETURN.fullmatch(text)
-    if found is None:
-        return None
-    resumed, name, args = found.groups()
-    name = (resumed or name).decode()
-    if name in _WAITING:
-        ended, status = calls.wait_result(args)
-        return (_REAPS, status) if ended else (_NOTHING,)
-    if name not in _CREATING or b"set_tid" in args or b"parent_tid=[" in args:
-        return None
-    if resumed:
-        return _CLONE_RETURNS, name
-    if name in ("fork", "vfork"):
-        return _CLONES, *(calls.FORK if name == "fork" else calls.VFORK)
-    values = calls.clone_flags(args)
-    if values is None or values[0] & CLONE_THREAD or (name == "clone3" and b"exit_signal=" not in args):
-        return None
-    return _CLONES, *values
-
-
-def _without_number(text: bytes) -> Meaning | None:
-    """Of an exit call, and of a wait that found nothing."""
-    found = _EXIT.fullmatch(text)
-    if found is not None:
-        return _LEAVES, int(found[2]) & 0xFF, found[1] == b"exit_group"
-    found = _FAILED_WAIT.fullmatch(text)
-    if found is not None and (found[1] or found[2]).decode() in WAITING:
-        return (_NOTHING,)
-    return None
+            meaning = meaning_before_number(start)
+            if meaning is not None:
+                self._numbered[start] = meaning
