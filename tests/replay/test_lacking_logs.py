@@ -140,3 +140,13 @@ def test_a_signal_tells_the_parent_of_an_end_whose_line_is_lost(tmp_path: Path) 
     found = edges(tmp_path, f"{log}100 {SIGNALLED.format(101)}\n")
     assert (found[101], found[102]) == ((100, "observed"), (1, "assumed"))
     assert edges(tmp_path, f"{log}103 {SIGNALLED.format(101)}\n")[102] == (101, "observed")  # not his child
+
+
+def test_a_task_that_was_there_before_the_call_is_not_its_child(tmp_path: Path) -> None:
+    """104 has shown itself before 103 calls fork: the 104 that 103 is told is a number of a nested namespace."""
+    log = (
+        f"{BEGIN}{SHOWN}{NESTED}100 fork() = 102\n100 fork() = 103\n102 fork( <unfinished ...>\n"
+        "104 prctl(PR_SET_PDEATHSIG, 0) = 0\n103 fork( <unfinished ...>\n103 <... fork resumed>) = 104\n"
+        "102 +++ killed by SIGKILL +++\n"
+    )
+    assert edges(tmp_path, _high(log))[704] == (1, "assumed")

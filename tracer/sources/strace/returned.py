@@ -60,7 +60,7 @@ class Returned(Elimination):
             # In use: it ends while the call is open, or the number is of another namespace, or it is not the result.
             call.unsure = True
             self._unsure[call.tid] = call
-        elif self._contradicts(call):
+        elif self._contradicts(call) or self._was_there(call):
             self._is_nested(call)
             self.match()
         elif number in self.fresh or call.chosen or (self._is_near(call) and not self._was_passed(call)):
@@ -93,6 +93,13 @@ class Returned(Elimination):
             self.settle(call, number)
         else:
             self._settle_unplaced(call)
+
+    def _was_there(self, call: Call) -> bool:
+        """The task with this number showed itself before the call began, as far as its line tells (not with -z)."""
+        if call.end <= call.at:
+            return False
+        fresh = self.fresh.get(call.number)
+        return fresh is not None and fresh.seq < call.seq and not call.matched and call.number not in self._ended
 
     def _contradicts(self, call: Call) -> bool:
         """Numbers that small are not given again once the counter was so far above."""
