@@ -15,7 +15,12 @@ if TYPE_CHECKING:
     from .truth import TrueProcess, Truth
 
 STRONG = ("observed", "derived")
-RACES = ("was inside prctl", "set the subreaper flag at once", "set the subreaper flag at about the same time")
+RACES = (
+    "was inside prctl",
+    "set the subreaper flag at once",
+    "set the subreaper flag at about the same time",
+    "the subreaper flag was set while the threads",
+)
 """Reasons of a guess that no log can spare: strace's lines have no order between a flag being set and a death."""
 
 

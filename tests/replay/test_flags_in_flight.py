@@ -85,6 +85,19 @@ def test_who_is_killed_while_waiting_to_be_written_of_ends_the_round(tmp_path: P
     assert edge(tmp_path, SETS, signal, dies, "101 fork() = 104", KILLED) == (101, "derived")
 
 
+def test_the_children_of_a_killed_thread_may_have_left_before_its_process_was_dead(tmp_path: Path) -> None:
+    """102 has a thread, 105. Where both were exiting when 105 died, its children did not go to 102 first."""
+    thread = "102 clone(child_stack=0x1, flags=CLONE_VM|CLONE_SIGHAND|CLONE_THREAD) = 105"
+    dies = "105 +++ killed by SIGKILL +++"
+    later = "101 fork() = 106"
+    assert edge(tmp_path, thread, dies, SETS, later, KILLED) == (101, "inferred")
+    assert edge(tmp_path, thread, SETS, later, dies, KILLED) == (101, "derived")
+    left = "105 exit(0) = ?\n105 +++ exited with 0 +++"
+    assert edge(tmp_path, thread, left, SETS, later, KILLED) == (101, "derived")
+    becomes = f'{thread}\n102 execve("/b", ["b"], 0x1 <unfinished ...>\n{dies}\n102 <... execve resumed>) = 0'
+    assert edge(tmp_path, becomes, SETS, later, KILLED) == (101, "derived")
+
+
 def test_a_flag_in_doubt_above_who_can_adopt_nobody_matters_not(tmp_path: Path) -> None:
     above = "100 prctl(PR_SET_CHILD_SUBREAPER, 1) = 0\n100 fork() = 104\n"
     assert edge(tmp_path, above + "101 exit_group(0) = ?", BEGINS, KILLED) == (100, "derived")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from tracer.event import Exit, ExitBegin, Gone
 from tracer.graph import RULE_CHILD_REAPER, RULE_SUBREAPER, RUNNING, ZOMBIE, PidNs, Process, Reparenting, Task
 from tracer.identity import Evidence
@@ -54,6 +56,8 @@ def on_exit(state: State, event: Exit) -> None:
     if len(process.threads) > 1 and not (state.ptraced and tid == process.tgid):
         heir = find_alive_thread(process)
         if heir is not None:
+            if state.ptraced and tid not in state.exit_begun:
+                state.dying_groups.setdefault(process, at)
             _thread_ends(state, task, heir)
             return
     if status is not None:
@@ -151,7 +155,7 @@ def forget_original_parent(
         reapers = possible_reapers(state, father)
         reaper = common(reapers)
     else:
-        reaper = find_new_reaper(father, state.init, state.doubts, state.lost_at)
+        reaper = find_new_reaper(father, state.init, _doubts_for(state, father), state.lost_at)
     cause = f"exit of {father.tgid}"
     if children and not state.ptraced:
         state.recent_adoptions.append((father, tuple(children)))
@@ -162,6 +166,16 @@ def forget_original_parent(
         reparent(state, child, father, reaper, at, time, cause, way)
         if reaper.task is None and reapers:
             suppose_one_of(state, child, reapers)
+
+
+def _doubts_for(state: State, father: Process) -> Mapping[Process, str]:
+    """Also flags that changed while one thread after the other was killed."""
+    since = state.dying_groups.pop(father, None) if state.dying_groups else None
+    if since is None:
+        return state.doubts
+    why = f"the subreaper flag was set while the threads of {father.tgid} died"
+    changed = {process: why for process, at in state.flags_settled.items() if at > since}
+    return {**changed, **state.doubts}
 
 
 def _other_way(father: Process, reaper: Reaper, dying_since: int | None) -> str:

@@ -52,6 +52,8 @@ def on_exec(state: State, event: Exec) -> None:
         elif prove(task) == state.doubts.get(process):
             del state.doubts[process]
     tid = process.tgid
+    if state.dying_groups:
+        state.dying_groups.pop(process, None)
     if state.clues.found_count:
         _threads_died_unseen(state, process, at)
     if tid != old_tid or len(process.threads) > 1:
@@ -173,6 +175,7 @@ def on_subreaper_settled(state: State, event: SubreaperSettled) -> None:
     if state.unsettled.get(process) == event.tid:
         del state.unsettled[process]
         state.doubts.pop(process, None)
+        state.flags_settled[process] = event.at
 
 
 def _doubt_flag(state: State, process: Process, why: str, until: int = 0) -> None:

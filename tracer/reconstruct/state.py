@@ -36,12 +36,14 @@ class State:
         "clues",
         "containers",
         "doubts",
+        "dying_groups",
         "early_reuse",
         "eliminated",
         "ended_threads",
         "exit_begun",
         "exits_seen",
         "flag_calls",
+        "flags_settled",
         "hints",
         "init",
         "lacks",
@@ -105,6 +107,11 @@ class State:
         with another value has returned meanwhile."""
         self.unsettled: dict[Process, int] = {}
         """Those of `doubts` whose doubt ends with the SubreaperSettled of this task."""
+        self.flags_settled: dict[Process, int] = {}
+        """Where the last such doubt about a process's flag ended."""
+        self.dying_groups: dict[Process, int] = {}
+        """Processes of which a thread ended that had not called exit, and where the first of them did. If all others
+        had PF_EXITING by then, its children left the process there (find_new_reaper() in kernel/exit.c)."""
         self.open_births: dict[Process, int] = {}
         """Children of CLONE_PARENT whose birth is only known to lie before some place (Clone.end)."""
         self.perhaps: dict[Process, dict[Process, Evidence]] = {}
