@@ -132,3 +132,22 @@ def folder_of(folder: Path, sets: str, dies: str, goes_on: str) -> Path:
 )
 def test_a_folder_tells_when_calls_began(tmp_path: Path, sets: str, dies: str, goes_on: str, edge: Edge) -> None:
     assert adopter(folder_of(tmp_path, sets, dies, goes_on)) == edge
+
+
+@pytest.mark.parametrize(
+    ("clears", "goes_on", "edge"),
+    [
+        ("10.000600", "10.000800", (101, "inferred")),  # 101 may have been inside prctl until then
+        ("10.000600", "10.000650", (101, "derived")),
+        ("10.000750", "10.000800", (1, "assumed")),
+    ],
+)
+def test_two_threads_set_the_flag_at_once(tmp_path: Path, clears: str, goes_on: str, edge: Edge) -> None:
+    """The flag was off before: a call that leaves it so counts all the same, if it comes last."""
+    folder_of(tmp_path, clears, "10.000900", goes_on)
+    thread = "1795444286.000510 clone(child_stack=0x1, flags=CLONE_VM|CLONE_SIGHAND|CLONE_THREAD) = 105\n"
+    first, second = (tmp_path / "log.101").read_text().replace("SUBREAPER, 1", "SUBREAPER, 0").split("\n", 1)
+    (tmp_path / "log.101").write_text(f"{first}\n{thread}{second}")
+    sets = "1795444286.000700 prctl(PR_SET_CHILD_SUBREAPER, 1) = 0\n1795444286.000850 getpid() = 101\n"
+    (tmp_path / "log.105").write_text(sets)
+    assert adopter(tmp_path) == edge

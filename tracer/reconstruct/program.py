@@ -157,7 +157,10 @@ def on_set_subreaper(state: State, event: SetSubreaper) -> None:
     if not known:
         process.subreaper_at = event.at
     task = state.tasks.get(event.tid)
-    if process in state.flag_calls and _changed_at_once(state, process, event):
+    at_once = process in state.flag_calls and _changed_at_once(state, process, event)
+    if not event.sure and _may_be_earlier(state, process, event):
+        at_once = True
+    if at_once:
         why = f"two threads of {process.tgid} set the subreaper flag at once: which was last is not known"
         _doubt_flag(state, process, why)
     elif task is not None and task.membership:
@@ -172,6 +175,11 @@ def on_set_subreaper(state: State, event: SetSubreaper) -> None:
 def on_subreaper_settled(state: State, event: SubreaperSettled) -> None:
     """Ends that are told from here on came after what the task has set."""
     process = _process_of(state, event)
+    calls = state.flags_in_flight.get(process)
+    if calls is not None:
+        calls.pop(event.tid, None)
+        if not calls:
+            del state.flags_in_flight[process]
     if state.unsettled.get(process) == event.tid:
         del state.unsettled[process]
         state.doubts.pop(process, None)
@@ -196,6 +204,14 @@ def _changed_at_once(state: State, process: Process, event: SetSubreaper) -> boo
     if not calls:
         del state.flag_calls[process]
     return overtaken or bool(rivals)
+
+
+def _may_be_earlier(state: State, process: Process, event: SetSubreaper) -> bool:
+    """Another thread set another value so shortly before that it may have been after this one."""
+    calls = state.flags_in_flight.setdefault(process, {})
+    rival = any(on is not event.on and tid != event.tid and tid in process.threads for tid, on in calls.items())
+    calls[event.tid] = event.on
+    return rival
 
 
 def _doubt_recent_adoptions(state: State, changed: Process, event: SetSubreaper) -> None:

@@ -43,6 +43,7 @@ class State:
         "exit_begun",
         "exits_seen",
         "flag_calls",
+        "flags_in_flight",
         "flags_settled",
         "hints",
         "init",
@@ -112,6 +113,8 @@ class State:
         self.dying_groups: dict[Process, int] = {}
         """Processes of which a thread ended that had not called exit, and where the first of them did. If all others
         had PF_EXITING by then, its children left the process there (find_new_reaper() in kernel/exit.c)."""
+        self.flags_in_flight: dict[Process, dict[int, bool]] = {}
+        """Calls that set the flag and have returned without a SubreaperSettled: tid -> the value that each set."""
         self.open_births: dict[Process, int] = {}
         """Children of CLONE_PARENT whose birth is only known to lie before some place (Clone.end)."""
         self.perhaps: dict[Process, dict[Process, Evidence]] = {}
