@@ -205,3 +205,14 @@ def test_output_of_the_tracee_before_a_notice_and_the_line_after_it(tmp_path: Pa
     )
     assert edges(tmp_path, log.format(""))[102] == (101, "observed")
     assert edges(tmp_path, log.format("working"))[102] == (101, "observed")
+
+
+def test_a_number_that_is_the_callers_own_is_no_result(tmp_path: Path) -> None:
+    """strace 6.1 printed it for a thread that another one's execve killed inside fork."""
+    log = (
+        START + f"103 {THREAD}) = 107\n107 {FORK} <unfinished ...>\n"
+        '103 execve("/b", ["b"], 0x1 <unfinished ...>\n'
+        f"107 <... fork resumed>) = 107\n108 {ALIVE}\n107 +++ exited with 0 +++\n"
+        f"103 <... execve resumed>) = 0\n108 {ALIVE}\n"
+    )
+    assert edges(tmp_path, log)[108] == (103, "inferred")

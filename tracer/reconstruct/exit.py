@@ -104,11 +104,16 @@ def merge_threads(state: State, process: Process, survivor: Task) -> None:
     for task in list(process.threads.values()):
         if task is not survivor:
             _hand_over(task, survivor)
-            if state.tasks.get(task.tid) is task:
-                del state.tasks[task.tid]
-                if state.ptraced:
-                    state.thread_ended(task.tid, process)
+            _free_number(state, task)
             state.exit_begun.pop(task.tid, None)
+
+
+def _free_number(state: State, task: Task) -> None:
+    """A thread is dead, and leaves no zombie."""
+    if state.tasks.get(task.tid) is task:
+        del state.tasks[task.tid]
+        if state.ptraced:
+            state.thread_ended(task.tid, task.process)
 
 
 def _process_ends(state: State, process: Process, last: Task, at: int, time: int | None) -> None:
@@ -122,6 +127,8 @@ def _process_ends(state: State, process: Process, last: Task, at: int, time: int
         merge_threads(state, process, last)
         leader = process.leader
         process.threads = {leader.tid: leader}
+        if last is not leader:
+            _free_number(state, last)
         state.tasks[leader.tid] = leader
     process.state = ZOMBIE
     process.exited_at = at

@@ -98,11 +98,11 @@ _PREFIX = re.compile(rb"\[pid +(\d{1,18})")
 _END = re.compile(rb"\+\+\+ (?:exited with \d+|killed by SIG\w+(?: \(core dumped\))?) \+\+\+$")
 
 
-def split_behind_output(line: bytes, lives: Callable[[int], bool]) -> tuple[bytes, bytes, bytes, bytes]:
+def split_behind_output(line: bytes, may_write: Callable[[int], bool]) -> tuple[bytes, bytes, bytes, bytes]:
     """The same where the tracee has written something without a newline in front of it (`2>&1`): from the first prefix
-    of a task that lives, or an end in a line without prefix."""
+    of a task that may have written it, or an end in a line without prefix."""
     found = _PREFIX.search(line) or _END.search(line)
-    while found is not None and found.re is _PREFIX and not lives(int(found[1])):
+    while found is not None and found.re is _PREFIX and not may_write(int(found[1])):
         found = _PREFIX.search(line, found.end())
     return (b"", b"", b"", line) if found is None else split(line[found.start() :])
 

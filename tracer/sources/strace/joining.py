@@ -176,7 +176,7 @@ class Joiner(State):
             return
         text, time, head, rest = split(line)
         if not head and held is None and not self.prefixed:
-            text, time, head, rest = split_behind_output(line, self.naming.lives)
+            text, time, head, rest = split_behind_output(line, self.naming.may_write)
         fresh = bool(head) and (bool(text) or not self.prefixed)
         if held is not None and held.head and not fresh:
             self._go_on(line)
@@ -199,7 +199,7 @@ class Joiner(State):
         """A line that was broken before it said what it is, put together."""
         text, time, head, rest = split(line)
         if not head and not self.prefixed:
-            text, time, head, rest = split_behind_output(line, self.naming.lives)
+            text, time, head, rest = split_behind_output(line, self.naming.may_write)
         if head:
             self._line(held.at, text, time, head, rest)
         for at, notice in held.notices:

@@ -49,6 +49,10 @@ class Naming:
         """The log has shown this task, and not its end."""
         return tid in self._alive or tid in self._expected
 
+    def may_write(self, tid: int) -> bool:
+        """A line can be this task's: it lives, or it is the first one, which no line has named so far."""
+        return self.lives(tid) or (self._announces and NAMELESS in self._alive)
+
     def created(self, number: int) -> None:
         """A clone call returned the number."""
         self._expected.add(number)

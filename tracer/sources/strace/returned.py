@@ -121,7 +121,7 @@ class Returned(Elimination):
         if kind == EXIT or (kind == EXEC and record[4] != record[3]):
             gone = tid if kind == EXIT else record[4]
             self.ahead[gone] = False
-            for call in [c for c in self._unsure.values() if c.number == gone]:
+            for call in [c for c in self._unsure.values() if c.number == gone and c.tid != gone]:
                 call.reuses = True
                 self.settle(call, call.number)
         late = self._unsure.pop(tid, None)

@@ -201,6 +201,22 @@ def test_behind_output_of_the_tracee_that_has_no_newline(tmp_path: Path) -> None
     ]
 
 
+def test_the_first_prefix_of_the_first_task_behind_output(tmp_path: Path) -> None:
+    """No line has named it so far; whoever else is named was announced."""
+    log = (
+        'execve("./a", ["a"], 0x7 /* 1 var */) = 0\n'
+        "fork(strace: Process 101 attached\n"
+        ") = 101\n"
+        "working 50%[pid   100] prctl(PR_SET_CHILD_SUBREAPER, 1) = 0\n"
+        "[pid   101] exit_group(0) = ?\n"
+    )
+    assert events_of(tmp_path, log)[-3:] == [
+        "Clone(100, 101, exit_signal=17)",
+        "SetSubreaper(100, on=True, returned=True)",
+        "ExitBegin(101, group=True)",
+    ]
+
+
 SPLICED = {
     "unfinished": (
         "[pid 100] clone(child_stack=NULL, flags=CLONE_VFORK|SIGCHLDstrace: Process 103 attached\n"
