@@ -16,7 +16,7 @@ from tracer.sources.strace.creating import Creating
 from tracer.sources.strace.ending import Ending
 from tracer.sources.strace.grammar import NOTICE, SPLICED_NOTICE, Row, Style, split, split_behind_output
 from tracer.sources.strace.programs import Programs
-from tracer.sources.strace.records import ATTACHED, DETACHED, SETTLED
+from tracer.sources.strace.records import ATTACHED, DETACHED, EXEC, SETTLED
 from tracer.sources.strace.state import LEAVING, UNFINISHED, Handler, Held, State
 from tracer.sources.strace.waiting import Waiting
 
@@ -285,3 +285,9 @@ class Joiner(State):
         if self.held is not None:
             self._let_go()
         self._creating.finish()
+        for leader, thread in self.exec_by.items():
+            # The kernel tells of an execve that took over when it has succeeded (exec_binprm() in fs/exec.c). Of its
+            # return nothing is said where the log ends first, or sometimes under --seccomp-bpf.
+            call = self.pending.get(leader)
+            if call is not None and call[0][:4] == "exec":
+                self.records.append((EXEC, call[2], call[3], leader, thread, self.programs.reference(call[1])))

@@ -217,6 +217,17 @@ def test_the_first_prefix_of_the_first_task_behind_output(tmp_path: Path) -> Non
     ]
 
 
+def test_a_thread_has_taken_over_though_its_execve_never_returns(tmp_path: Path) -> None:
+    """As strace 6.1 writes it under --seccomp-bpf, now and then."""
+    log = (
+        '100 execve("./a", ["a"], 0x7 /* 1 var */) = 0\n'
+        "100 clone(child_stack=0x1, flags=CLONE_VM|CLONE_SIGHAND|CLONE_THREAD) = 101\n"
+        '101 execve("./b", ["b"], 0x7 /* 1 var */ <unfinished ...>\n'
+        "100 +++ superseded by execve in pid 101 +++\n"
+    )
+    assert events_of(tmp_path, log)[-1] == "Exec(100, old_tid=101, filename='./b', argv=('b',))"
+
+
 SPLICED = {
     "unfinished": (
         "[pid 100] clone(child_stack=NULL, flags=CLONE_VFORK|SIGCHLDstrace: Process 103 attached\n"
