@@ -150,3 +150,15 @@ def test_a_task_that_was_there_before_the_call_is_not_its_child(tmp_path: Path) 
         "102 +++ killed by SIGKILL +++\n"
     )
     assert edges(tmp_path, _high(log))[704] == (1, "assumed")
+
+
+def test_an_exec_proves_of_the_caller_alone_whose_thread_it_is(tmp_path: Path) -> None:
+    """A log that begins late. That 202 is a thread of 230's is a guess still, and a wrong one: it goes on."""
+    log = (
+        "140 fork() = 300\n230 fork() = 301\n"
+        "202 --- SIGCHLD {si_signo=SIGCHLD, si_code=CLD_KILLED, si_pid=301, si_uid=0, si_status=SIGKILL} ---\n"
+        '230 execve("/b", ["b"], 0x1 <unfinished ...>\n140 +++ superseded by execve in pid 230 +++\n'
+        "202 fork() = 302\n140 <... execve resumed>) = 0\n202 fork() = 303\n"
+    )
+    found = edges(tmp_path, log)
+    assert (found[300], found[302], found[303]) == ((140, "observed"), (140, "inferred"), (202, "inferred"))

@@ -110,8 +110,10 @@ def _join_leader(state: State, task: Task, tid: int) -> bool:
         task.process = process
         process.threads[task.tid] = task
         return True
+    doubt = task.membership
     for other in stray.threads.values():
-        prove(other)
+        if other.membership == doubt:  # else it is another guess that this one is of the same process
+            prove(other)
         other.process = process
         process.threads[other.tid] = other
     state.serials[stray.tgid] = stray.serial + 1
