@@ -70,6 +70,17 @@ def test_a_number_whose_end_was_told_is_given_again(tmp_path: Path) -> None:
     assert edges(tmp_path, log)[1101] == (1100, "observed", "running")
 
 
+def test_of_two_calls_the_later_one_is_told_first(tmp_path: Path) -> None:
+    """A number below the last one is no sign of another pid namespace here."""
+    path = tmp_path / "strace.log"
+    path.write_text(
+        f'5 execve("/bin/sh", ["sh"], 0x7ffe /* 9 vars */) = 0\n5 {CLONE} = 6\n6 prctl(PR_SET_NAME, "a") = 0\n'
+        f'9 prctl(PR_SET_NAME, "b") = 0\n5 {CLONE} = 7\n6 {CLONE} = 9\n'
+    )
+    found = {p.tgid: (p.parent and p.parent.tgid, str(p.evidence)) for p in tracer.replay(str(path)).processes}
+    assert (found[7], found[9]) == ((5, "observed"), (6, "observed"))
+
+
 def test_who_has_no_creator_in_the_log_stays_a_stranger(tmp_path: Path) -> None:
     log = (
         f'1101 execve("/a", ["a"], 0x7 /* 9 vars */) = 0\n1101 {CLONE} = 1103\n'
