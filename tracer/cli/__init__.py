@@ -121,8 +121,11 @@ def entry() -> NoReturn:
     Taking a graph of a million processes apart, object by object, takes as long as building a fifth of it.
     """
     _open_streams()
-    code = main()
-    sys.stderr.flush()
+    try:
+        code = main()
+        sys.stderr.flush()
+    except OSError:  # stderr is gone, too, as with a closed terminal: nobody is left to be told
+        code = 1
     os._exit(code)
 
 
