@@ -68,7 +68,7 @@ class Naming:
 
     def detached(self, tid: int) -> None:
         """strace lets go of the task. Of all that it traced only the first can be unknown so far."""
-        if tid not in self._alive and not self.lives(tid):
+        if not self.lives(tid):
             self._strangers.add(tid)
             self._name_the_first()
         self.ended(tid)
