@@ -95,7 +95,7 @@ class Elimination(Places):
         for call in self.unsettled.values():
             if call.seq > fresh.seq:
                 break
-            if call.number == tid and call.ns is None and not call.dead and self._unsure.get(call.tid) is not call:
+            if self._says(call, tid) and not call.dead and self._unsure.get(call.tid) is not call:
                 return [call]
             if not self._after(tid, call) or self._outlived(fresh, call):
                 continue
@@ -105,6 +105,11 @@ class Elimination(Places):
         if len(found) > 1 or (found and found[0].passed):
             return self._at_the_time(found, tid, fresh.at)
         return found
+
+    def _says(self, call: Call, tid: int) -> bool:
+        """The number is strace's own: also in a nested namespace, where numbers that differ come with strace's
+        (printpid_translation() in its src/pidns.c)."""
+        return call.number == tid and (call.ns is None or self._translated)
 
     def _at_the_time(self, found: list[Call], tid: int, at: int) -> list[Call]:
         """Those that were open when the number was given."""
@@ -169,7 +174,7 @@ class Elimination(Places):
         if call.ns is None and self.nested and call.tid in self.unplaced:
             call.ns = UNPLACED
         supposed = call.ns is not None and call.ns.supposed and not self.nested
-        if call.number == tid and (call.ns is None or (supposed and not call.chosen)):
+        if self._says(call, tid) or (call.number == tid and supposed and not call.chosen):
             self.settle(call, tid)
             return
         if call.ns is UNPLACED and call.number == tid:

@@ -145,6 +145,8 @@ class Returned(Elimination):
                 self._settle_unplaced(call)
             return
         if call.ns is not None or not call.number:
+            if call.number and self._translated and not self.alive(call.number):
+                self.settle(call, call.number)
             return
         if self._was_passed(call) and len(self.fresh) <= MAX_COMPARED:
             able = [tid for tid in self.fresh if self._explains(call, self.candidates(tid))]
