@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from tracer.identity import Evidence, TaskUid, WaitStatus, wait_status
+from tracer.identity import Evidence, Moment, TaskUid, WaitStatus, wait_status
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -310,6 +310,8 @@ class GraphStats:
     """Parent edges, and memberships of threads, that were inferred."""
     lost: int = 0
     """Events that the tracer lost."""
+    last: Moment | None = None
+    """Line and time of the trace's last event, where the graph is that of an earlier moment or of one beyond it."""
 
 
 class ProcessGraph:

@@ -45,7 +45,10 @@ class TaskUid(NamedTuple):
 
 
 class Moment(NamedTuple):
-    """A place in a trace: a line (or record) number, or a time in ns by the source's clock. One of them is set."""
+    """A place in a trace: a line (or record) number, or a time in ns by the source's clock.
+
+    One of them is set where a user asks for a moment.
+    """
 
     line: int | None = None
     time: int | None = None

@@ -84,5 +84,5 @@ def nobody(who: str, everyone: Iterable[Process]) -> TargetError:
         like = near(who, {name for p in everyone for name in all_names(p)})
     return TargetError(
         f"there is no {'process' if is_number(who) else 'process, container or pod'} {who}",
-        f"near: {', '.join(like)}" if like else "`ctrace replay FILE`, or `ctrace tree`, shows who is there",
+        f"Near: {', '.join(like)}" if like else "`ctrace replay FILE`, or `ctrace tree`, shows who is there.",
     )

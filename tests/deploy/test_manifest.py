@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import click
+import kubernetes_validate
 import pytest
 
 from tests.deploy.manifest import CAPABILITIES, PATH, confined, container, objects, pod
@@ -22,9 +23,8 @@ AS_NOBODY = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"
 
 
 def test_it_is_what_kubernetes_understands() -> None:
-    validate = pytest.importorskip("kubernetes_validate", reason="pip install kubernetes-validate")
     for thing in objects():
-        validate.validate(thing, "1.31", strict=True)
+        kubernetes_validate.validate(thing, "1.31", strict=True)
 
 
 def test_it_asks_for_nothing_else() -> None:

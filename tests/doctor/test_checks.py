@@ -304,4 +304,4 @@ def test_commands_of_several_distributions_are_advice(tmp_path: Path) -> None:
     assert here.mending("apt install strace") == ("sudo apt install strace", "")
     several = "apt install strace (Debian, Ubuntu), dnf install strace (Fedora, Rocky)"
     assert here.mending(several) == ("", several)
-    assert here.mending("boot with lockdown=integrity") == ("", "boot with lockdown=integrity")
+    assert here.mending("Boot with lockdown=integrity") == ("", "Boot with lockdown=integrity")

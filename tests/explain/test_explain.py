@@ -128,9 +128,9 @@ def test_nothing_is_cut_and_nothing_is_wider(width: int) -> None:
 def test_nobody_of_that_name(log: Path) -> None:
     done = ctrace("explain", "daemn", log)
     assert done.returncode == 1
-    assert done.stderr.decode() == "ctrace: there is no process, container or pod daemn\nnear: daemon, daemonize\n"
-    assert ctrace("explain", "monize", log).stderr.decode().splitlines()[1] == "near: daemonize"
-    assert ctrace("explain", "104", log).stderr.decode().splitlines()[1] == "near: 103, 102, 101, 100, 1"
+    assert done.stderr.decode() == "ctrace: there is no process, container or pod daemn\nNear: daemon, daemonize\n"
+    assert ctrace("explain", "monize", log).stderr.decode().splitlines()[1] == "Near: daemonize"
+    assert ctrace("explain", "104", log).stderr.decode().splitlines()[1] == "Near: 103, 102, 101, 100, 1"
 
 
 def test_a_program_is_found_by_its_name_whatever_it_calls_itself(tmp_path: Path) -> None:

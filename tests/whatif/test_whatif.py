@@ -121,7 +121,7 @@ def test_json_keeps_its_contract(question: tuple[str, ...]) -> None:
     [
         (("exit", "102"), "ctrace: daemonize (102) has ended already"),
         (("exit", "1"), "ctrace: init (1) is not in the trace"),
-        (("exit", "sh"), "ctrace: sh is the name of 2 processes\ngive the number of one: sh (100), sh (101)"),
+        (("exit", "sh"), "ctrace: sh is the name of 2 processes\nGive the number of one: sh (100), sh (101)"),
         (("exit", "9"), "ctrace: there is no process 9"),
         (("stop", "nginx"), "ctrace: there is no running process of nginx"),
         (("kill", "web"), "ctrace: there is no running container or pod web"),

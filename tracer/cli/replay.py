@@ -68,7 +68,11 @@ class _Layout:
     help="now: who is whose child (default while anything lives); lineage: who created whom, the dead included "
     "(default where all ended, if they are not too many).",
 )
-@click.option("--at", metavar="LINE|TIME", help="As it was after this line (120) or at this time (05:17:35.5).")
+@click.option(
+    "--at",
+    metavar="LINE|TIME",
+    help="As it was after this line (120) or at this time (05:17:35.5).",
+)
 @filter_options
 @output_options
 @click.option("--unreadable", is_flag=True, help="List the lines that could not be read, instead.")
@@ -100,6 +104,7 @@ def replay(
     gzip and zstd are unpacked. The kind is found out, never asked for. Several recordings are shown one by one.
     """
     from tracer.cli.output import open_output
+    from tracer.cli.reading import read_graph
     from tracer.sources.detect import apart
 
     # Nothing here makes garbage in cycles, and collecting over a million processes costs more than reading them.
@@ -119,7 +124,7 @@ def replay(
     code = 0
     with open_output(output) as out:
         for number, trace in enumerate(traces):
-            graph, source = _reconstruct(trace, at)
+            graph, source = read_graph(trace, at)
             if number and form in {"tree", "timeline"}:
                 out.write("\n")
             if unreadable:
@@ -131,21 +136,6 @@ def replay(
             else:
                 _write(out, form, view, graph, source, Filters(**filters), layout)
     return code
-
-
-def _reconstruct(files: list[str], at: str | None) -> tuple[ProcessGraph, Source]:
-    from tracer.cli.progress import ReadingProgress
-    from tracer.moments import check_clock, parse_moment
-    from tracer.reconstruct import reconstruct
-    from tracer.sources.detect import open_source
-
-    moment = None if at is None else parse_moment(at)
-    source = open_source(files)
-    with ReadingProgress(source.info.size) as progress:
-        graph = reconstruct(source, at=moment, progress=progress)
-    if moment is not None and at is not None:
-        check_clock(moment, at, source.info)
-    return graph, source
 
 
 def _write(

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tracer.graph import Process, ProcessGraph
-    from tracer.identity import Moment
     from tracer.runtime.containers import Names
     from tracer.runtime.roles import Roles
     from tracer.sources.base import Source
@@ -63,15 +62,7 @@ def check_order(who: str, file: str | None) -> None:
 
 def read(file: str, *, at: str | None = None) -> Scene:
     """A trace at its end, or at a moment. Raises InputError, UsageError."""
-    from tracer.cli.progress import ReadingProgress
-    from tracer.moments import check_clock, parse_moment
-    from tracer.reconstruct import reconstruct
-    from tracer.sources.detect import open_source
+    from tracer.cli.reading import read_graph
 
-    moment: Moment | None = None if at is None else parse_moment(at)
-    source = open_source([file])
-    with ReadingProgress(source.info.size) as progress:
-        graph = reconstruct(source, at=moment, progress=progress)
-    if moment is not None and at is not None:
-        check_clock(moment, at, source.info)
+    graph, source = read_graph([file], at)
     return of_source(source, graph)

@@ -133,13 +133,13 @@ def _one(scene: Scene, who: str) -> Process:
     meant = scene.whom(who)
     living = [p for p in meant if p.state is RUNNING]
     if living and living[0].outside:
-        raise TargetError(f"{words.title(living[0], scene.roles)} is not in the trace", "nothing lives without PID 1")
+        raise TargetError(f"{words.title(living[0], scene.roles)} is not in the trace", "Nothing lives without PID 1.")
     if len(living) == 1:
         return living[0]
     if not living:
-        raise TargetError(f"{words.title(meant[-1], scene.roles)} has ended already", "--at LINE goes back to before")
+        raise TargetError(f"{words.title(meant[-1], scene.roles)} has ended already", "--at LINE goes back to before.")
     some = ", ".join(words.title(p, scene.roles) for p in living[:10])
-    raise TargetError(f"{who} is the name of {len(living)} processes", f"give the number of one: {some}")
+    raise TargetError(f"{who} is the name of {len(living)} processes", f"Give the number of one: {some}")
 
 
 def _unit_of_main(scene: Scene, process: Process, kill_mode: str | None) -> Scope | None:
@@ -201,7 +201,7 @@ def _scopes(scene: Scene, target: str, kill_mode: str | None) -> list[Scope]:
         scope = stopping.of_trace(scene.graph, target, kill_mode, scene.roles)
         if scope is None:
             raise TargetError(
-                f"there is no running process of {target}", "`ctrace whatif exit PID` asks about a process"
+                f"there is no running process of {target}", "`ctrace whatif exit PID` asks about a process."
             )
         return [scope]
     if not first.kill_mode:
@@ -240,11 +240,11 @@ def _kill(scene: Scene, reactions: Reactions, target: str, kill_mode: str | None
         if p.state is RUNNING and scene.roles.role(p) != SHIM
     ]
     if not found:
-        raise TargetError(f"there is no running container or pod {target}", "`ctrace tree` shows who is there")
+        raise TargetError(f"there is no running container or pod {target}", "`ctrace tree` shows who is there.")
     ids = {name.id for p in found if (name := scene.names.of(p)) is not None}
     in_pod = filters.by_pod((target,), scene.names)
     if len(ids) > 1 and not all(in_pod(p) for p in found):
-        raise TargetError(f"{len(ids)} containers are called {target}", f"give an id: {', '.join(sorted(ids)[:10])}")
+        raise TargetError(f"{len(ids)} containers are called {target}", f"Give an id: {', '.join(sorted(ids)[:10])}")
     title = f"If {target} is killed (SIGKILL to the main process of {'each' if len(found) > 1 else 'the'} container)"
     deaths = [Death(p, ASKED, "", Evidence.DERIVED) for p in found]
     return Answer({"event": "kill", "target": target}, title, _foresee(scene, reactions, deaths))

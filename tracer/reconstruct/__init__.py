@@ -71,9 +71,11 @@ def _until(batches: Iterable[list[Event]], at: Moment, engine: Engine) -> Iterat
     What the rest shows of the tracer's habits counts all the same: whether it tells of ends.
     """
     over = False
+    line = time = None
     for batch in batches:
         kept = []
         for event in batch:
+            line, time = event.at, time if event.time is None else event.time
             if at.line is not None:
                 over = event.at > at.line
             elif event.time is not None and at.time is not None:
@@ -83,3 +85,4 @@ def _until(batches: Iterable[list[Event]], at: Moment, engine: Engine) -> Iterat
             elif type(event) is Exit and event.status is not None and not event.status & 0x7F:
                 engine.state.exits_seen = True
         yield kept
+    engine.state.stats.last = Moment(line, time)

@@ -11,7 +11,7 @@ from tracer.sources.open import Input, is_file
 COMPLETE_LOG = "strace -f -tt -e trace=process,prctl,unshare,setns -o FILE COMMAND"
 """Leaves nothing out."""
 READABLE = (
-    "readable are: a log of `strace -f` (any options; also a -ff folder, gzip or zstd), and a recording of "
+    "Readable are a log of `strace -f` (any options; also a -ff folder, gzip or zstd), and a recording of "
     f"`ctrace record`. A complete log: {COMPLETE_LOG}"
 )
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -44,17 +44,17 @@ def open_source(paths: list[str]) -> Source:
 
 _LTRACE = re.compile(rb"(?m)^(?:\[pid +\d+\] |\d+ +)?(?:SYS_\w+\(|\+\+\+ exited \(status )|<no return \.\.\.>$")
 _OTHERS = (
-    (re.compile(rb"\A(?:\xff\xfe|\xfe\xff)"), "this is UTF-16, as PowerShell's > writes it: convert it to UTF-8"),
-    (re.compile(rb"(?m)^ *\d+\.\d{3} \( *(?:\d+\.\d{3} ms)?\): "), "this is of perf trace, which has no parents"),
-    (_LTRACE, "this is of ltrace, which does not say what a call created"),
-    (re.compile(rb"\A% time +seconds "), "this is the summary of strace -c: leave out -c"),
-    (re.compile(rb'\A\{"log":"'), "this is docker's own file: take what `docker logs` prints"),
+    (re.compile(rb"\A(?:\xff\xfe|\xfe\xff)"), "This is UTF-16, as PowerShell's > writes it: convert it to UTF-8."),
+    (re.compile(rb"(?m)^ *\d+\.\d{3} \( *(?:\d+\.\d{3} ms)?\): "), "This is of perf trace, which has no parents."),
+    (_LTRACE, "This is of ltrace, which does not say what a call created."),
+    (re.compile(rb"\A% time +seconds "), "This is the summary of strace -c: leave out -c."),
+    (re.compile(rb'\A\{"log":"'), "This is docker's own file: take what `docker logs` prints."),
 )
 """What people take for a log."""
 
 
 def _hint(sample: bytes) -> str:
-    return "; ".join([*(hint for sign, hint in _OTHERS if sign.search(sample) is not None), READABLE])
+    return " ".join([*(hint for sign, hint in _OTHERS if sign.search(sample) is not None), READABLE])
 
 
 def apart(paths: list[str]) -> list[list[str]]:
@@ -71,12 +71,9 @@ def _is_recording(path: str) -> bool:
 
 
 def _recording(source: Input, sample: bytes) -> Source | None:
-    try:
-        from tracer.sources.recording import MAGIC, RecordingSource  # type: ignore[import-untyped,unused-ignore]
-    except ImportError:
-        return None
-    found: Source | None = RecordingSource(source.path) if sample.startswith(MAGIC) else None
-    return found
+    from tracer.sources.recording import MAGIC, RecordingSource
+
+    return RecordingSource(source.path) if sample.startswith(MAGIC) else None
 
 
 def first_line(sample: bytes) -> str:

@@ -42,7 +42,7 @@ def read_graph(source: Input) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     except (ValueError, RecursionError) as error:
         raise NotATrace(f"{source.name} is no {SCHEMA}: {error}") from None
     if head.get("schema") != SCHEMA:
-        raise NotATrace(f"{source.name} has the schema {head.get('schema')!r}", f"readable is {SCHEMA}")
+        raise NotATrace(f"{source.name} has the schema {head.get('schema')!r}", f"Readable is {SCHEMA}.")
     for number, process in enumerate(processes):
         _check(process, number, source.name)
     return head, processes

@@ -56,7 +56,7 @@ class Input:
                 kind = unpack.split()[0].removeprefix("un")
                 command = f"... | {unpack}" if path == "-" else f"{unpack} {path}"
                 raise UnreadableInput(
-                    f"{self.name} is {kind} data", f"only gzip and zstd are unpacked here: {command} | ctrace replay -"
+                    f"{self.name} is {kind} data", f"Only gzip and zstd are unpacked here: {command} | ctrace replay -"
                 )
 
     @property
@@ -150,7 +150,7 @@ class Input:
 
     def _damaged(self, kind: str, why: str, began: bool) -> None:
         if not began:
-            check = f"check it with: {kind} -t {self.path}" if self.path != "-" else ""
+            check = f"Check it with: {kind} -t {self.path}" if self.path != "-" else ""
             raise UnreadableInput(f"{self.name} is damaged {kind} data: {why}", check)
         self.damage = f"the {kind} data is damaged: {why}; the rest of the file was not read"
 
@@ -228,7 +228,7 @@ def _hint(path: str, error: OSError | ValueError) -> str:
     if not isinstance(error, OSError):
         return ""
     if error.errno == errno.EACCES:
-        return "you may not read it: try sudo"
+        return "You may not read it: try sudo."
     if error.errno == errno.ENOENT:
-        return "is the name right? '-' reads from stdin"
+        return "Is the name right? '-' reads from stdin."
     return ""

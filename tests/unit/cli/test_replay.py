@@ -85,6 +85,23 @@ def test_at_a_time_is_as_at_its_line() -> None:
     assert trees[0] == trees[1]
 
 
+@pytest.mark.parametrize(
+    ("log", "last", "beyond", "said"),
+    [
+        ("containerd-pod/strace.log", "548", "549", "has no line 549: shown is its end, line 548"),
+        ("containerd-pod/strace.log", "07:02:19.408492", "7:03:00", "tells of nothing after 07:02:19.408492: "),
+        ("double_fork/ff-tt.log", "8", "1000", "has no event 1,000: shown is its end, event 8"),
+    ],
+)
+def test_a_moment_beyond_the_end_is_said_to_be(log: str, last: str, beyond: str, said: str) -> None:
+    path = f"fixtures/logs/{log}"
+    whole = ctrace("replay", path)
+    at_end, after = ctrace("replay", path, "--at", last), ctrace("replay", path, "--at", beyond)
+    assert whole.stdout == at_end.stdout == after.stdout
+    assert (at_end.returncode, at_end.stderr, after.returncode) == (0, b"", 0)
+    assert after.stderr.decode().startswith(f"ctrace: {path} {said}")
+
+
 def test_filters_that_leave_nothing(log: Path) -> None:
     done = ctrace("replay", log, "--pid", "77777")
     assert done.returncode == 0

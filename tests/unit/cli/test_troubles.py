@@ -141,7 +141,7 @@ def test_what_may_not_be_read(command: list[str], closed: str, tmp_path: Path) -
         [*unprivileged, *ARGV, *command, str(path)], capture_output=True, env=environment(), timeout=60, check=False
     )
     assert (done.returncode, done.stdout) == (1, b"")
-    assert done.stderr.decode() == f"ctrace: cannot read {path}: Permission denied\nyou may not read it: try sudo\n"
+    assert done.stderr.decode() == f"ctrace: cannot read {path}: Permission denied\nYou may not read it: try sudo.\n"
 
 
 def test_compressed_otherwise(tmp_path: Path) -> None:

@@ -223,7 +223,7 @@ def _load_failure(error: str, noise: str) -> CapabilityError:
     lines = [line.strip() for line in noise.splitlines() if line.strip()]
     detail = next((line for line in lines if "error" in line or "Failed" in line or "Unable" in line), "")
     text = f"the probes cannot be loaded: {error}" + (f" ({detail})" if detail and detail not in error else "")
-    return CapabilityError(text, f"are bcc and the kernel headers whole? {install_command()}")
+    return CapabilityError(text, f"Are bcc and the kernel headers whole? {install_command()}")
 
 
 @contextlib.contextmanager

@@ -43,7 +43,7 @@ def no_btf(why: str) -> CapabilityError:
     """That the kernel has no BTF, and what to do."""
     return CapabilityError(
         f"this kernel offers no type information: {VMLINUX}: {why}",
-        "run a kernel built with CONFIG_DEBUG_INFO_BTF=y (all current distributions have it)",
+        "Run a kernel built with CONFIG_DEBUG_INFO_BTF=y (all current distributions have it).",
     )
 
 

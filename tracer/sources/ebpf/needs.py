@@ -52,7 +52,7 @@ def check_privileges() -> None:
         return bool(effective >> capability & 1)
 
     if not (has(_CAP_SYS_ADMIN) or (has(_CAP_BPF) and has(_CAP_PERFMON))):
-        hint = "sudo " + " ".join(["ctrace", *sys.argv[1:]]) if os.geteuid() else "give it CAP_BPF and CAP_PERFMON"
+        hint = "sudo " + " ".join(["ctrace", *sys.argv[1:]]) if os.geteuid() else "Give it CAP_BPF and CAP_PERFMON."
         raise CapabilityError("live tracing needs root, or the capabilities CAP_BPF and CAP_PERFMON", hint)
 
 
@@ -76,11 +76,11 @@ def refusal(said: str) -> CapabilityError | None:
         if "[confidentiality]" in lockdown.read_text():
             return CapabilityError(
                 "the kernel is locked down (confidentiality mode) and refuses tracing programs",
-                "boot with lockdown=integrity, or switch Secure Boot off",
+                "Boot with lockdown=integrity, or switch Secure Boot off.",
             )
     if _REFUSED in said:
         return CapabilityError(
             f"the kernel refuses the bpf system call ({_REFUSED})",
-            "in a container? run it on the node itself, or as: docker run --privileged --pid=host ...",
+            "In a container? Run it on the node itself, or as: docker run --privileged --pid=host ...",
         )
     return None

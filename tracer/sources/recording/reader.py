@@ -45,7 +45,7 @@ class RecordingSource:
         if version != str(FORMAT):
             raise UnreadableInput(
                 f"{path} is a recording of format {version[:20]}; this version of ctrace reads format {FORMAT}",
-                "read it with the version of ctrace that wrote it, or a later one",
+                "Read it with the version of ctrace that wrote it, or a later one.",
             )
         values: list[Any] = []
         for name, hint in get_type_hints(Header).items():

@@ -86,5 +86,5 @@ class RecordingWriter:
         except OSError as error:
             raise OutputError(
                 f"cannot write the recording: {os.strerror(error.errno or 0)}",
-                "what was written before can be replayed",
+                "What was written before can be replayed.",
             ) from None

@@ -31,7 +31,7 @@ def open_set(paths: list[str], files: list[TaskFile]) -> Source:
         if looks_like_strace(sample):
             return StraceSet(paths, files)
         if b"\n" in sample:  # else it is empty, or its first call lasts
-            raise NotATrace(f"{file.path} is no file of `strace -ff`", "name the files of one set: 'NAME.*'")
+            raise NotATrace(f"{file.path} is no file of `strace -ff`", "Name the files of one set: 'NAME.*'")
     raise EmptyInput(f"{paths[0]}: no call has returned in any file of the set")
 
 

@@ -45,7 +45,7 @@ def _files_in(folder: str) -> list[str]:
     try:
         return [str(path) for path in Path(folder).iterdir() if is_file(str(path))]
     except OSError as error:
-        raise UnreadableInput(f"cannot read {folder}: {error.strerror}", "you may not read it: try sudo") from error
+        raise UnreadableInput(f"cannot read {folder}: {error.strerror}", "You may not read it: try sudo.") from error
 
 
 def _with_siblings(path: str) -> list[TaskFile]:
@@ -75,11 +75,11 @@ def _one_set(paths: list[str], named: str) -> list[TaskFile]:
     if not groups:
         raise UnreadableInput(
             f"{named}: no files of `strace -ff -o NAME` there (NAME.1234, one for each task)",
-            "name one log file, or the folder or glob of one -ff set",
+            "Name one log file, or the folder or glob of one -ff set.",
         )
     if len(groups) > 1:
         raise UnreadableInput(
             f"{named}: files of {len(groups)} traces there: {', '.join(sorted(Path(g).name for g in groups)[:5])}",
-            f"name one of them: '{min(groups)}.*'",
+            f"Name one of them: '{min(groups)}.*'",
         )
     return next(iter(groups.values()))

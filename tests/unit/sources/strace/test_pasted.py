@@ -84,5 +84,5 @@ def test_what_is_no_log_is_named(tmp_path: Path, name: str, content: bytes) -> N
     path.write_bytes(content)
     with pytest.raises(NotATrace) as caught:
         read(path)
-    assert f"this is {'of ' if 'trace' in name and '-c' not in name else ''}" in caught.value.hint
+    assert caught.value.hint.startswith(f"This is {'of ' if 'trace' in name and '-c' not in name else ''}")
     assert name.split(" -")[0] in caught.value.hint
