@@ -18,6 +18,7 @@ from tracer.graph import ProcessGraph
 
 from . import harness, optionsets, trial
 from .agree import differences
+from .alternatives import DECIDABLE, MISJUDGED, UNDECIDABLE
 from .judge import STRONG, Verdict, judge
 from .live import LiveTracer, replay_events
 from .optionsets import OptionSet
@@ -73,6 +74,14 @@ def evidence_table(tallies: dict[str, Tally]) -> str:
     wrong: Counter[str] = sum((t.verdict.wrong for t in tallies.values()), Counter())
     names = sorted({*right, *wrong})
     return "by evidence (right/wrong): " + ", ".join(f"{n} {right[n]}/{wrong[n]}" for n in names)
+
+
+def residue(tallies: dict[str, Tally]) -> str:
+    """How much of what is wrong, unknown or missing in complete logs a reader could know (`alternatives`)."""
+    other: Counter[str] = sum((t.verdict.other for t in tallies.values()), Counter())
+    kinds = (DECIDABLE, UNDECIDABLE, MISJUDGED)
+    total = sum(other[kind] for kind in kinds)
+    return f"complete logs: {total} wrong, unknown or missing: " + ", ".join(f"{other[kind]} {kind}" for kind in kinds)
 
 
 def _usable(names: str) -> list[OptionSet]:
@@ -165,6 +174,7 @@ def main(argv: list[str] | None = None) -> int:
     print(f"strace {harness.strace_version()}")
     print(table(tallies))
     print(evidence_table(tallies))
+    print(residue(tallies))
     return 1 if any(t.failed for t in tallies.values()) else 0
 
 

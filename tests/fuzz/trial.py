@@ -15,7 +15,7 @@ from pathlib import Path
 from tracer.errors import CtraceError
 from tracer.graph import ProcessGraph
 
-from . import harness, truth
+from . import alternatives, facts, harness, truth
 from .agree import differences
 from .judge import Problem, Verdict, judge
 from .live import LiveTracer
@@ -229,7 +229,18 @@ def judge_log(log: Path, found: Truth, complete: bool, replay: Replay) -> Verdic
     verdict = judge(graph, found, complete and not _says_too_little(log), numbers_in(log))
     if complete and _says_too_little(log):
         verdict.unclear = verdict.processes
+    if complete:
+        _who_could_know(verdict, log, found)
     return verdict
+
+
+def _who_could_know(verdict: Verdict, log: Path, found: Truth) -> None:
+    """What differs in a complete log is a bug where the log allows one answer alone, and none where it allows two."""
+    asked = alternatives.asked_of(verdict)
+    if asked:
+        for answer in alternatives.judge(facts.read(log), found, list(asked)):
+            verdict.other[answer.verdict] += 1
+            asked[answer.pid].fatal |= answer.verdict == alternatives.DECIDABLE
 
 
 _LINE = re.compile(rb"^(?:\[pid +)?(\d+)(?:<[^>]*>)?\]? (.*)$", re.M)

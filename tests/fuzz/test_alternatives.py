@@ -1,0 +1,110 @@
+"""The judge of what a complete log tells, on logs whose answer is plain. All are of one shape: 6 and 7, each with a
+subreaper (4, 5) above it, are killed inside a call; 8 and 9 appear."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.fuzz import alternatives, facts
+from tests.fuzz.alternatives import DECIDABLE, UNDECIDABLE
+from tests.fuzz.truth import TrueProcess, Truth
+
+BEGIN = """\
+3 execve("/p", ["p"], 0x1 /* 0 vars */) = 0
+3 fork() = 4
+4 prctl(PR_SET_CHILD_SUBREAPER, 1) = 0
+3 fork() = 5
+5 prctl(PR_SET_CHILD_SUBREAPER, 1) = 0
+4 fork() = 6
+5 fork() = 7
+"""
+BOTH_KILLED = """\
+6 +++ killed by SIGKILL +++
+7 +++ killed by SIGKILL +++
+"""
+
+
+def judged(tmp_path: Path, log: str, pid: int = 8, parent: int = 4) -> alternatives.Found:
+    """The judge's word on `pid`, whose parent really is `parent`."""
+    (tmp_path / "log").write_text(BEGIN + log)
+    truth = Truth(0, 1, (2,), {pid: TrueProcess(pid, parent, False, (pid,), (), 0)})
+    [found] = alternatives.judge(facts.read(tmp_path / "log"), truth, [pid])
+    return found
+
+
+def answers(found: alternatives.Found) -> set[alternatives.Answer]:
+    return set(found.answers)
+
+
+def test_two_killed_inside(tmp_path: Path) -> None:
+    log = "6 vfork( <unfinished ...>\n7 vfork( <unfinished ...>\n" + BOTH_KILLED
+    found = judged(tmp_path, log + '8 prctl(PR_SET_NAME, "x") = 0\n9 prctl(PR_SET_NAME, "x") = 0\n')
+    assert answers(found) == {4, 5}
+    assert found.verdict == UNDECIDABLE
+
+
+def test_one_killed_inside(tmp_path: Path) -> None:
+    log = "6 vfork( <unfinished ...>\n6 +++ killed by SIGKILL +++\n"
+    found = judged(tmp_path, log + '8 prctl(PR_SET_NAME, "x") = 0\n')
+    assert answers(found) == {4}
+    assert found.verdict == DECIDABLE
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        pytest.param("5 wait4(9, NULL, WNOHANG, NULL) = 0\n", id="the other one waits for the other child"),
+        pytest.param("4 wait4(8, NULL, WNOHANG, NULL) = 0\n", id="its parent waits for it"),
+        pytest.param(
+            "9 +++ killed by SIGKILL +++\n"
+            "5 --- SIGCHLD {si_signo=SIGCHLD, si_code=CLD_KILLED, si_pid=9, si_uid=0, si_status=SIGKILL} ---\n",
+            id="the other parent is told of the other child's end",
+        ),
+        pytest.param("8 getppid() = 4\n", id="it asks who its parent is"),
+    ],
+)
+def test_what_comes_later_tells(tmp_path: Path, after: str) -> None:
+    log = "6 vfork( <unfinished ...>\n7 vfork( <unfinished ...>\n" + BOTH_KILLED
+    found = judged(tmp_path, log + '8 prctl(PR_SET_NAME, "x") = 0\n9 prctl(PR_SET_NAME, "x") = 0\n' + after)
+    assert answers(found) == {4}
+    assert found.refuted
+
+
+def test_the_other_one_has_no_child(tmp_path: Path) -> None:
+    log = "6 vfork( <unfinished ...>\n7 vfork( <unfinished ...>\n" + BOTH_KILLED + '8 prctl(PR_SET_NAME, "x") = 0\n'
+    assert answers(judged(tmp_path, log)) == {4, 5}
+    log += "5 wait4(-1, NULL, WNOHANG, NULL) = 7\n5 wait4(-1, NULL, WNOHANG, NULL) = -1 ECHILD (No child processes)\n"
+    assert answers(judged(tmp_path, log)) == {4}
+
+
+def test_numbers_go_up(tmp_path: Path) -> None:
+    """10 was given when 7 had not begun: a call that returned 11 had come back."""
+    log = "6 vfork( <unfinished ...>\n3 fork() = 8\n3 fork() = 9\n3 fork() = 11\n7 vfork( <unfinished ...>\n"
+    found = judged(tmp_path, log + BOTH_KILLED + '10 prctl(PR_SET_NAME, "x") = 0\n', 10)
+    assert answers(found) == {4}
+    assert set(found.rare) == {5}
+
+
+def test_who_ends_without_exit_is_a_thread(tmp_path: Path) -> None:
+    """8 cannot end like that by itself; so it is the thread, and the other one is the process."""
+    log = (
+        "7 clone(child_stack=0x1, flags=CLONE_VM|CLONE_SIGHAND|CLONE_THREAD) = 8\n"
+        "6 vfork( <unfinished ...>\n"
+        "7 clone(child_stack=0x1, flags=CLONE_VM|CLONE_SIGHAND|CLONE_THREAD <unfinished ...>\n"
+        "8 exit_group(0 <unfinished ...>\n9 +++ exited with 0 +++\n8 +++ exited with 0 +++\n7 +++ exited with 0 +++\n"
+        "6 +++ killed by SIGKILL +++\n"
+    )
+    found = judged(tmp_path, log + '10 prctl(PR_SET_NAME, "x") = 0\n', 10)
+    assert answers(found) == {4}
+
+
+def test_a_result_that_is_nobodys(tmp_path: Path) -> None:
+    """strace before 6.12 prints for a task that is dead already what it has read last."""
+    log = "6 fork( <unfinished ...>\n3 fork() = 9\n6 <... fork resumed>) = 202\n6 +++ killed by SIGKILL +++\n"
+    found = judged(tmp_path, log + '3 fork() = 10\n8 prctl(PR_SET_NAME, "x") = 0\n')
+    assert answers(found) == {4}
+    (tmp_path / "log").write_text(BEGIN + log + "3 fork() = 10\n")
+    [ghost] = alternatives.judge(facts.read(tmp_path / "log"), Truth(0, 1, (2,), {}), [202])
+    assert (answers(ghost), ghost.verdict) == ({alternatives.GONE}, DECIDABLE)
