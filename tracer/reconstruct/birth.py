@@ -16,7 +16,7 @@ from tracer.reconstruct.exit import end_unseen, end_unseen_process, reparent
 from tracer.reconstruct.membership import doubt_of, number_in_use
 from tracer.reconstruct.namespaces import enter_ns, ns_as_told, ns_of_child, unseen_ns
 from tracer.reconstruct.perhaps import born_beside, common, heirs, owner, suppose_one_of
-from tracer.reconstruct.reaper import find_alive_thread, find_new_reaper
+from tracer.reconstruct.reaper import find_alive_thread, find_new_reaper, known_before
 from tracer.reconstruct.state import State, bury, is_below, set_real_parent
 
 OBSERVED = Evidence.OBSERVED
@@ -128,8 +128,8 @@ def _born_beside(state: State, process: Process, mother: Process, end: int) -> N
     """CLONE_PARENT: a sibling of the creator, so the creator is not the parent."""
     if end:
         state.open_births[process] = end
-    evidence = Evidence.weakest(Evidence.DERIVED, mother.evidence)
-    set_real_parent(process, mother.real_parent, evidence, mother.reason)
+    known, reason = known_before(mother, state.lost_at)
+    set_real_parent(process, mother.real_parent, Evidence.weakest(Evidence.DERIVED, known), reason)
     if mother.real_parent is None:
         born_beside(state, process, mother)
 

@@ -138,6 +138,7 @@ def _take_over_group(state: State, process: Process, task: Task, tid: int) -> No
     task.tid = tid
     task.creator_tid = process.leader.creator_tid
     task.exiting = False
+    process.status = None  # another thread's exit_group has lost the race
     process.leader = task
     process.threads = {tid: task}
     state.tasks[tid] = task

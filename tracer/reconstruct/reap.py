@@ -43,7 +43,11 @@ def on_child_signal(state: State, event: ChildSignal) -> None:
         return
     process = task.process
     if process.state is RUNNING:
-        if process is receiver.process or (state.exits_seen and process.parent is not receiver.process):
+        if process is receiver.process:
+            return
+        if state.exits_seen and process.parent is not receiver.process:
+            if process.parent is None and not process.serial:
+                state.lost_at = at  # of its birth and its end no line tells, where others are told of
             return
         if process.serial and task.tid not in state.exit_begun:
             return  # a late signal about the one that had the number before

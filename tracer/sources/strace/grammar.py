@@ -179,7 +179,7 @@ def find_style(sample: bytes) -> Style:
     front += _POINTER if pointers else b""
     name_of_clock = ("epoch" if unix else "day") if clock else ("start" if delta else None)
     width = 0 if not widths else widths.pop() if len(widths) == 1 else -1
-    is_plain = bare == known and not (comm or delta or numbers or pointers or contexts)
+    is_plain = bare == known > 0 and not (comm or delta or numbers or pointers or contexts)
     return Style(
         re.compile(front + _FAST_HEAD + rb"(.*)\n|(.*)\n"),
         re.compile(front + _FAST_HEAD + rb"(.*)|(.*)"),

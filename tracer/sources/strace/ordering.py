@@ -22,6 +22,7 @@ from tracer.event import (
     Exit,
     ExitBegin,
     Life,
+    Lost,
     Reap,
 )
 from tracer.sources.strace.births import Births
@@ -33,6 +34,7 @@ from tracer.sources.strace.records import (
     EXEC,
     EXIT,
     EXIT_BEGIN,
+    GAP,
     NAMED,
     REAP,
     RUN,
@@ -202,8 +204,10 @@ class Orderer:
         return True
 
     def _run(self, record: Record) -> None:
-        """A life record by record, or what its number means."""
-        if record[0] == RUN:
+        """A life record by record, or what its number means; or what is of no task."""
+        if record[0] == GAP:
+            self._maker.events.append(Lost(record[1], record[2], 0, 1))
+        elif record[0] == RUN:
             self.feed(records_of(record, self._plans[record[5]].run))
         else:
             self._plans[record[4]] = Plan(record[5], self.programs)

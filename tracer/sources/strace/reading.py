@@ -7,6 +7,7 @@ from itertools import count
 
 from tracer.sources.base import Progress
 from tracer.sources.open import Input
+from tracer.sources.strace.gaps import Gaps
 from tracer.sources.strace.grammar import UNFINISHED_LINE, Style, clean, mend
 from tracer.sources.strace.joining import Joiner
 from tracer.sources.strace.lines import pieces, whole_lines
@@ -52,12 +53,14 @@ def read_blocks(
     # Lives are known by their text, in which every line's time would differ.
     repeats = Repeats(joiner, shortcuts) if shortcuts is not None and style.clock is None else None
     prefilter = Prefilter() if filter_from is not None else None
+    gaps = Gaps(style) if only is None and filter_from != 0 else None
     done = 0
     at = 1
     for block, cut, shortened in whole_lines(blocks, keep=UNFINISHED_LINE if style.successful else None):
         if style.successful:
             block = mend(block)
         if prefilter is not None and not (cut or shortened) and done >= (filter_from or 0) and prefilter.pays(block):
+            gaps = None
             picked, numbers, after = prefilter.pick(block, at)
             if picked:
                 picked = clean(picked, style.junk)
@@ -70,6 +73,9 @@ def read_blocks(
         else:
             for piece in pieces(block):
                 piece = clean(piece, style.junk)
+                found = gaps.find(at, piece) if gaps is not None else []
+                if found:
+                    yield found, [], set(), [], 0
                 if shortcuts is not None and not cut:
                     number = shortcuts.feed(count(at), piece) if repeats is None else repeats.feed(at, piece)
                     at += number

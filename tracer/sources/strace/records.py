@@ -40,6 +40,7 @@ SETTLED = 21
 # Lives that are all alike but for their numbers (`runs`): tid is the creator.
 RUN = 22  # child, number of a run; `time` is None or a time for each record of the run
 RUN_MEANS = 23  # number, what it means: comes before the first RUN with that number
+GAP = 24  # lines are missing somewhere before this one; tid is 0
 
 Program = tuple[str, tuple[str, ...], bool]
 """filename, argv, whether something of argv was left out."""

@@ -14,6 +14,7 @@ from tracer.sources.strace.grammar import find_style
 from tracer.sources.strace.ordering import Orderer
 from tracer.sources.strace.programs import forget_old
 from tracer.sources.strace.reading import Batch, read
+from tracer.sources.strace.records import GAP
 
 _SHOWN = 200
 
@@ -79,6 +80,8 @@ def ordered(batches: Iterator[Batch], orderer: Orderer, stats: SourceStats) -> I
         if programs:
             orderer.programs.update(programs)
             forget_old(orderer.programs)
+        if records and records[0][0] == GAP:  # a batch of its own
+            stats.lost += len(records)
         orderer.feed(records)
         yield from _taken(orderer, stats)
     orderer.finish()

@@ -302,7 +302,8 @@ EXECS = {
         "100 +++ superseded by execve in pid 101 +++\n100 <... execve resumed>) = 0\n"
     ),
     "strace 6": (
-        '101 execve("/bin/b", ["b"], 0x7 /* 0 vars */ <unfinished ...>\n100 <... pause resumed>) = ?\n'
+        '100 pause( <unfinished ...>\n101 execve("/bin/b", ["b"], 0x7 /* 0 vars */ <unfinished ...>\n'
+        "100 <... pause resumed>) = ?\n"
         "100 +++ superseded by execve in pid 101 +++\n100 <... execve resumed>) = 0\n"
     ),
     "-qqq": '101 execve("/bin/b", ["b"], 0x7 /* 0 vars */ <unfinished ...>\n100 <... execve resumed>) = 0\n',
@@ -338,7 +339,7 @@ def test_exec_by_a_thread(tmp_path: Path, log: str) -> None:
     ],
 )
 def test_what_changes_nothing(tmp_path: Path, line: str) -> None:
-    log = f"100 exit(0 <unfinished ...>\n100 {line}\n"
+    log = f"100 {line}\n100 exit(0 <unfinished ...>\n"
     assert events_of(tmp_path, log) == ["Attach(100)", "ExitBegin(100)"]
 
 

@@ -1,0 +1,106 @@
+"""Lines left out of the middle of a log: where the rest proves it, it is counted, and all before is a guess."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+import tracer
+from tests.unit.cli.command import ctrace
+
+from .literal import edges
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+BEGIN = '100 execve("/a", ["a"], 0x1) = 0\n'
+FAMILY = f"{BEGIN}100 fork() = 101\n101 fork() = 102\n100 fork() = 103\n"
+LEFT_OUT = "101 exit_group(0) = ?\n101 +++ exited with 0 +++\n"
+EXEC = '103 execve("/b", ["b"], 0x1) = 0\n'
+TWO_LINES = (
+    "103 wait4(-1,  <unfinished ...>\n{}103 <... wait4 resumed>NULL, 0, NULL) = -1 ECHILD (No child processes)\n"
+)
+
+
+def lost(folder: Path, log: str) -> int:
+    path = folder / "strace.log"
+    path.write_text(log)
+    return tracer.replay(str(path)).stats.lost
+
+
+def test_a_whole_log_lacks_nothing(tmp_path: Path) -> None:
+    log = FAMILY + TWO_LINES.format(LEFT_OUT)
+    assert edges(tmp_path, log)[102] == (1, "assumed")
+    assert lost(tmp_path, log) == 0
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "103 <... wait4 resumed>NULL, 0, NULL) = -1 ECHILD (No child processes)\n",
+        "103 wait4(-1,  <unfinished ...>\n103 prctl(PR_SET_NAME, \"x\") = 0\n",
+        "103 wait4(-1,  <unfinished ...>\n103 --- SIGTERM {si_signo=SIGTERM, si_code=SI_USER, si_pid=100} ---\n",
+        "103 wait4(-1,  <unfinished ...>\n103 <... fork resumed>) = 104\n",
+    ],
+    ids=["never began", "never returned", "a signal inside", "another returned"],
+)  # fmt: skip
+@pytest.mark.parametrize("form", ["{} ", "[pid {}] "])
+def test_what_was_known_before_a_gap_is_a_guess(tmp_path: Path, rest: str, form: str) -> None:
+    """Whether 101 lives on, as it seems here, no later line tells."""
+    after = "100 fork() = 105\n"
+    log = FAMILY + '103 prctl(PR_SET_NAME, "y") = 0\n' + rest + after
+    if form != "{} ":
+        log = "".join(form.format(line[:3]) + line[4:] for line in log.splitlines(keepends=True))
+    found = edges(tmp_path, log)
+    assert (found[102], found[105]) == ((101, "inferred"), (100, "observed"))
+    assert lost(tmp_path, log) == 1
+    head, *_ = ctrace("replay", str(tmp_path / "strace.log")).stdout.splitlines()
+    assert b"1 lost" in head
+
+
+def test_no_sibling_of_one_whose_parent_is_a_guess_is_sure(tmp_path: Path) -> None:
+    log = f"{FAMILY}103 <... wait4 resumed>NULL, 0, NULL) = -1 ECHILD (No child processes)\n"
+    sibling = "102 clone(child_stack=NULL, flags=CLONE_PARENT|SIGCHLD) = 106\n"
+    assert edges(tmp_path, log + sibling)[106] == (101, "inferred")
+    assert edges(tmp_path, FAMILY + sibling)[106] == (101, "derived")
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "103 vfork( <unfinished ...>\n103 +++ killed by SIGKILL +++\n",
+        "100 clone(child_stack=0x1, flags=CLONE_VM|CLONE_SIGHAND|CLONE_THREAD) = 107\n100 wait4(-1,  <unfinished ...>\n"
+        '107 execve("/b", ["b"], 0x1 <unfinished ...>\n100 +++ superseded by execve in pid 107 +++\n'
+        "100 <... execve resumed>) = 0\n100 fork() = 108\n108 wait4(-1,  <unfinished ...>\n",
+        '107 execve("/b", ["b"], 0x1 <pid changed to 100 ...>\n100 <... execve resumed>) = 0\n',
+        "103 wait4(-1,  <unfinished ...>\n103 <... wait4 resumed>0x7, 0, NULL) = ? ERESTARTSYS (To be restarted)\n"
+        "103 --- SIGCONT {si_signo=SIGCONT, si_code=SI_USER, si_pid=1, si_uid=0} ---\n"
+        "103 wait4(-1,  <unfinished ...>\n103 <... wait4 resumed> <unfinished ...>) = ?\n"
+        "103 +++ killed by SIGKILL +++\n",
+    ],
+    ids=["killed inside", "a thread takes over", "told otherwise", "begun again"],
+)
+def test_what_whole_logs_have_is_no_gap(tmp_path: Path, rest: str) -> None:
+    assert lost(tmp_path, FAMILY + rest) == 0
+
+
+def test_a_log_that_begins_late_begins_inside_of_calls(tmp_path: Path) -> None:
+    late = "103 <... wait4 resumed>NULL, 0, NULL) = -1 ECHILD (No child processes)\n100 fork() = 105\n"
+    assert lost(tmp_path, late) == 0
+    assert lost(tmp_path, late + late) == 1
+
+
+def test_the_tracees_output_may_have_swallowed_a_line(tmp_path: Path) -> None:
+    log = '[pid 103] prctl(PR_SET_NAME, "y") = 0\n{}[pid 103] <... fork resumed>) = 105\n'
+    assert lost(tmp_path, log.format("")) == 1
+    assert lost(tmp_path, log.format("a line without its end[pid 103] fork( <unfinished ...>\n")) == 0
+    assert lost(tmp_path, log.format("[pid 103] fork(strace: Process 105 attached\n <unfinished ...>\n")) == 0
+
+
+def test_an_end_that_only_a_signal_tells_of(tmp_path: Path) -> None:
+    """103, of whose birth no line tells, has ended; so may others have whose children seem to be theirs."""
+    log = f"{BEGIN}100 fork() = 101\n101 +++ exited with 0 +++\n100 fork() = 102\n{EXEC}103 fork() = 104\n"
+    signal = "102 --- SIGCHLD {si_signo=SIGCHLD, si_code=CLD_EXITED, si_pid=103, si_uid=0, si_status=0} ---\n"
+    assert edges(tmp_path, log)[104] == (103, "observed")
+    assert edges(tmp_path, log + signal)[104] == (103, "inferred")
