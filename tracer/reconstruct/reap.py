@@ -7,6 +7,7 @@ from tracer.graph import DEAD, RULE_SEEN, RUNNING, ZOMBIE, Process, Reparenting,
 from tracer.identity import Evidence
 from tracer.reconstruct.exit import end_unseen_process
 from tracer.reconstruct.membership import hang, number_was_free
+from tracer.reconstruct.reaper import find_alive_thread
 from tracer.reconstruct.state import State, bury, is_below
 
 
@@ -75,6 +76,8 @@ def _kernel_told(state: State, child: Process, told: Task, at: int, time: int | 
     if (child.state is DEAD and child.reaped_at is not None) or is_below(told_process, child):
         return
     if parent is not None:
+        # It was adopted, so it hangs on the first living thread (find_new_reaper()); any one is told of its end.
+        told = find_alive_thread(told_process) or told
         _found_elsewhere(state, child, parent.process, told_process, at, time, how)
     state.perhaps.pop(child, None)
     hang(child, told)

@@ -25,6 +25,7 @@ from tracer.sources.strace.records import (
     OPEN,
     REAP,
     SEEN,
+    UNTOLD,
     Record,
 )
 from tracer.sources.strace.returned import Returned
@@ -48,7 +49,7 @@ class Births(Returned):
             self.newest = tid
         if tid not in self.fresh and not self.alive(tid):
             self._appeared(tid, record)
-        elif tid in self.open and kind not in _INSIDE:
+        elif tid in self.open and (kind not in _INSIDE or self.open[tid].untold):
             self._left(self.open.pop(tid), kind == EXEC and record[4] != tid, at)
         if tid in self.fresh and kind not in _ENDS:
             leads = kind == EXEC and record[4] == tid
@@ -76,6 +77,11 @@ class Births(Returned):
             if tid in self.open:
                 call = self.open[tid]
                 call.flags, call.exit_signal, call.chosen, call.end = record[4:]
+        elif kind == UNTOLD:
+            call = self._began(record)
+            call.flags, call.exit_signal = record[4:]
+            call.dead = call.untold = True
+            self.match()
         elif kind in (NEW_PID_NS, JOIN_PID_NS):
             perhaps = kind == JOIN_PID_NS and record[4] < 0
             self.next_ns[tid] = UNPLACED if perhaps else Namespace(kind == JOIN_PID_NS)
@@ -93,8 +99,7 @@ class Births(Returned):
         if self.unsettled if kind == REAP else self._ended:
             self._told_end(tid, record[4], record[5] if kind == REAP else None)
         if self.late_calls and record[4] in self._ended and self.ns_of(tid) is None:
-            self._forget(record[4])  # a call that returns the number from now on creates another task
-            self.earlier.add(record[4])
+            self._of_the_earlier(record[4])  # a call that returns the number from now on creates another task
 
     def _appeared(self, tid: int, record: Record) -> None:
         self.ahead[tid] = True
@@ -114,9 +119,9 @@ class Births(Returned):
         return call
 
     def _left(self, call: Call, by_exec: bool, at: int) -> None:
-        """The caller does something else: the log lost the call's return, or de_thread() killed it inside."""
-        if by_exec:
-            self._died(call, at)
+        """The caller does something else: the log lacks the call's return, or de_thread() killed it inside."""
+        if by_exec or call.untold:
+            self._died(call, at - call.untold)
         else:
             self.settle(call, 0)
 

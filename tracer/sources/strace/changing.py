@@ -18,7 +18,17 @@ from tracer.sources.strace.records import (
     SAME_GROUP,
     SUBREAPER,
 )
-from tracer.sources.strace.state import DETACHED_INSIDE, TWO_ENDED, UNFINISHED, Handler, Handlers, State, halves
+from tracer.sources.strace.state import (
+    DETACHED_INSIDE,
+    TWO_ENDED,
+    UNFINISHED,
+    Handler,
+    Handlers,
+    Pending,
+    State,
+    halves,
+)
+from tracer.sources.strace.untold import call_behind, records
 
 _PID_CHANGED = re.compile(rb"<pid changed to (\d{1,18}) \.\.\.>$")
 _NUMBER = rb"(?:\w+=)?(\d{1,18})(?:<[^,\n]*>)?(?: /\*[^*]*\*/)?, "
@@ -85,8 +95,11 @@ class Changing:
                     state.hold(at, time, tid, head, rest)
             elif found.value == 0:
                 finish(at, time, tid, args + found.args)
-            elif found.open and start is not None and not (is_exec and tid in state.exec_by):
+            elif found.open and start is not None and tid not in state.exec_by:
                 pending[tid] = start
+            elif is_exec and self._has_taken_over(tid, start) and (behind := call_behind(rest)) is not None:
+                finish(at, time, tid, args + found.args)
+                state.records += records(at, state.time_of(time), tid, *behind)
             elif is_exec and tid in state.exec_by:
                 # It failed after the thread had become the leader: the thread's number is gone, the program is not.
                 state.records.append((EXIT, at, state.time_of(time), state.exec_by.pop(tid), None))
@@ -109,6 +122,10 @@ class Changing:
         threads = [t for t, call in state.pending.items() if call[0][:4] == "exec" and state.leaders.get(t) == leader]
         if len(threads) == 1:
             state.move_exec(threads[0], leader)
+
+    def _has_taken_over(self, tid: int, start: Pending | None) -> bool:
+        """The execve was a thread's, which has succeeded. Its beginning is in the thread's file, if each has one."""
+        return tid in self._state.exec_by or (self._state.alone and start is None)
 
     def _finisher(self, name: str) -> Handler:
         return {

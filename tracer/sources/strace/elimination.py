@@ -19,6 +19,7 @@ MAX_PASSED = 64
 """So many calls whose children did not appear so far are remembered."""
 
 KILLED_INSIDE = "the creator ended inside the call; this is the only new task since it began"
+UNTOLD_CALL = "strace --seccomp-bpf does not tell of the creator's call; this is the only new task since it began"
 CUT_INSIDE = "the trace ends inside the call; this is the only new task since it began"
 ONLY_ONE = "number {} is of another pid namespace; no other call can have created {}"
 BY_ORDER = "number {} is of another pid namespace; {} of the new tasks has the same place in the order"
@@ -148,7 +149,8 @@ class Elimination(Places):
     @staticmethod
     def _outlived(fresh: Fresh, call: Call) -> bool:
         """A thread does not go on when its creator is killed inside the call: that kills the whole process."""
-        return call.dead and bool(call.flags & CLONE_THREAD) and fresh.acted > call.end > 0
+        killed = call.dead and not call.untold
+        return killed and bool(call.flags & CLONE_THREAD) and fresh.acted > call.end > 0
 
     def _match_one(self) -> bool:
         for tid in self.fresh:
@@ -168,8 +170,8 @@ class Elimination(Places):
 
     def _found(self, call: Call, tid: int, why: str) -> None:
         if call.dead:
-            call.guessed = self.nested  # numbers that mean nothing leave out less
-            self.settle(call, tid, KILLED_INSIDE)
+            call.guessed = self.nested or call.untold  # numbers that mean nothing leave out less
+            self.settle(call, tid, UNTOLD_CALL if call.untold else KILLED_INSIDE)
             return
         if call.ns is None and self.nested and call.tid in self.unplaced:
             call.ns = UNPLACED
@@ -250,6 +252,11 @@ class Elimination(Places):
             if len(dead) == len(found) and not any(call.flags & (CLONE_THREAD | CLONE_NEWPID) for call in dead):
                 self.creators[tid] = tuple(n for call in dead for n in (call.tid, call.flags, call.at))
             self._forget(tid)
+
+    def _of_the_earlier(self, number: int) -> None:
+        """The task that has appeared and ended is not the one that a call returns with its number."""
+        self._forget(number)
+        self.earlier.add(number)
 
     def _forget(self, tid: int) -> None:
         """No call will explain the task."""

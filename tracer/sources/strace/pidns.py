@@ -83,7 +83,7 @@ class Call:
 
     __slots__ = (
         *("at", "born", "child", "child_ns", "chosen", "dead", "end", "exit_signal", "flags", "guessed", "matched"),
-        *("newest", "ns", "number", "passed", "reuses", "seq", "settled", "tid", "time", "unsure"),
+        *("newest", "ns", "number", "passed", "reuses", "seq", "settled", "tid", "time", "unsure", "untold"),
     )
 
     def __init__(self, seq: int, at: int, time: int | None, tid: int, ns: Namespace | None, newest: int) -> None:
@@ -112,6 +112,8 @@ class Call:
         """It is not known yet whether the number is one of strace's namespace."""
         self.dead = False
         """The caller was killed inside; perhaps it has created a task all the same (copy_process() was through)."""
+        self.untold = False
+        """`dead` in so far as it will never say whom it created; its caller lives on (`untold`)."""
         self.chosen = False
         """The caller chose the number (set_tid), so it says nothing about the order."""
         self.settled = False

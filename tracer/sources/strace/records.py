@@ -37,10 +37,12 @@ CUT_SHORT = 19  # flags, exit_signal, chosen, line where it ended (0: not known)
 FREED = 20  # number
 # Every death that is told from here on came after what the call has set.
 SETTLED = 21
+# In OPEN's place: strace will not tell of the call's end (`untold`). It has ended before the task's next record.
+UNTOLD = 22  # flags and exit signal that it probably has
 # Lives that are all alike but for their numbers (`runs`): tid is the creator.
-RUN = 22  # child, number of a run; `time` is None or a time for each record of the run
-RUN_MEANS = 23  # number, what it means: comes before the first RUN with that number
-GAP = 24  # lines are missing somewhere before this one; tid is 0
+RUN = 23  # child, number of a run; `time` is None or a time for each record of the run
+RUN_MEANS = 24  # number, what it means: comes before the first RUN with that number
+GAP = 25  # lines are missing somewhere before this one; tid is 0
 
 Program = tuple[str, tuple[str, ...], bool]
 """filename, argv, whether something of argv was left out."""

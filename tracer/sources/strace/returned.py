@@ -52,6 +52,8 @@ class Returned(Elimination):
         """Is the number one of strace's namespace?"""
         number = call.number
         call.ns = call.ns or self.ns_of(call.tid)
+        if number in self._ended and call.ns is None and self._was_there(call):
+            self._of_the_earlier(number)
         if call.ns is UNPLACED:
             self._judge_unplaced(call)
         elif call.ns is not None:
@@ -99,7 +101,7 @@ class Returned(Elimination):
         if call.end <= call.at:
             return False
         fresh = self.fresh.get(call.number)
-        return fresh is not None and fresh.seq < call.seq and not call.matched and call.number not in self._ended
+        return fresh is not None and fresh.seq < call.seq and not call.matched
 
     def _contradicts(self, call: Call) -> bool:
         """Numbers that small are not given again once the counter was so far above."""

@@ -1,0 +1,54 @@
+"""strace --seccomp-bpf: the first call after a thread's execve is not told of, but for its number."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+import tracer
+
+from .literal import edges
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+THREAD = "clone(child_stack=0x1, flags=CLONE_VM|CLONE_FS|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD|CLONE_SYSVSEM)"
+START = (
+    '100 execve("/a", ["a"], 0x1) = 0\n100 prctl(PR_SET_CHILD_SUBREAPER, 1) = 0\n100 fork() = 101\n'
+    f"101 {THREAD} = 102\n"
+    '102 execve("/b", ["b"], 0x1 <unfinished ...>\n101 +++ superseded by execve in pid 102 +++\n'
+    "101 <... execve resumed>) = {}\n"
+)
+CLONE, CLONE_OF_THREAD, ANY = "-1 (errno 18446744073709551560)", "56", "-1 ENOSYS (Function not implemented)"
+PRCTL, WAIT = "-1 (errno 18446744073709551459)", "-1 (errno 18446744073709551555)"
+
+
+@pytest.mark.parametrize("result", [CLONE, ANY])
+def test_who_appears_is_the_child_of_that_call(tmp_path: Path, result: str) -> None:
+    log = START.format(result) + "103 fork() = 104\n101 fork() = 105\n"
+    assert edges(tmp_path, log) == {
+        100: (None, "unknown"), 101: (100, "observed"), 103: (101, "inferred"), 104: (103, "inferred"),
+        105: (101, "observed"),
+    }  # fmt: skip
+    assert [p.comm for p in tracer.replay(str(tmp_path / "strace.log")).find(101)] == ["b"]
+
+
+def test_not_of_one_that_was_over(tmp_path: Path) -> None:
+    log = START.format(CLONE) + "101 fork() = 103\n104 fork() = 105\n"
+    assert edges(tmp_path, log)[104] == (None, "unknown")
+
+
+def test_a_low_byte_of_0_is_a_thread(tmp_path: Path) -> None:
+    log = START.format(CLONE_OF_THREAD) + "103 fork() = 104\n"
+    assert edges(tmp_path, log)[104] == (101, "inferred")
+
+
+def test_a_call_that_creates_nobody(tmp_path: Path) -> None:
+    assert edges(tmp_path, START.format(WAIT) + "103 fork() = 104\n")[103] == (None, "unknown")
+
+
+@pytest.mark.parametrize(("result", "evidence"), [(WAIT, "derived"), (PRCTL, "inferred"), (ANY, "inferred")])
+def test_it_may_have_set_the_subreaper_flag(tmp_path: Path, result: str, evidence: str) -> None:
+    log = START.format(result) + "101 fork() = 103\n103 fork() = 104\n103 +++ exited with 0 +++\n104 getpid() = 104\n"
+    assert edges(tmp_path, log)[104] == (100, evidence)
