@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import tracer
@@ -39,3 +40,32 @@ def test_who_has_ended_is_not_the_child_of_a_call_that_began_later(tmp_path: Pat
         ("dead", None),
         ("running", 703),
     ]
+
+
+TRANSLATED = (
+    '400 execve("/a", ["a"], 0x1) = 0\n400 clone(child_stack=NULL, flags=CLONE_NEWPID|SIGCHLD) = 401\n'
+    "401 fork() = 2 /* 402 in strace's PID NS */\n401 fork() = 3 /* 403 in strace's PID NS */\n400 fork() = 404\n"
+    '402 execve("/b", ["b"], 0x1) = 0\n404 fork() = 405\n403 fork() = 4 /* 406 in strace\'s PID NS */\n'
+)
+
+
+def test_nor_is_a_translated_number_that_a_living_task_has_a_new_one(tmp_path: Path) -> None:
+    """403 is killed inside fork by an execve of a thread: what strace prints is the number that it read before."""
+    thread = "CLONE_VM|CLONE_SIGHAND|CLONE_THREAD"
+    log = (
+        f"{TRANSLATED}403 clone(child_stack=0x1, flags={thread}) = 5 /* 407 in strace's PID NS */\n"
+        '403 fork( <unfinished ...>\n407 execve("/c", ["c"], 0x1 <unfinished ...>\n'
+        "403 <... fork resumed>) = 2 /* 402 in strace's PID NS */\n403 +++ superseded by execve in pid 407 +++\n"
+        "403 <... execve resumed>) = 0\n402 fork() = 6 /* 409 in strace's PID NS */\n"
+    )
+    found = edges(tmp_path, log)
+    assert (found[402], found[409], found[406]) == ((401, "observed"), (402, "observed"), (403, "observed"))
+
+
+def test_where_numbers_are_translated_a_small_one_makes_no_namespace(tmp_path: Path) -> None:
+    """405, of strace's namespace, is killed inside fork: 39 is nobody's number there."""
+    log = f'{TRANSLATED}405 fork( <unfinished ...>\n408 prctl(PR_SET_NAME, "x") = 0\n405 <... fork resumed>) = 39\n'
+    log += "405 +++ killed by SIGKILL +++\n408 fork() = 410\n404 fork() = 411\n"
+    found = {tid - 29_000: edge for tid, edge in edges(tmp_path, re.sub(r"\b4(\d\d)\b", r"294\1", log)).items()}
+    assert (found[405], found[411]) == ((29404, "observed"), (29404, "observed"))
+    assert (found[408], found[410]) == ((1, "assumed"), (29408, "observed"))

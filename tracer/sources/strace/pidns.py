@@ -83,7 +83,7 @@ class Call:
 
     __slots__ = (
         *("at", "born", "child", "child_ns", "chosen", "dead", "end", "exit_signal", "flags", "guessed", "matched"),
-        *("newest", "ns", "number", "passed", "reuses", "seq", "settled", "tid", "time", "unsure", "untold"),
+        *("newest", "ns", "number", "passed", "real", "reuses", "seq", "settled", "tid", "time", "unsure", "untold"),
     )
 
     def __init__(self, seq: int, at: int, time: int | None, tid: int, ns: Namespace | None, newest: int) -> None:
@@ -99,6 +99,8 @@ class Call:
         """The caller's namespace; None for strace's own."""
         self.number = 0
         """What the call returned; 0 while it is open."""
+        self.real = 0
+        """What strace calls that, where the line says so."""
         self.child = 0
         """strace's number of the child; 0 while that is not known."""
         self.child_ns: Namespace | None = ns

@@ -30,6 +30,7 @@ class Returned(Elimination):
             call = Call(self._seq, at, time, tid, self.ns_of(tid), self.newest)
             self.unsettled[call.seq] = call
         call.number = number
+        call.real = real
         call.flags = flags
         call.exit_signal = exit_signal
         call.matched = matched
@@ -43,7 +44,10 @@ class Returned(Elimination):
             self._translation_seen()
             if number != real and call.ns is None and tid not in self.fresh:
                 self._is_nested(call)
-            self.settle(call, real)
+            if real not in self.fresh and self.alive(real):
+                self._in_use(call)
+            else:
+                self.settle(call, real)
         elif tid not in self.fresh:
             self._judge(call)
         return call
@@ -58,10 +62,12 @@ class Returned(Elimination):
             self._judge_unplaced(call)
         elif call.ns is not None:
             self.match()
-        elif (number not in self.fresh and self.alive(number)) or self._is_said_again(call):
-            # In use: it ends while the call is open, or the number is of another namespace, or it is not the result.
-            call.unsure = True
-            self._unsure[call.tid] = call
+        elif (
+            (number not in self.fresh and self.alive(number))
+            or self._is_said_again(call)
+            or (self._translated and self._contradicts(call))
+        ):
+            self._in_use(call)
         elif self._contradicts(call) or self._was_there(call):
             self._is_nested(call)
             self.match()
@@ -70,6 +76,12 @@ class Returned(Elimination):
         else:
             call.unsure = True
             self.match()
+
+    def _in_use(self, call: Call) -> None:
+        """A living task has the number, or it was passed long ago: that task ends while the call is open, or the number
+        is of another namespace, or it is not the result."""
+        call.unsure = True
+        self._unsure[call.tid] = call
 
     def _is_said_again(self, call: Call) -> bool:
         """No number is given twice in a row; but see creating.REFUSALS."""
@@ -124,15 +136,17 @@ class Returned(Elimination):
         if kind == EXIT or (kind == EXEC and record[4] != record[3]):
             gone = tid if kind == EXIT else record[4]
             self.ahead[gone] = False
-            for call in [c for c in self._unsure.values() if c.number == gone and c.tid != gone]:
+            for call in [c for c in self._unsure.values() if (c.real or c.number) == gone and c.tid != gone]:
                 call.reuses = True
-                self.settle(call, call.number)
+                self.settle(call, call.real or call.number)
         late = self._unsure.pop(tid, None)
         if late is not None and (kind == EXIT or (kind == EXEC and record[4] != tid)):
             # The kernel had nothing to tell of a task that was being killed, and strace has printed what it told of
             # another (creating.REFUSALS): no more is known than of a call that was cut short.
-            late.number, late.unsure = 0, False
+            late.number, late.real, late.unsure = 0, 0, False
             self._died(late, record[1])
+        elif late is not None and late.real:
+            self.settle(late, late.real)
         elif late is not None and self.exits_seen and self.alive(late.number):  # it goes on, and so does the owner
             self._is_nested(late)
             self.match()
