@@ -123,6 +123,32 @@ def test_the_kernels_word_settles_it(tmp_path: Path, turn: Turn) -> None:
     assert edges(tmp_path, f"{log}101 {KILLED}\n")[106] == (102, "observed")
 
 
+TOLD = "--- SIGCHLD {si_signo=SIGCHLD, si_code=CLD_KILLED, si_pid=106, si_uid=0} ---"
+
+
+@BOTH_WAYS
+def test_each_call_creates_one(tmp_path: Path, turn: Turn) -> None:
+    """106 was 105's child, as 102 is told; so 105 is not the one that created 107."""
+    log = race(*turn((103, 105))).replace(f"106 {ALIVE}\n", f"106 {ALIVE}\n107 {ALIVE}\n", 1) + f"107 {ALIVE}\n"
+    assert edges(tmp_path, log)[107] == (None, "unknown")
+    log += f"106 {KILLED}\n102 {TOLD}\n"
+    assert edges(tmp_path, log)[107] == (101, "inferred")
+    assert edges(tmp_path, f"{log}101 {KILLED}\n")[107] == (1, "assumed")
+
+
+def test_nor_one_that_shows_itself_later(tmp_path: Path) -> None:
+    log = f"{race(103, 105)}106 {KILLED}\n102 {TOLD}\n107 {ALIVE}\n"
+    assert edges(tmp_path, log)[107] == (101, "inferred")
+
+
+@BOTH_WAYS
+def test_the_reapers_of_each_are_followed(tmp_path: Path, turn: Turn) -> None:
+    """102 ends, so PID 1 has what 105 left; and 101 is told of 106."""
+    log = race(*turn((103, 105))).replace(f"106 {ALIVE}\n", f"106 {ALIVE}\n107 {ALIVE}\n", 1)
+    log += f"102 {KILLED}\n106 {KILLED}\n101 {TOLD}\n"
+    assert edges(tmp_path, log)[107] == (1, "assumed")
+
+
 @BOTH_WAYS
 def test_who_goes_on_is_no_thread_of_one_that_was_killed(tmp_path: Path, turn: Turn) -> None:
     """A signal that kills a thread inside clone kills the whole process."""

@@ -2,10 +2,12 @@
 
 A task that is killed inside clone may have created a process all the same, and where several are, nobody knows which
 one did (docs/limits.md). Once all of them are gone, and a single process has inherited from each, that is the parent.
+And each call creates one: where it is known whom one of them created, it has created none of the others.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import islice
 
 from tracer.event import CLONE_PARENT, Attach
@@ -22,14 +24,17 @@ MAX_RECENT = 1000
 NOBODY = Reaper(None, RULE_CHILD_REAPER, Evidence.UNKNOWN, "who is above it is not known")
 
 Ways = dict[Process, Evidence]
+Claim = tuple[int, int]
+"""A call that may have created a process: its caller, and where it began."""
 
 
 def born_of_one(state: State, process: Process, event: Attach) -> None:
     """One of the calls has created the process."""
-    ways: Ways = {}
+    claims: dict[Claim, Ways] = {}
     namespaces: set[PidNs] = set()
     numbers = event.creators
     calls = list(zip(numbers[::3], numbers[1::3], numbers[2::3], strict=False))
+    calls = [call for call in calls if (call[0], call[2]) not in state.spent]
     names = ", ".join(str(tid) for tid, _, _ in calls)
     process.reason = f"it was created by one of these, which were killed inside the call: {names}"
     for tid, flags, at in calls:
@@ -37,6 +42,7 @@ def born_of_one(state: State, process: Process, event: Attach) -> None:
         if mother is None:
             return
         namespaces.add(mother.ns)
+        ways = claims[tid, at] = {}
         fathers = _parents(state, mother) if flags & CLONE_PARENT else [mother]
         if not fathers:
             return  # who is above it may be the parent
@@ -49,7 +55,43 @@ def born_of_one(state: State, process: Process, event: Attach) -> None:
         return
     process.ns = namespaces.pop()
     process.subreaper = False
-    suppose(state, process, ways)
+    suppose(state, process, _union(claims.values()))
+    if len(claims) == 1:
+        _spend(state, next(iter(claims)))
+    elif process in state.perhaps:
+        state.claims[process] = {claim: set(ways) for claim, ways in claims.items()}
+
+
+def _union(several: Iterable[Ways]) -> Ways:
+    union: Ways = {}
+    for ways in several:
+        for father, worth in ways.items():
+            union[father] = Evidence.weakest(worth, union.get(father, worth))
+    return union
+
+
+def parent_told(state: State, child: Process, father: Process) -> None:
+    """The kernel has said whose child it is. If one call alone leads there, it has created no other task."""
+    state.perhaps.pop(child, None)
+    claims = state.claims.pop(child, {})
+    able = [claim for claim, fathers in claims.items() if father in fathers]
+    if len(able) == 1:
+        _spend(state, able[0])
+
+
+def _spend(state: State, spent: Claim) -> None:
+    """It is known whom this call created."""
+    state.spent.add(spent)
+    for child, claims in list(state.claims.items()):
+        ways = state.perhaps.get(child)
+        if spent not in claims or ways is None:
+            continue
+        del claims[spent]
+        fathers = set().union(*claims.values())
+        suppose(state, child, {father: worth for father, worth in ways.items() if father in fathers})
+        if len(claims) == 1:
+            del state.claims[child]
+            _spend(state, next(iter(claims)))
 
 
 def born_beside(state: State, process: Process, mother: Process) -> None:
@@ -118,7 +160,12 @@ def father_ended(state: State, father: Process) -> None:
         if ways is None or father not in ways or child.state is DEAD:
             continue
         worth = ways.pop(father)
-        known = add_reapers(ways, possible_reapers(state, father), worth)
+        reapers = possible_reapers(state, father)
+        known = add_reapers(ways, reapers, worth)
+        for fathers in state.claims.get(child, {}).values():
+            if father in fathers:
+                fathers.remove(father)
+                fathers.update(reaper.task.process for reaper in reapers if reaper.task is not None)
         suppose(state, child, ways if known else {})
 
 

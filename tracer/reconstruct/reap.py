@@ -7,6 +7,7 @@ from tracer.graph import DEAD, RULE_SEEN, RUNNING, ZOMBIE, Process, Reparenting,
 from tracer.identity import Evidence
 from tracer.reconstruct.exit import end_unseen_process
 from tracer.reconstruct.membership import hang, number_was_free
+from tracer.reconstruct.perhaps import parent_told
 from tracer.reconstruct.reaper import find_alive_thread
 from tracer.reconstruct.state import State, bury, is_below
 
@@ -79,7 +80,8 @@ def _kernel_told(state: State, child: Process, told: Task, at: int, time: int | 
         # It was adopted, so it hangs on the first living thread (find_new_reaper()); any one is told of its end.
         told = find_alive_thread(told_process) or told
         _found_elsewhere(state, child, parent.process, told_process, at, time, how)
-    state.perhaps.pop(child, None)
+    if state.perhaps:
+        parent_told(state, child, told_process)
     hang(child, told)
     if child.state is DEAD and child.exited_at is not None and not state.lacks.waits:
         # Buried only because nobody was known to owe the wait; its parent is in the trace and has not waited yet.

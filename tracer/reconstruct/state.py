@@ -33,6 +33,7 @@ class State:
     """Tasks by number, pid namespaces, and what was noted for the end."""
 
     __slots__ = (
+        "claims",
         "clues",
         "containers",
         "doubts",
@@ -65,6 +66,7 @@ class State:
         "recent_adoptions",
         "root_ns",
         "serials",
+        "spent",
         "stats",
         "tasks",
         "unexplained",
@@ -121,6 +123,10 @@ class State:
         """Processes without parent -> those that can be it, and what the way to each is worth."""
         self.perhaps_of: dict[Process, list[Process]] = {}
         """The other way round; entries may be out of date."""
+        self.claims: dict[Process, dict[tuple[int, int], set[Process]]] = {}
+        """The same by call: who is the parent if that call (caller, where it began) created the process."""
+        self.spent: set[tuple[int, int]] = set()
+        """Those of these calls of which it is known whom they created."""
         self.merged: set[Process] = set()
         """Entries of `processes` that turned out to be threads of others."""
         self.programs: dict[tuple[str, tuple[str, ...], bool], tuple[Program, str]] = {}
