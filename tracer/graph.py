@@ -310,6 +310,8 @@ class GraphStats:
     """Parent edges, and memberships of threads, that were inferred."""
     lost: int = 0
     """Events that the tracer lost."""
+    waits_seen: bool = True
+    """False: the trace shows no wait of anybody, so a zombie in it may as well be gone."""
     last: Moment | None = None
     """Line and time of the trace's last event, where the graph is that of an earlier moment or of one beyond it."""
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from tracer.alike import Likeness, likeness
-from tracer.graph import DEAD, Process, ProcessGraph
+from tracer.graph import DEAD, ZOMBIE, Process, ProcessGraph
 from tracer.runtime.roles import CNI, Roles
 
 NOW = "now"
@@ -48,6 +48,8 @@ class Finished:
     """Direct children of further kinds."""
     below: int = 0
     """Those whose own parent had ended before they did or was dead too: further down."""
+    unreaped: int = 0
+    """Those of them that may be zombies: the trace shows no wait."""
 
     @property
     def count(self) -> int:
@@ -114,8 +116,10 @@ def build_view(
         keep = set(keep)
     chosen = graph.processes if keep is None else [p for p in graph.processes if p in keep]
     everything = name != NOW
-    finished = {} if everything else _fold(chosen, roles)
-    wanted = [p for p in chosen if everything or p.state is not DEAD]
+    # Where no wait is shown, nobody can tell zombies from those that are gone; who asks for some sees each.
+    gone = {DEAD} if graph.stats.waits_seen or keep is not None else {DEAD, ZOMBIE}
+    finished = {} if everything else _fold(chosen, roles, gone)
+    wanted = [p for p in chosen if everything or p.state not in gone]
     anchors = [p for p in finished if p is not None]
     included = _with_ancestors([*wanted, *anchors], above)
     context = included.keys() - set(wanted) if keep is not None else frozenset()
@@ -147,21 +151,21 @@ def _place(view: View, included: dict[Process, None], above: Above) -> None:
             view.children.setdefault(parent, []).append(process)
 
 
-def _fold(chosen: list[Process], roles: Roles) -> dict[Process | None, Finished]:
-    """Count every dead process at the nearest process above it, in the tree of `now`, that is not dead."""
+def _fold(chosen: list[Process], roles: Roles, gone: set[str]) -> dict[Process | None, Finished]:
+    """Count every process that is `gone` at the nearest process above it, in the tree of `now`, that is not."""
     finished: dict[Process | None, Finished] = {}
     nearest: dict[Process, Process | None] = {}
     kind_of = _Kinds(roles).kind
     for process in chosen:
-        if process.state is not DEAD:
+        if process.state not in gone:
             continue
         task = process.real_parent
         parent = task.process if task is not None else None
-        if parent is None or parent.state is not DEAD:
+        if parent is None or parent.state not in gone:
             anchor = parent
         else:
             # Siblings come one after the other: where their parent was looked up, so are they.
-            anchor = nearest[parent] if parent in nearest else _nearest_alive(parent, nearest)
+            anchor = nearest[parent] if parent in nearest else _nearest_alive(parent, nearest, gone)
         fold = finished.get(anchor)
         if fold is None:
             fold = finished[anchor] = Finished()
@@ -169,17 +173,18 @@ def _fold(chosen: list[Process], roles: Roles) -> dict[Process | None, Finished]
             fold.add(kind_of(process))
         else:
             fold.below += 1
+        fold.unreaped += process.state is not DEAD
     return finished
 
 
-def _nearest_alive(process: Process, known: dict[Process, Process | None]) -> Process | None:
+def _nearest_alive(process: Process, known: dict[Process, Process | None], gone: set[str]) -> Process | None:
     path = []
     node: Process | None = process
-    while node is not None and node.state is DEAD and node not in known:
+    while node is not None and node.state in gone and node not in known:
         known[node] = None
         path.append(node)
         node = node.parent
-    anchor = known[node] if node is not None and node.state is DEAD else node
+    anchor = known[node] if node is not None and node.state in gone else node
     for passed in path:
         known[passed] = anchor
     return anchor

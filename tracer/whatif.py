@@ -188,7 +188,7 @@ class _Simulation:
             return  # zap_pid_ns_processes() waits for all of them
         debtor = None if parent is None else self._mirror.originals[parent]
         before = process.state is ZOMBIE
-        if before and debtor is process.parent:
+        if before and (debtor is process.parent or not self._graph.stats.waits_seen):
             return
         zombie = Zombie(process, debtor, None if debtor is None else waits(debtor), before)
         self.fate.zombies.append(zombie)

@@ -44,3 +44,49 @@ def test_only_execve_was_traced(tmp_path: Path) -> None:
     log = tmp_path / "strace.log"
     log.write_text('10 execve("/bin/a", ["a"], 0x7) = 0\n11 execve("/bin/b", ["b"], 0x7) = 0\n')
     assert b"clone, clone3, fork, vfork (who created whom)" in ctrace("replay", log).stdout
+
+
+JOBS = """\
+10 execve("/bin/a", ["a"], 0x7) = 0
+10 clone(child_stack=NULL, flags=SIGCHLD) = 11
+11 +++ exited with 0 +++
+10 clone(child_stack=NULL, flags=SIGCHLD) = 12
+12 clone(child_stack=NULL, flags=SIGCHLD) = 13
+13 +++ exited with 1 +++
+10 clone(child_stack=NULL, flags=SIGCHLD) = 14
+"""
+WAIT = "10 wait4(-1, [{WIFEXITED(s) && WEXITSTATUS(s) == 0}], 0, NULL) = 11\n"
+
+
+def test_zombies_of_a_log_without_waits_are_counted_as_such_and_not_shouted(tmp_path: Path) -> None:
+    log = tmp_path / "strace.log"
+    log.write_text(JOBS)
+    shown = ctrace("replay", log).stdout.decode().splitlines()
+    assert shown[2:8] == [
+        "a (10)                                                          parent not in the trace",
+        "├─ 1 finished, perhaps a zombie: a ×1",
+        "├─ a (12)",
+        "│  └─ 1 finished, perhaps a zombie: a ×1",
+        "└─ a (14)",
+        "",
+    ]
+    assert "wait4" in shown[8]
+    asked = ctrace("replay", log, "--state", "zombie").stdout.decode()
+    assert asked.count("perhaps a zombie") == 2
+    assert "└─ a (13)" in asked
+    assert "perhaps a zombie: no wait of anybody" in ctrace("explain", "13", log).stdout.decode()
+    assert "already" not in ctrace("whatif", "exit", "12", log).stdout.decode()
+    assert ctrace("replay", log, "--findings").stdout.count(b"unless strace was") == 2
+
+
+def test_zombies_of_a_log_with_waits_are_zombies(tmp_path: Path) -> None:
+    log = tmp_path / "strace.log"
+    log.write_text(JOBS + WAIT)
+    shown = ctrace("replay", log).stdout.decode()
+    assert "├─ 1 finished: a ×1" in shown
+    assert "zombie: exited with 1, not reaped yet" in shown
+    assert "13) is one already, and goes to init (1)" in ctrace("whatif", "exit", "12", log).stdout.decode()
+    assert "unless strace" not in ctrace("replay", log, "--findings").stdout.decode()
+    log.write_text(JOBS + "12 clone(child_stack=NULL, flags=SIGCHLD) = 15\n15 +++ exited with 0 +++\n" + WAIT)
+    both = ctrace("whatif", "exit", "12", log).stdout.decode()
+    assert "a (13), a (15) are zombies already, and go to init (1), which waits for them: they are" in both

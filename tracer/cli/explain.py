@@ -107,7 +107,8 @@ def _write(scene: Scene, stories: list[Story], left_out: int, prose: Prose, pain
     from tracer.render.story import Told
     from tracer.runtime.units import Units
 
-    told = Told(scene.roles, scene.names, scene.source.info, prose)
+    waits_seen = scene.graph.stats.waits_seen
+    told = Told(scene.roles, scene.names, scene.source.info, prose, waits_seen=waits_seen)
     live = scene.source.info.kind == "proc"
     units = Units(scene.graph, scene.roles) if live else None
     for i, story in enumerate(stories):

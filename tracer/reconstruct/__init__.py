@@ -10,10 +10,9 @@ from tracer.graph import ProcessGraph
 from tracer.identity import Moment
 from tracer.reconstruct.clues import Hints
 from tracer.reconstruct.engine import Engine
-from tracer.reconstruct.state import NOTHING, Lacks
+from tracer.reconstruct.state import NOTHING, WAIT_CALLS, Lacks
 from tracer.sources.base import Condensing, Progress, Source
 
-WAIT_CALLS = {"wait4", "waitid", "waitpid", "wait3", "osf_wait4"}
 MAX_PASSES = 3
 """Hints of one pass let the next find more; real logs need two."""
 

@@ -6,7 +6,7 @@ from tracer.graph import DEAD, RULE_CHILD_REAPER, RUNNING, ZOMBIE, Process
 from tracer.identity import Evidence
 from tracer.reconstruct.exit import SIGKILL, end_unseen_process, ns_is_dying
 from tracer.reconstruct.reaper import find_alive_thread, known_before
-from tracer.reconstruct.state import State, bury
+from tracer.reconstruct.state import WAIT_CALLS, State, bury
 
 
 def finish(state: State, calls: set[str] | None) -> None:
@@ -31,6 +31,7 @@ def finish(state: State, calls: set[str] | None) -> None:
             _doubt_zombie(process)
         if process.evidence is Evidence.INFERRED:
             inferred += 1
+    state.stats.waits_seen = calls is None or bool(calls & WAIT_CALLS)
     state.stats.processes = len(processes)
     state.stats.inferred = inferred
 

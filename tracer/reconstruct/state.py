@@ -23,6 +23,7 @@ class Lacks(NamedTuple):
 
 NOTHING = Lacks()
 
+WAIT_CALLS = frozenset({"wait4", "waitid", "waitpid", "wait3", "osf_wait4"})
 ADOPTION_TAKES = 1_000_000_000
 """ns: longer than any exit_notify() was seen to come after its sched_process_exit (8 ms under load)."""
 RECENT_ADOPTIONS = 4096

@@ -112,13 +112,17 @@ class Foretold:
 
     def _zombies(self, zombies: Iterable[Zombie]) -> Iterator[_Row]:
         """Only those that were there before, or that somebody may forget: an init or a shim waits at once."""
-        for process, debtor, waits, before in zombies:
-            who, parent = self.title(process), self.title(debtor)
+        for (debtor, waits, before), group in groupby(zombies, key=lambda z: (z.debtor, z.waits, z.before)):
+            alike = list(group)
+            many = len(alike) > 1
+            who, parent, it = self._all(z.process for z in alike), self.title(debtor), "them" if many else "it"
             if before:
-                rest = "which waits for it: it is gone then" if waits else "which must wait for it then"
-                yield f"{who} is one already, and goes to {parent}, {rest}", None, ""
+                gone = "they are" if many else "it is"
+                rest = f"which waits for {it}: {gone} gone then" if waits else f"which must wait for {it} then"
+                verbs = "are zombies already, and go" if many else "is one already, and goes"
+                yield f"{who} {verbs} to {parent}, {rest}", None, ""
             elif not waits:
-                yield f"{who} stays one until {parent} waits for it", None, ""
+                yield f"{who} {'stay zombies' if many else 'stays one'} until {parent} waits for {it}", None, ""
 
 
 def verdict(fate: Fate, roles: Roles, because: str = "") -> str:

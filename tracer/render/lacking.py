@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tracer.graph import ZOMBIE
 from tracer.identity import Evidence
+from tracer.reconstruct.state import WAIT_CALLS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from tracer.graph import Process
 
 _CREATING = {"clone", "fork", "vfork", "clone3"}
-_WAITING = {"wait4", "waitid", "waitpid", "wait3", "osf_wait4"}
 
 
 def lacking(processes: Iterable[Process], calls: set[str]) -> str:
@@ -32,7 +32,7 @@ def lacking(processes: Iterable[Process], calls: set[str]) -> str:
             absent.append("clone, clone3, fork, vfork (who created whom)")
         elif "clone3" not in calls:
             absent.append("clone3 (most threads, some processes)")
-    if (unborn > 1 or zombies) and not calls & _WAITING:
+    if (unborn > 1 or zombies) and not calls & WAIT_CALLS:
         absent.append("wait4 and waitid (when a zombie goes)")
     if assumed and "prctl" not in calls:
         absent.append("prctl (who is a subreaper)")

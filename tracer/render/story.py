@@ -36,11 +36,14 @@ _ABOVE = 12
 class Told:
     """Tells stories of one trace."""
 
-    def __init__(self, roles: Roles, names: Names, source: SourceInfo, prose: Prose) -> None:
+    def __init__(
+        self, roles: Roles, names: Names, source: SourceInfo, prose: Prose, *, waits_seen: bool = True
+    ) -> None:
         self.roles = roles
         self.names = names
         self.prose = prose
         self._source = source
+        self._waits_seen = waits_seen
 
     def story(self, story: Story) -> Iterator[Line]:
         """Title, steps, what it is now, why it is not elsewhere."""
@@ -97,7 +100,11 @@ class Told:
                 said += "; who reaped it is not in the trace"
         else:
             above = self._path(list(ancestors(process)))
-            state = "a zombie: it has ended, and its parent has not waited for it; " if process.state == ZOMBIE else ""
+            state = ""
+            if process.state == ZOMBIE and self._waits_seen:
+                state = "a zombie: it has ended, and its parent has not waited for it; "
+            elif process.state == ZOMBIE:
+                state = "ended, and perhaps a zombie: no wait of anybody is in the trace; "
             root = process.tgid == 1 and not process.ns.level
             alone = "the root of the tree" if root else "its parent is not in the trace"
             said = state + (f"below {above}" if above else alone)

@@ -74,6 +74,7 @@ def _loose_text(tasks: list[Process]) -> str:
 
 def finished_text(finished: Finished) -> str:
     """`7 finished: cni loopback ×3, cni cilium-cni ×3, shim start ×1`; raw names."""
+    count, unreaped = finished.count, finished.unreaped
     kinds = sorted(finished.kinds.items(), key=lambda kind: -kind[1])
     named = ", ".join(f"{'unnamed' if name == '?' else name} ×{count:,}" for name, count in kinds[:_KINDS_SHOWN])
     rest = sum(count for _, count in kinds[_KINDS_SHOWN:]) + finished.others
@@ -82,7 +83,9 @@ def finished_text(finished: Finished) -> str:
         parts.append(f"{rest:,} {'other' if rest == 1 else 'others'}")
     if finished.below:
         parts.append(f"{finished.below:,} further down")
-    return f"{finished.count:,} finished: {', '.join(parts)}"
+    several = "perhaps a zombie" if unreaped == 1 else "perhaps zombies"
+    doubt = f", {several if unreaped == count else f'{unreaped:,} of them {several}'}" if unreaped else ""
+    return f"{count:,} finished{doubt}: {', '.join(parts)}"
 
 
 class _Drawing:
@@ -149,7 +152,12 @@ class _Drawing:
         # What a narrow screen cuts off is at the end.
         notes: list[Span] = []
         beside = self.beside(process) if self.beside else []
-        for note in (words.state_notes(process), *beside, words.thread_notes(process), self._doubt(process)[0]):
+        for note in (
+            words.state_notes(process, self.view.graph.stats.waits_seen),
+            *beside,
+            words.thread_notes(process),
+            self._doubt(process)[0],
+        ):
             notes += [Span(", "), *note] if notes and note else note
         return Line(left, notes, self.column)
 

@@ -83,10 +83,12 @@ def _ended(status: int) -> str:
     return str(wait_status(status))
 
 
-def state_notes(process: Process) -> list[Span]:
+def state_notes(process: Process, waits_seen: bool = True) -> list[Span]:
     """That it is outside the trace, a zombie, or how it ended; nothing while it runs."""
     if process.outside:
         return [Span("outside the trace", "dim")]
+    if process.state == ZOMBIE and not waits_seen:
+        return [Span(f"{end(process)}, ", "dim"), Span("perhaps a zombie", "zombie")]
     if process.state == ZOMBIE:
         return [Span("zombie", "zombie"), Span(f": {end(process)}, not reaped yet", "dim")]
     if process.state == DEAD:

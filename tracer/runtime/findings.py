@@ -122,7 +122,8 @@ def _owed_by_init(scene: _Scene, parent: Process, zombies: list[Process]) -> Fin
         parent,
         tuple(zombies),
         f"{scene.called(parent)} is PID 1 of {scene.container(parent)} and does not reap: "
-        f"{_counted(scene, zombies)}. Orphans of its pid namespace come to it, and it waits only for what it knows.",
+        f"{_counted(scene, zombies)}. Orphans of its pid namespace come to it, and it waits only for what it knows."
+        + _if_asked(scene),
         "Give the container an init that reaps: `docker run --init`, tini or dumb-init as its entrypoint, or "
         "shareProcessNamespace: true in the pod, so that pause reaps. These zombies go when the container restarts.",
     )
@@ -140,7 +141,13 @@ def _owed(scene: _Scene, parent: Process, zombies: list[Process]) -> Finding:
         advice += "When it ends, the next reaper above gets them, and waits."
     count = "zombie" if len(zombies) == 1 else f"{len(zombies):,} zombies"
     message = f"{count}: {_counted(scene, zombies)} ended, and {scene.called(parent)} has not called wait."
-    return Finding(ZOMBIES, parent, tuple(zombies), message, advice)
+    return Finding(ZOMBIES, parent, tuple(zombies), message + _if_asked(scene), advice)
+
+
+def _if_asked(scene: _Scene) -> str:
+    if scene.graph.stats.waits_seen:
+        return ""
+    return " But no wait of anybody is in the trace: unless strace was asked for waits, this means nothing."
 
 
 def _is_container_init(process: Process) -> bool:
