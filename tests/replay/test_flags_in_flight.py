@@ -151,3 +151,12 @@ def test_two_threads_set_the_flag_at_once(tmp_path: Path, clears: str, goes_on: 
     sets = "1795444286.000700 prctl(PR_SET_CHILD_SUBREAPER, 1) = 0\n1795444286.000850 getpid() = 101\n"
     (tmp_path / "log.105").write_text(sets)
     assert adopter(tmp_path) == edge
+
+
+def test_a_leader_dies_unseen_before_its_line_is_told(tmp_path: Path) -> None:
+    """delay_group_leader(): 102 had called exit, and gives its children away when it dies, before or after 105."""
+    thread = "clone(child_stack=0x1, flags=CLONE_VM|CLONE_FS|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD|CLONE_SYSVSEM)"
+    before = [SETS, "101 getpid() = 101", "101 fork() = 104", f"102 {thread} = 105", "102 exit_group(0) = ?"]
+    gone = "102 +++ exited with 0 +++"
+    assert edge(tmp_path, *before, "105 +++ exited with 0 +++", gone, CLEARS) == (101, "derived")
+    assert edge(tmp_path, *before, "105 +++ exited with 0 +++", CLEARS, gone) == (101, "inferred")

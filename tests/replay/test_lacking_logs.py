@@ -162,3 +162,60 @@ def test_an_exec_proves_of_the_caller_alone_whose_thread_it_is(tmp_path: Path) -
     )
     found = edges(tmp_path, log)
     assert (found[300], found[302], found[303]) == ((140, "observed"), (140, "inferred"), (202, "inferred"))
+
+
+def test_the_dead_do_nothing(tmp_path: Path) -> None:
+    """Waits are not traced. 102 was a zombie: who shows itself under that number now is another task."""
+    log = f"{BEGIN}100 fork() = 101\n101 fork() = 102\n102 +++ exited with 0 +++\n"
+    assert edges(tmp_path, log)[102] == (101, "observed")
+    assert edges(tmp_path, f"{log}102 prctl(PR_SET_PDEATHSIG, 0) = 0\n")[102] == (None, "unknown")
+
+
+def test_a_stranger_may_have_called_setns_before_the_log(tmp_path: Path) -> None:
+    """700 lives in strace's namespace, for it is told 701. Where 701 lives, and so what its numbers mean, is open."""
+    log = f"esumed>) = 0\n{SHOWN}{NESTED}700 fork() = 701\n"
+    assert edges(tmp_path, f"{log}701 fork() = 202\n")[202] == (701, "inferred")
+    assert edges(tmp_path, f"{log}701 fork() = 702\n702 fork() = 703\n")[703] == (702, "observed")
+    thread = "clone(child_stack=0x1, flags=CLONE_VM|CLONE_FS|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD|CLONE_SYSVSEM)"
+    assert edges(tmp_path, f"{log}700 {thread} = 703\n703 fork() = 704\n704 fork() = 202\n")[202] == (704, "inferred")
+
+
+def test_setns_into_what_is_not_told_shows_that_there_may_be_namespaces(tmp_path: Path) -> None:
+    log = "esumed>) = 0\n{}100 fork() = 101\n101 fork() = 102\n102 fork() = 103\n"
+    assert edges(tmp_path, log.format(""))[103] == (102, "observed")
+    assert edges(tmp_path, log.format("100 setns(3, 0) = 0\n"))[103] == (102, "inferred")
+
+
+def test_the_number_of_the_first_line_can_be_torn(tmp_path: Path) -> None:
+    """strace pads numbers to five characters."""
+    log = "{}fork()                            = 702\n702   fork()                            = 703\n"
+    assert edges(tmp_path, log.format("701   "))[702] == (701, "inferred")
+    assert edges(tmp_path, log.format("1   ")) == {702: (None, "unknown"), 703: (702, "inferred")}
+    assert edges(tmp_path, log.format("1   ").replace("702   f", "702 f")) == {
+        1: (None, "unknown"),
+        702: (1, "observed"),
+        703: (702, "observed"),
+    }
+
+
+def test_a_signal_and_a_wait_tell_an_end_whose_line_is_lost(tmp_path: Path) -> None:
+    """strace -z drops what it keeps back of a call that does not return, a line of the end included."""
+    log = (
+        f"{BEGIN}100 fork() = 101\n100 fork() = 102\n101 fork() = 103\n103 +++ exited with 0 +++\n"
+        f"100 {SIGNALLED.format(102)}\n100 wait4(102, NULL, 0, NULL) = 102\n"
+        "102 fork() = 104\n101 vfork() = 102\n"
+    )
+    assert edges(tmp_path, _high(log))[702] == (701, "observed")
+
+
+def test_threads_that_end_alike_end_all(tmp_path: Path) -> None:
+    """strace -z: calls of exit are not shown, and the line of an end can be lost."""
+    thread = "clone(child_stack=0x1, flags=CLONE_VM|CLONE_FS|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD|CLONE_SYSVSEM)"
+    log = f"{BEGIN}100 fork() = 101\n101 {thread} = 102\n101 {thread} = 103\n101 fork() = 104\n"
+    log += "103 +++ exited with 7 +++\n{}102 +++ exited with 7 +++\n"
+    assert edges(tmp_path, log.format(""))[104] == (101, "inferred")
+    assert edges(tmp_path, log.format("").replace("7", "8", 1))[104] == (101, "observed")
+    assert edges(tmp_path, log.format("100 exit_group(7) = ?\n"))[104] == (101, "observed")
+    assert edges(tmp_path, f"{log.format('')}101 fork() = 105\n")[104] == (101, "observed")
+    killed = log.format("").replace("exited with 7", "killed by SIGTERM", 1)
+    assert edges(tmp_path, killed.rpartition("102 +++")[0])[104] == (101, "inferred")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from tracer.event import Attach, SameProcess
-from tracer.graph import RUNNING, Task
+from tracer.graph import RUNNING, ZOMBIE, Task
 from tracer.reconstruct.perhaps import born_of_one
-from tracer.reconstruct.state import State
+from tracer.reconstruct.state import State, bury
 
 NO_THREAD = "it turned out to be no thread of {}: who created it is not known"
 
@@ -34,8 +34,12 @@ def attach(state: State, at: int, time: int | None, tid: int) -> Task:
 def on_attach(state: State, event: Attach) -> None:
     """A notice, or the first line of a task without a birth."""
     at, time, tid, comm, noticed, threads, creators = event
-    if state.live_task(tid) is not None:
-        return
+    old = state.live_task(tid)
+    if old is not None:
+        if old.process.state is not ZOMBIE:
+            return
+        state.early_reuse[tid] = old.process  # the dead do nothing: another task has the number
+        bury(old.process, at, time)
     first = not state.processes
     task = attach(state, at, time, tid)
     process = task.process

@@ -47,6 +47,8 @@ def on_exit(state: State, event: Exit) -> None:
         # What strace was told of the leader is the process's: wait_task_zombie() has the same answer for both waits.
         if status is not None and (process.status is None or (state.ptraced and tid == process.tgid)):
             process.status = status
+        if state.ptraced and state.recent_adoptions and tid == process.tgid:
+            state.adoption_is_over(process)
         return
     if status is None and state.ptraced and not _is_leaving(task):
         state.unexplained = tid, at
@@ -58,6 +60,8 @@ def on_exit(state: State, event: Exit) -> None:
         if heir is not None:
             if state.ptraced and tid not in state.exit_begun:
                 state.dying_groups.setdefault(process, at)
+                seen = state.half_dead.get(process)
+                state.half_dead[process] = at, status, seen is not None and seen[1] == status
             _thread_ends(state, task, heir)
             return
     if status is not None:
@@ -164,7 +168,7 @@ def forget_original_parent(
     else:
         reaper = find_new_reaper(father, state.init, _doubts_for(state, father), state.lost_at)
     cause = f"exit of {father.tgid}"
-    if children and not state.ptraced:
+    if children and (not state.ptraced or last is not father.leader):
         state.recent_adoptions.append((father, tuple(children)))
     way = _other_way(father, reaper, dying_since) if children else ""
     for child in children or ():

@@ -8,6 +8,8 @@ from tracer.reconstruct.exit import SIGKILL, end_unseen_process, ns_is_dying
 from tracer.reconstruct.reaper import find_alive_thread, known_before
 from tracer.reconstruct.state import WAIT_CALLS, State, bury
 
+LEAVING = ("exit", "exit_group", "_exit")
+
 
 def finish(state: State, calls: set[str] | None) -> None:
     """Weaken evidence and end processes where the facts of the whole trace ask for it; count."""
@@ -20,6 +22,8 @@ def finish(state: State, calls: set[str] | None) -> None:
     maybe_threads = state.clues.incomplete or (processes and not processes[0].leader_known)
     inferred = state.stats.inferred
     _doubt_children_of_leaving(state)
+    if calls is not None and calls.isdisjoint(LEAVING):
+        _doubt_children_of_half_dead(state)
     for process in processes:
         if maybe_threads:
             _doubt_parent(process)
@@ -45,11 +49,30 @@ def _doubt_children_of_leaving(state: State) -> None:
         father = task.process
         if father.status is None and find_alive_thread(father) is not None:
             continue
-        for thread in father.threads.values():
-            for child in thread.children or ():
-                if child.evidence.rank < Evidence.INFERRED.rank:
-                    child.evidence = Evidence.INFERRED
-                    child.reason = f"{father.tgid} was exiting: its children may have moved already"
+        _doubt_children(father, f"{father.tgid} was exiting: its children may have moved already")
+
+
+def _doubt_children_of_half_dead(state: State) -> None:
+    """Calls of exit are not shown (-z): where two threads end alike, or one by a signal, that is the end of all. The
+    line of the last one is lost, or still to come."""
+    for father, (at, status, alike) in state.half_dead.items():
+        killed = status is not None and status & 0x7F
+        if father.state is RUNNING and (alike or killed) and not _has_lived_on(father, at):
+            _doubt_children(father, f"threads ended, and calls of exit are not shown: all of {father.tgid} may have")
+
+
+def _has_lived_on(process: Process, at: int) -> bool:
+    """It has done something since; by what it left, so that nothing is noted for each call."""
+    children = (child for thread in process.threads.values() for child in thread.children or ())
+    last = max(process.subreaper_at or 0, process.exec_at or 0)
+    return last > at or any(c.creator is process and c.born_at > at for c in children)
+
+
+def _doubt_children(father: Process, why: str) -> None:
+    for thread in father.threads.values():
+        for child in thread.children or ():
+            if child.evidence.rank < Evidence.INFERRED.rank:
+                child.evidence, child.reason = Evidence.INFERRED, why
 
 
 def _forget_merged(processes: list[Process], merged: set[Process]) -> None:

@@ -218,8 +218,8 @@ def _may_be_earlier(state: State, process: Process, event: SetSubreaper) -> bool
 
 
 def _doubt_recent_adoptions(state: State, changed: Process, event: SetSubreaper) -> None:
-    """Live, a father's end is told before exit_notify() moves his children: a flag above him that changes just then may
-    have counted, or not. Who asks /proc (state.moves) gets to know.
+    """A father's end counts before exit_notify() has moved all his children (State.recent_adoptions): a flag above him
+    that changes just then may have counted, or not. Who asks /proc (state.moves) gets to know.
     """
     why = f"{changed.tgid} changed its subreaper flag at about the time of the adoption"
     now = event.time or 0

@@ -47,6 +47,7 @@ class State:
         "flag_calls",
         "flags_in_flight",
         "flags_settled",
+        "half_dead",
         "hints",
         "init",
         "lacks",
@@ -116,6 +117,8 @@ class State:
         self.dying_groups: dict[Process, int] = {}
         """Processes of which a thread ended that had not called exit, and where the first of them did. If all others
         had PF_EXITING by then, its children left the process there (find_new_reaper() in kernel/exit.c)."""
+        self.half_dead: dict[Process, tuple[int, int | None, bool]] = {}
+        """The same, where the last of them did and with what status, and whether the one before had that, too."""
         self.flags_in_flight: dict[Process, dict[int, bool]] = {}
         """Calls that set the flag and have returned without a SubreaperSettled: tid -> the value that each set."""
         self.open_births: dict[Process, int] = {}
@@ -148,7 +151,8 @@ class State:
         """The tracer is strace: it tells of an end after the children have moved, and of a leader's last of all threads
         (delay_group_leader() in kernel/exit.c); a tracepoint tells of an end before they move, and thread by thread."""
         self.recent_adoptions: deque[tuple[Process, tuple[Process, ...]]] = deque(maxlen=RECENT_ADOPTIONS)
-        """Live: dead fathers and their children, whose move the kernel may not have made yet."""
+        """Dead fathers and their children, whose move the kernel may not have made yet: live; and under strace where
+        the leader, who had PF_EXITING when the last of the other threads died, is not told to be dead."""
         self.clues = Clues()
         self.stats = GraphStats()
         self.containers: dict[tuple[str, str], tuple[str, ...]] = {}
@@ -207,6 +211,12 @@ class State:
         ended[tid] = process
         if len(ended) > RECENT_THREADS:
             del ended[next(iter(ended))]
+
+    def adoption_is_over(self, father: Process) -> None:
+        """The father's own end is told: his children have moved."""
+        recent = self.recent_adoptions
+        for each in [each for each in recent if each[0] is father]:
+            recent.remove(each)
 
     def live_task(self, tid: int) -> Task | None:
         """The task that has this number now, zombies included."""

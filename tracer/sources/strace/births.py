@@ -86,7 +86,7 @@ class Births(Returned):
             perhaps = kind == JOIN_PID_NS and record[4] < 0
             self.next_ns[tid] = UNPLACED if perhaps else Namespace(kind == JOIN_PID_NS)
             self._tells = True
-            if not perhaps:
+            if not perhaps or self.strangers:
                 self._nested_seen()
         elif kind == FREED:
             if self.ns_of(tid) is None and self.alive(record[4]):

@@ -78,6 +78,8 @@ class Style(NamedTuple):
     """Escape sequences stand in the middle of words (--color, strace 7.0)."""
     successful: bool
     """It looks like `-z`: a call is written when it has succeeded, so a child can speak before its creator's call."""
+    torn: bool
+    """The log begins within the number of its first line."""
 
     @property
     def every_line(self) -> bool:
@@ -192,7 +194,24 @@ def find_style(sample: bytes) -> Style:
         known,
         coloured,
         successful and bare + bracketed > 0,
+        bare > bracketed and _is_torn(lines),
     )
+
+
+_COLUMN_WIDTH = 6
+_COLUMN = re.compile(rb"\d+ +")
+
+
+def _is_torn(lines: list[bytes]) -> bool:
+    """strace -o pads numbers ("%-5u " in printleader()): only of the first line is the column too narrow."""
+    first = _COLUMN.match(lines[0]) if _ANY.match(lines[0]) else None
+    others = [len(found[0]) for line in lines[1:] if (found := _COLUMN.match(line))]
+    return first is not None and bool(others) and len(first[0]) < _COLUMN_WIDTH <= min(others)
+
+
+def without_number(block: bytes) -> bytes:
+    """The beginning of a log that is torn: what is left of a number names another task."""
+    return block.lstrip(b"0123456789")
 
 
 def _can_be_successful(head: bytes, rest: bytes) -> bool:

@@ -258,7 +258,7 @@ class Joiner(State):
             self.naming.attached(tid)
             if self.torn and not found[3]:
                 self.torn = False  # not the task that strace was told to trace: the log begins later
-                self.saw(at, b"", tid)
+                self.saw(max(at, 2), b"", tid)  # nor does a task that line 1 begins with
                 return
             self.records.append((ATTACHED, at, None, tid, int(found[3] or 0)))
         elif found[2] == b"detached":

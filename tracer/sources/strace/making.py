@@ -82,6 +82,9 @@ class Maker:
         self.early: dict[int, Record] = {}
         """Waits that stand before their child's end, by child: the order of -ff files is by beginnings. Elsewhere the
         tracer sees an end first (wait_consider_task()); what a dead task's wait seems to return is another's result."""
+        self._told: dict[int, int] = {}
+        """Living children of whose end a signal has told -> to whom. The line of an end can be lost: droptcb() drops
+        what -z keeps back of a call, and that with it."""
         self._forced: set[int] = set()
         """Tasks that were announced as attached though a call that is open may have created them."""
         self._freed: set[int] = set()
@@ -137,6 +140,7 @@ class Maker:
     def _end(self, at: int, time: int | None, tid: int, status: int | None) -> None:
         self._last_attached_end = tid if tid in self.attached else 0
         self.attached.discard(tid)
+        self._told.pop(tid, None)
         del self.known[tid]
         self.events.append(Exit(at, time, tid, status))
         if tid in self.early:
@@ -169,31 +173,43 @@ class Maker:
                 ns.learn(record[4], child, chosen=True)  # wait4, which is not translated, will return it
             sure = record[5] or self._is_sure(tid, record[4])
             if child in self.early and self.early[child][3] == tid and sure:
-                # The wait was none of another's result: a signal tells the same. The line of the end is lost.
-                reap = self.early.pop(child)
-                self.attached.discard(child)
-                self.known.pop(child, None)
-                self.events += [Exit(at, time, child, reap[5]), Reap(at, time, tid, child, reap[5])]
+                self._lost_its_end(at, time, tid, child, self.early.pop(child)[5])
             elif child in self.known and self.births.is_given_again(child, at, self.births.exits_seen):
                 return  # of the number's last owner: the tracer sees an end before the parent is told
             if child and sure:
                 self.events.append(_new(ChildSignal, (at, time, tid, child)))
+                if child in self.known and self.births.exits_seen:
+                    self._told[child] = tid
         elif kind == REAP:
-            child = record[6] or self._translate(tid, record[4])
-            if child in self.known and self.births.is_given_again(child, at):
-                pass  # of the number's last owner
-            elif child in self.known and child != tid and self.births.exits_seen:
-                self.early[child] = record
-            elif child:
-                waiter = tid if record[6] or self._is_sure(tid, record[4]) else 0
-                self.events.append(_new(Reap, (at, time, waiter, child, record[5])))
-                if child in self.known and child != tid and not self.births.exits_seen:  # -qq hid its end
-                    self.attached.discard(child)
-                    del self.known[child]
+            self._reaped(record)
         elif kind == SAME_GROUP:
             one, other = self._translate(tid, record[5]), self._translate(tid, record[4])
             if one in self.known and other in self.known and one != other:
                 self.events.append(SameProcess(at, time, one, other))
+
+    def _reaped(self, record: Record) -> None:
+        """A wait has returned a child."""
+        _, at, time, tid = record[:4]
+        child = record[6] or self._translate(tid, record[4])
+        if child in self.known and self.births.is_given_again(child, at):
+            pass  # of the number's last owner
+        elif child in self.known and self._told.get(child) == tid and (record[6] or self._is_sure(tid, record[4])):
+            self._lost_its_end(at, time, tid, child, record[5])
+        elif child in self.known and child != tid and self.births.exits_seen:
+            self.early[child] = record
+        elif child:
+            waiter = tid if record[6] or self._is_sure(tid, record[4]) else 0
+            self.events.append(_new(Reap, (at, time, waiter, child, record[5])))
+            if child in self.known and child != tid and not self.births.exits_seen:  # -qq hid its end
+                self.attached.discard(child)
+                del self.known[child]
+
+    def _lost_its_end(self, at: int, time: int | None, tid: int, child: int, status: int | None) -> None:
+        """A wait and a signal tell the same: neither is another's result, and the line of the end is lost."""
+        self._told.pop(child, None)
+        self.attached.discard(child)
+        self.known.pop(child, None)
+        self.events += [Exit(at, time, child, status), Reap(at, time, tid, child, status)]
 
     def _birth(self, record: Record, tid: int) -> bool:
         """The task's first record: announce it, if who created it is known or will never be."""
@@ -238,6 +254,7 @@ class Maker:
             # The number is used again, so its last owner has ended; -qq hides how.
             self.attached.discard(child)
             self.events.append(Exit(call.at, call.time, child, None))
+        self._told.pop(child, None)
         self.known[child] = call.child_ns
         number = call.number if call.number != child else 0
         end = call.end if call.flags & CLONE_PARENT and call.end > call.at else 0

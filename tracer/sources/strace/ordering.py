@@ -130,7 +130,7 @@ class Orderer:
                     and tid not in busy
                     and not (real or matched or chosen or flags & _SELDOM or births.next_ns or births.settled)
                     and not births.anywhere
-                    and (not unplaced or births.inherits_place(tid, child))
+                    and (not (unplaced or births.roaming) or births.inherits_place(tid, child))
                 ):
                     # The number is near the last one, as most are; nothing about it is in doubt.
                     births.recent = child

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from tracer.event import CLONE_THREAD
 from tracer.sources.strace.pidns import RESERVED, UNPLACED, Call, Namespace
 from tracer.sources.strace.records import ATTACHED, Record
 from tracer.sources.strace.tasks import Tasks
@@ -28,6 +29,7 @@ class Places(Tasks):
             self._first_threads -= 1
         else:
             self.unplaced.add(tid)
+            self.strangers = True
 
     def place_of_stranger(self, tid: int, record: Record) -> Namespace | None:
         """The namespace of a task whose creation the log lacks; `record` is its first."""
@@ -49,19 +51,27 @@ class Places(Tasks):
         return self.anywhere and (number < RESERVED or self._wraps)
 
     def inherits_place(self, tid: int, child: int) -> bool:
-        """Note that the child lives where `tid` does; always true."""
+        """Note that the child lives where `tid` does; False if it may not (`roaming`)."""
         (self.unplaced.add if tid in self.unplaced else self.unplaced.discard)(child)
-        return True
+        self.roaming.discard(child)
+        return tid not in self.roaming
 
     def _place_of_child(self, call: Call) -> None:
         """A call has its child: that lives where the creator does, if this is the creator."""
         if not call.matched:
-            if self.unplaced:
-                self.inherits_place(call.tid, call.child)
+            if (self.unplaced or self.roaming) and not self.inherits_place(call.tid, call.child):
+                if call.flags & CLONE_THREAD:
+                    self.roaming.add(call.child)  # it has the nsproxy of its creator
+                else:
+                    self._may_live_anywhere(call)
         elif not self._translated:
-            self.unplaced.add(call.child)
-            if self.nested and call.child_ns is None:
-                call.child_ns = UNPLACED
+            self._may_live_anywhere(call)
+
+    def _may_live_anywhere(self, call: Call) -> None:
+        """Nobody knows where the call's child lives."""
+        self.unplaced.add(call.child)
+        if self.nested and call.child_ns is None:
+            call.child_ns = UNPLACED
 
     def _nested_seen(self) -> None:
         if self.nested or self._translated:

@@ -8,7 +8,7 @@ from itertools import count
 from tracer.sources.base import Progress
 from tracer.sources.open import Input
 from tracer.sources.strace.gaps import Gaps
-from tracer.sources.strace.grammar import UNFINISHED_LINE, Style, clean, mend
+from tracer.sources.strace.grammar import UNFINISHED_LINE, Style, clean, mend, without_number
 from tracer.sources.strace.joining import Joiner
 from tracer.sources.strace.lines import pieces, whole_lines
 from tracer.sources.strace.prefilter import Prefilter
@@ -59,6 +59,8 @@ def read_blocks(
     for block, cut, shortened in whole_lines(blocks, keep=UNFINISHED_LINE if style.successful else None):
         if style.successful:
             block = mend(block)
+        if style.torn and at == 1:
+            block = without_number(block)
         if prefilter is not None and not (cut or shortened) and done >= (filter_from or 0) and prefilter.pays(block):
             gaps = None
             picked, numbers, after = prefilter.pick(block, at)

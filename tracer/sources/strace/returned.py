@@ -102,6 +102,7 @@ class Returned(Elimination):
         elif number >= RESERVED and not (call.chosen or self._wraps):
             # The counters of two namespaces start together, and do not meet again soon: this one is strace's.
             self.unplaced.discard(call.tid)
+            self.roaming.add(call.tid)
             self._place((call.tid,), UNPLACED, None)
             call.ns = None
             self.settle(call, number)

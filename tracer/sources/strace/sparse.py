@@ -15,7 +15,7 @@ from tracer.errors import UnreadableInput
 from tracer.sources.base import Progress
 from tracer.sources.open import Input
 from tracer.sources.strace import worker
-from tracer.sources.strace.grammar import Style, clean
+from tracer.sources.strace.grammar import Style, clean, without_number
 from tracer.sources.strace.joining import Joiner
 from tracer.sources.strace.prefilter import DENSE, PROBE, Prefilter
 from tracer.sources.strace.reading import CHECKED, Batch
@@ -55,6 +55,8 @@ def read(source: Input, style: Style, progress: Progress | None) -> Iterator[Bat
     with worker.running(__name__, source, str(size)) as receive, _File(source.path) as file:
         for number in range(_stretches(size)):
             lines, places, count, rest = receive() if number % 2 else file.pick(number, size)
+            if style.torn and not number and places[:1] == [0]:
+                lines = without_number(lines)
             lines = clean(lines, style.junk)
             places = [at + place for place in places]
             if shortcuts is None:

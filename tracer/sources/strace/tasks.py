@@ -54,6 +54,10 @@ class Tasks(ABC):
         self.unplaced: set[int] = set()
         """Tasks whose creation the log lacks, but for the one that it begins with, and all that descend from them: once
         there are nested namespaces, nobody knows where these live."""
+        self.strangers = False
+        """There are such tasks that nothing explains."""
+        self.roaming: set[int] = set()
+        """Those whose own namespace is known since, but not where their children live: they may have called setns."""
         self._first: set[int] = set()
         """The task that the log begins with, and the threads that strace attached to with it: they are no strangers."""
         self._first_threads = 0
