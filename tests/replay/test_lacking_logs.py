@@ -157,8 +157,8 @@ def test_an_exec_proves_of_the_caller_alone_whose_thread_it_is(tmp_path: Path) -
     log = (
         "140 fork() = 300\n230 fork() = 301\n"
         "202 --- SIGCHLD {si_signo=SIGCHLD, si_code=CLD_KILLED, si_pid=301, si_uid=0, si_status=SIGKILL} ---\n"
-        '230 execve("/b", ["b"], 0x1 <unfinished ...>\n140 +++ superseded by execve in pid 230 +++\n'
-        "202 fork() = 302\n140 <... execve resumed>) = 0\n202 fork() = 303\n"
+        '230 execve("/b", ["b"], 0x1 <unfinished ...>\n202 fork() = 302\n'
+        "140 +++ superseded by execve in pid 230 +++\n140 <... execve resumed>) = 0\n202 fork() = 303\n"
     )
     found = edges(tmp_path, log)
     assert (found[300], found[302], found[303]) == ((140, "observed"), (140, "inferred"), (202, "inferred"))

@@ -52,3 +52,15 @@ def test_a_call_that_creates_nobody(tmp_path: Path) -> None:
 def test_it_may_have_set_the_subreaper_flag(tmp_path: Path, result: str, evidence: str) -> None:
     log = START.format(result) + "101 fork() = 103\n103 fork() = 104\n103 +++ exited with 0 +++\n104 getpid() = 104\n"
     assert edges(tmp_path, log)[104] == (100, evidence)
+
+
+def test_who_took_over_is_inside_no_call_of_the_leader(tmp_path: Path) -> None:
+    """strace 5.10 has printed another call's result for the leader, which was being killed; of the execve no end."""
+    log = (
+        f'100 execve("/a", ["a"], 0x1) = 0\n100 fork() = 101\n101 {THREAD} = 102\n'
+        "100 fork( <unfinished ...>\n101 fork( <unfinished ...>\n"
+        '102 execve("/b", ["b"], 0x1 <unfinished ...>\n103 getpid() = 103\n'
+        "100 <... fork resumed>) = 103\n101 <... fork resumed>) = 103\n101 +++ superseded by execve in pid 102 +++\n"
+        "103 +++ exited with 0 +++\n"
+    )
+    assert edges(tmp_path, log)[103] == (100, "observed")

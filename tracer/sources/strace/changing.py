@@ -80,6 +80,9 @@ class Changing:
         is_exec = name.startswith("exec")
 
         def handle(at: int, time: bytes, tid: int, rest: bytes) -> None:
+            if is_exec and tid in state.taken_over:
+                self._after_taking_over(at, time, tid, head, rest)
+                return
             if is_exec and tid not in pending and tid not in state.exec_by:
                 self._find_thread(tid)
             start = pending.pop(tid, None)
@@ -106,6 +109,17 @@ class Changing:
 
         return handle
 
+    def _after_taking_over(self, at: int, time: bytes, tid: int, head: bytes, rest: bytes) -> None:
+        """The return of an execve that is known to have succeeded."""
+        state = self._state
+        if result(rest) is None and rest[-14:] != DETACHED_INSIDE:
+            state.hold(at, time, tid, head, rest)
+            return
+        del state.taken_over[tid]
+        behind = call_behind(rest)
+        if behind is not None:
+            state.records += records(at, state.time_of(time), tid, *behind)
+
     def _changed(self, at: int, time: bytes, thread: int, leader: int) -> None:
         """The thread's number ends here; its execve goes on as the leader's."""
         state = self._state
@@ -114,7 +128,7 @@ class Changing:
             state.records.append((HANDOVER, at, state.time_of(time), thread, leader, state.programs.reference(args)))
         else:
             self._creating.killed_inside(at, leader)
-            state.superseded(thread, leader)
+            state.superseded(at, time, thread, leader)
 
     def _find_thread(self, leader: int) -> None:
         """An execve returns to a task that began none: -qqq hid that it took over from one of its threads."""

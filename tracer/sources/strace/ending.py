@@ -69,7 +69,7 @@ class Ending:
             superseded = _SUPERSEDED.match(rest)
             if superseded is not None:
                 self._creating.killed_inside(at, tid)
-                state.superseded(int(superseded[1]), tid)
+                state.superseded(at, time, int(superseded[1]), tid)
                 return
             killed = _KILLED.match(rest)
             if killed is None:

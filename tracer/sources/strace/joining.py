@@ -16,7 +16,7 @@ from tracer.sources.strace.creating import Creating
 from tracer.sources.strace.ending import Ending
 from tracer.sources.strace.grammar import NOTICE, SPLICED_NOTICE, Row, Style, split, split_behind_output
 from tracer.sources.strace.programs import Programs
-from tracer.sources.strace.records import ATTACHED, DETACHED, EXEC, SETTLED
+from tracer.sources.strace.records import ATTACHED, DETACHED, SETTLED
 from tracer.sources.strace.state import LEAVING, UNFINISHED, Handler, Held, State
 from tracer.sources.strace.waiting import Waiting
 
@@ -143,7 +143,7 @@ class Joiner(State):
             return
         else:
             tid = naming.without_prefix(head)
-            if head[:5] == b"<... " and head[5:9] == b"exec" and tid not in self.exec_by:
+            if head[:5] == b"<... " and head[5:9] == b"exec" and tid not in (*self.exec_by, *self.taken_over):
                 tid = self._take_over(tid, rest)
         spliced = SPLICED_NOTICE.search(rest) if rest[-9:] == b" attached" else None
         if spliced is not None:
@@ -285,9 +285,3 @@ class Joiner(State):
         if self.held is not None:
             self._let_go()
         self._creating.finish()
-        for leader, thread in self.exec_by.items():
-            # The kernel tells of an execve that took over when it has succeeded (exec_binprm() in fs/exec.c). Of its
-            # return nothing is said where the log ends first, or sometimes under --seccomp-bpf.
-            call = self.pending.get(leader)
-            if call is not None and call[0][:4] == "exec":
-                self.records.append((EXEC, call[2], call[3], leader, thread, self.programs.reference(call[1])))

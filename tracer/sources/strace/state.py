@@ -8,7 +8,7 @@ from tracer.sources.strace.clock import make_clock
 from tracer.sources.strace.grammar import Style
 from tracer.sources.strace.naming import NAMELESS, Naming
 from tracer.sources.strace.programs import Programs
-from tracer.sources.strace.records import SEEN, Program, Record
+from tracer.sources.strace.records import EXEC, SEEN, Program, Record
 from tracer.sources.strace.settling import Settling
 
 CREATING = ("clone", "clone2", "clone3", "fork", "vfork")
@@ -85,7 +85,9 @@ class State:
         self.pending: dict[int, Pending] = {}
         """Calls that wait for their end, by task."""
         self.exec_by: dict[int, int] = {}
-        """Leader -> the thread whose execve goes on under the leader's number."""
+        """Leader -> the thread whose execve goes on under the leader's number, though nothing says so (-qqq)."""
+        self.taken_over: dict[int, int] = {}
+        """The same where that was said, and EXEC written, until the execve's return."""
         self.leaders: dict[int, int] = {}
         """Thread -> leader, from clone calls: for an execve where no line names the leader."""
         self.seen: set[int] = set()
@@ -119,12 +121,19 @@ class State:
             self.seen.add(tid)
             self.records.append((SEEN, at, self.time_of(time), tid))
 
-    def superseded(self, thread: int, leader: int) -> None:
-        """de_thread(): the thread's execve goes on under the leader's number."""
+    def superseded(self, at: int, time: bytes, thread: int, leader: int) -> None:
+        """The thread's execve goes on under the leader's number, and has succeeded: the kernel says so at its end
+        (PTRACE_EVENT_EXEC, exec_binprm() in fs/exec.c)."""
         if thread == leader:  # without prefix, the thread was still taken for the one that lives
             leader = self.leaders.get(thread) or self.naming.only_other(thread) or leader
         self.naming.became(thread, leader)
-        self.move_exec(thread, leader)
+        if self.alone:
+            self.move_exec(thread, leader)
+        elif self.taken_over.get(leader) != thread:
+            self.taken_over[leader] = thread
+            call = self.pending.pop(thread, None)
+            reference = self.programs.reference(call[1] if call is not None else b"")
+            self.records.append((EXEC, at, self.time_of(time), leader, thread, reference))
 
     def move_exec(self, thread: int, leader: int) -> None:
         """The open call is the leader's now."""
