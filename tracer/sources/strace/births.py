@@ -7,8 +7,7 @@ children are found by `elimination`. Where a task lives, `places` knows; `tasks`
 
 from __future__ import annotations
 
-import sys
-
+from tracer.sources.strace.elimination import LEADS, MAX_COMPARED
 from tracer.sources.strace.pidns import UNPLACED, Call, Namespace
 from tracer.sources.strace.records import (
     ATTACHED,
@@ -53,7 +52,7 @@ class Births(Returned):
             self._left(self.open.pop(tid), kind == EXEC and record[4] != tid, at)
         if tid in self.fresh and kind not in _ENDS:
             leads = kind == EXEC and record[4] == tid
-            self.fresh[tid] = self.fresh[tid]._replace(acted=sys.maxsize if leads else at)
+            self.fresh[tid] = self.fresh[tid]._replace(acted=LEADS if leads else max(at, self.fresh[tid].acted))
         if self._unsure:
             self._resolve(tid, kind, record)
         if kind == CLONED:
@@ -67,8 +66,7 @@ class Births(Returned):
         if kind == EXIT:
             self._ends(tid, record[4], at)
         elif kind == EXEC:
-            if record[4] != tid:
-                self._takes_over(tid, record[4], at)
+            self._execs(tid, record[4], at)
         elif kind == NOT_CLONED:
             call = self.open.pop(tid, None)
             if call is not None:
@@ -142,6 +140,14 @@ class Births(Returned):
         call = self.open.pop(tid, None)
         if call is not None:
             self._died(call, at)
+
+    def _execs(self, tid: int, thread: int, at: int) -> None:
+        if thread != tid:
+            self._takes_over(tid, thread, at)
+        if len(self.unsettled) <= MAX_COMPARED:
+            for call in self.unsettled.values():
+                if call.tid == tid and call.number:
+                    call.over = at
 
     def _takes_over(self, leader: int, thread: int, at: int) -> None:
         """de_thread(): the thread goes on under the leader's number."""

@@ -6,6 +6,8 @@ of numbers inside the namespace, leave out most of them. What is found so is mar
 
 from __future__ import annotations
 
+import sys
+
 from tracer.event import CLONE_NEWPID, CLONE_THREAD
 from tracer.sources.strace.counter import windows
 from tracer.sources.strace.pidns import RESERVED, UNPLACED, WRAPPED, Call, calls_in_order, in_order
@@ -20,6 +22,8 @@ MAX_PASSED = 64
 
 KILLED_INSIDE = "the creator ended inside the call; this is the only new task since it began"
 UNTOLD_CALL = "strace --seccomp-bpf does not tell of the creator's call; this is the only new task since it began"
+LEADS = sys.maxsize
+"""In `Fresh.acted`: it has exec'd under its own number, so it leads a process."""
 CUT_INSIDE = "the trace ends inside the call; this is the only new task since it began"
 ONLY_ONE = "number {} is of another pid namespace; no other call can have created {}"
 BY_ORDER = "number {} is of another pid namespace; {} of the new tasks has the same place in the order"
@@ -148,9 +152,10 @@ class Elimination(Places):
 
     @staticmethod
     def _outlived(fresh: Fresh, call: Call) -> bool:
-        """A thread does not go on when its creator is killed inside the call: that kills the whole process."""
-        killed = call.dead and not call.untold
-        return killed and bool(call.flags & CLONE_THREAD) and fresh.acted > call.end > 0
+        """A thread does not go on when its creator is killed inside the call, or execs later: the whole process ends,
+        or all of it but that one. And it does not exec under a number of its own (de_thread())."""
+        over = call.end if call.dead and not call.untold else call.over
+        return bool(call.flags & CLONE_THREAD) and (fresh.acted > over > 0 or fresh.acted == LEADS)
 
     def _match_one(self) -> bool:
         for tid in self.fresh:
@@ -245,7 +250,10 @@ class Elimination(Places):
         returned = [c for c in found if c.number and not c.dead and not c.unsure and c.tid not in self.fresh]
         dead = [c for c in found if c.dead]
         if returned:
-            self._found(calls_in_order(returned)[0], tid, ONLY_ONE if len(found) == 1 else GUESSED)
+            if len(found) == 1:
+                self._found(found[0], tid, ONLY_ONE)
+            else:
+                self._found(self._by_place(tid, calls_in_order(returned)), tid, GUESSED)
         elif len(dead) == 1:
             self._found(dead[0], tid, "")
         else:
@@ -257,6 +265,13 @@ class Elimination(Places):
         """The task that has appeared and ended is not the one that a call returns with its number."""
         self._forget(number)
         self.earlier.add(number)
+
+    def _by_place(self, tid: int, calls: list[Call]) -> Call:
+        """The call that has the place among these which the task has among the new ones that can be theirs."""
+        if len(self.fresh) > MAX_COMPARED:
+            return calls[0]
+        rivals = [new for new in self.fresh if new == tid or any(call in calls for call in self.candidates(new))]
+        return calls[min(in_order(rivals).index(tid), len(calls) - 1)]
 
     def _forget(self, tid: int) -> None:
         """No call will explain the task."""

@@ -82,7 +82,20 @@ class Call:
     """A clone call from its beginning until its child is known and announced."""
 
     __slots__ = (
-        *("at", "born", "child", "child_ns", "chosen", "dead", "end", "exit_signal", "flags", "guessed", "matched"),
+        *(
+            "at",
+            "born",
+            "child",
+            "child_ns",
+            "chosen",
+            "dead",
+            "end",
+            "exit_signal",
+            "flags",
+            "guessed",
+            "matched",
+            "over",
+        ),
         *("newest", "ns", "number", "passed", "real", "reuses", "seq", "settled", "tid", "time", "unsure", "untold"),
     )
 
@@ -122,6 +135,8 @@ class Call:
         """Nothing more will be known: `child` is right, or 0 for a call that created nothing that is traced."""
         self.passed = False
         """Reading has gone on without the child; it is announced when it shows itself."""
+        self.over = 0
+        """The line of the caller's next execve, which ended the thread that the call made, if it made one."""
         self.reuses = False
         """The number's last owner ended while the call was open."""
         self.born = False

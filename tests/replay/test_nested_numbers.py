@@ -1,0 +1,53 @@
+"""A container's log without --decode-pids=pidns: which call made which task, as runc's init has many.
+
+Its threads seldom have lines of their own in the log, so the calls that made them wait for a task that could be theirs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+import tracer
+
+from .literal import NESTED
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+THREAD = "clone(child_stack=0x1, flags=CLONE_VM|CLONE_FS|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD|CLONE_SYSVSEM)"
+RUNC_INIT = NESTED + f"101 {THREAD} = 2\n101 {THREAD} = 3\n"
+EXEC = '101 execve("/bin/sh", ["sh"], 0x1) = 0\n'
+CHILDREN = "101 fork() = 4\n101 fork() = 5\n101 fork() = 6\n"
+RENAMED = '{} prctl(PR_SET_NAME, "job") = 0\n'
+EXECED = '{0} execve("/bin/{0}", ["{0}"], 0x1) = 0\n'
+
+
+def inside(folder: Path, log: str) -> dict[int, tuple[int | None, str, tuple[int, ...], int]]:
+    """tgid -> (parent, evidence, numbers inside, threads) of who lives below 100."""
+    path = folder / "strace.log"
+    path.write_text(log)
+    live = [p for p in tracer.replay(str(path)).live() if p.tgid > 101]
+    return {p.tgid: (p.parent and p.parent.tgid, str(p.evidence), p.ns_pids, len(p.threads)) for p in live}
+
+
+@pytest.mark.parametrize("shown", [EXECED, RENAMED])
+def test_tasks_that_appear_after_an_exec_are_none_of_the_threads_before(tmp_path: Path, shown: str) -> None:
+    """de_thread() ended those; the order in which the new ones show themselves says nothing, their numbers do."""
+    log = RUNC_INIT + EXEC + CHILDREN + "".join(shown.format(tid) for tid in (106, 107, 105))
+    assert inside(tmp_path, log) == {
+        105: (101, "inferred", (4,), 1),
+        106: (101, "inferred", (5,), 1),
+        107: (101, "inferred", (6,), 1),
+    }
+
+
+def test_who_execs_under_its_own_number_is_no_thread(tmp_path: Path) -> None:
+    log = RUNC_INIT + CHILDREN + "".join(EXECED.format(tid) for tid in (106, 107, 105))
+    assert inside(tmp_path, log) == {tid: (101, "inferred", (tid - 101,), 1) for tid in (105, 106, 107)}
+
+
+def test_a_task_before_the_exec_may_be_a_thread(tmp_path: Path) -> None:
+    log = RUNC_INIT + RENAMED.format(102) + EXEC + CHILDREN
+    assert inside(tmp_path, log).keys().isdisjoint({102})
