@@ -54,7 +54,8 @@ def _events_of(kind: Any) -> st.SearchStrategy[Event]:
 
 
 _HEADER = json.dumps(
-    Header("ctrace.recording/1", "boot", 1_700_000_000 * 10**9, "host", "6.1", "", "0.1.0", "test")._asdict()
+    Header("ctrace.recording/1", "boot", 1_700_000_000 * 10**9, "host", "6.1", "", "0.1.0", "test")._asdict(),
+    separators=(",", ":"),
 )
 
 any_event: st.SearchStrategy[Event] = st.one_of([_events_of(kind) for kind in event.KINDS])
