@@ -6,6 +6,7 @@ or derived has to be one that the whole had at that moment.
 
 from __future__ import annotations
 
+import gc
 import gzip
 import shutil
 from collections.abc import Iterator
@@ -28,6 +29,15 @@ EVER = (0, 10**9)
 
 Steps = dict[tuple[int, int], list[tuple[int, int | None]]]
 """By tgid and serial: from which line on who was the parent."""
+
+
+@pytest.fixture(autouse=True)
+def _little_garbage() -> Iterator[None]:
+    """A second pass collects garbage before it begins: not through all that the other tests have left."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 def steps_of(graph: ProcessGraph) -> Steps:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import pytest
+
 import tracer
 
 from .literal import edges
@@ -62,9 +64,11 @@ def test_nor_is_a_translated_number_that_a_living_task_has_a_new_one(tmp_path: P
     assert (found[402], found[409], found[406]) == ((401, "observed"), (402, "observed"), (403, "observed"))
 
 
-def test_where_numbers_are_translated_a_small_one_makes_no_namespace(tmp_path: Path) -> None:
+@pytest.mark.parametrize("translated", [True, False])
+def test_a_small_number_of_one_that_is_killed_makes_no_namespace(tmp_path: Path, translated: bool) -> None:
     """405, of strace's namespace, is killed inside fork: 39 is nobody's number there."""
-    log = f'{TRANSLATED}405 fork( <unfinished ...>\n408 prctl(PR_SET_NAME, "x") = 0\n405 <... fork resumed>) = 39\n'
+    before = TRANSLATED if translated else TRANSLATED.partition("400 clone")[0] + "400 fork() = 404\n404 fork() = 405\n"
+    log = f'{before}405 fork( <unfinished ...>\n408 prctl(PR_SET_NAME, "x") = 0\n405 <... fork resumed>) = 39\n'
     log += "405 +++ killed by SIGKILL +++\n408 fork() = 410\n404 fork() = 411\n"
     found = {tid - 29_000: edge for tid, edge in edges(tmp_path, re.sub(r"\b4(\d\d)\b", r"294\1", log)).items()}
     assert (found[405], found[411]) == ((29404, "observed"), (29404, "observed"))

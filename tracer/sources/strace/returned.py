@@ -65,7 +65,7 @@ class Returned(Elimination):
         elif (
             (number not in self.fresh and self.alive(number))
             or self._is_said_again(call)
-            or (self._translated and self._contradicts(call))
+            or (self._contradicts(call) and call.end > 0)
         ):
             self._in_use(call)
         elif self._contradicts(call) or self._was_there(call):
@@ -148,11 +148,14 @@ class Returned(Elimination):
             self._died(late, record[1])
         elif late is not None and late.real:
             self.settle(late, late.real)
-        elif late is not None and self.exits_seen and self.alive(late.number):  # it goes on, and so does the owner
+        elif late is not None and self._means_another(late):  # it goes on, and so does the owner
             self._is_nested(late)
             self.match()
         elif late is not None:
             self.settle(late, late.number)
+
+    def _means_another(self, call: Call) -> bool:
+        return (self.exits_seen and self.alive(call.number)) or (self._contradicts(call) and not self._translated)
 
     def give_up(self, call: Call, follows: bool) -> None:
         """The call's child does not appear. A number that can be strace's own is taken for that: it may do nothing."""
