@@ -225,6 +225,8 @@ class Snapshot(NamedTuple):
     """None: not known (no file of /proc shows it)."""
     pid_ns: int = 0
     """Inode number of /proc/PID/ns/pid; 0 where it could not be read."""
+    argv_cut: bool = False
+    """There were more arguments."""
 
 
 class Gone(NamedTuple):

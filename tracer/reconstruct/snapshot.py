@@ -33,7 +33,7 @@ def on_snapshot(state: State, event: Snapshot) -> None:
             process.ns.init = process
         process.subreaper = None
         process.comm, process.start_time = event.comm, event.start_time
-        process.program = Program(event.exe, event.argv, False) if event.exe or event.argv else None
+        process.program = Program(event.exe, event.argv, event.argv_cut) if event.exe or event.argv else None
     else:
         process = task.process
     if event.subreaper is not None:

@@ -24,7 +24,10 @@ TICK = 10_000_000
 """ns: /proc tells start times in USER_HZ, which is 100 on all architectures but alpha and ia64."""
 
 _PF_EXITING, _PF_KTHREAD = 0x4, 0x00200000  # include/linux/sched.h
-_ARGS_MAX = 1 << 20
+_ARGS_MAX = 1 << 15
+_ARGUMENTS_MAX = 1024
+"""What is kept of a process's arguments: a stranger chooses them, and 1 MB of short ones would be 20 MB as strings."""
+
 _CONTAINER = re.compile("[0-9a-f]{64}")
 
 
@@ -49,6 +52,8 @@ class ProcProcess:
     stat: Stat
     exe: str
     argv: tuple[str, ...]
+    argv_cut: bool
+    """There were more."""
     ns_pids: tuple[int, ...]
     """In nested namespaces, outermost first, without the number that this /proc shows."""
     cgroup: str
@@ -135,6 +140,15 @@ def _ns_pids(status: str) -> tuple[int, ...]:
     return tuple(int(number) for number in line.split()[1:])
 
 
+def kept_arguments(raw: bytes, size: int, count: int) -> tuple[tuple[str, ...], bool]:
+    """Up to so many bytes and arguments of a command line with NULs, and whether there were more."""
+    if not raw:
+        return (), False
+    found = raw[:size].removesuffix(b"\0").split(b"\0", count)
+    cut = len(raw) > size or len(found) > count
+    return tuple(arg.decode("utf-8", "surrogateescape") for arg in found[:count]), cut
+
+
 def read_process(tgid: int, proc: Path = PROC) -> ProcProcess | None:
     """One process; None where it is gone. What this user may not see of it is left empty."""
     folder = proc / str(tgid)
@@ -158,16 +172,15 @@ def read_process(tgid: int, proc: Path = PROC) -> ProcProcess | None:
         exe = ""  # a kernel thread, a zombie, or not permitted
     try:
         with (folder / "cmdline").open("rb") as file:
-            cmdline = file.read(_ARGS_MAX).decode("utf-8", "surrogateescape")
+            argv, argv_cut = kept_arguments(file.read(_ARGS_MAX + 1), _ARGS_MAX, _ARGUMENTS_MAX)
         cgroup = unified_cgroup(_text(folder / "cgroup"))
     except OSError:
-        cmdline, cgroup = "", ""
+        argv, argv_cut, cgroup = (), False, ""
     try:
         pid_ns = (folder / "ns" / "pid").stat().st_ino
     except OSError:
         pid_ns = 0
-    argv = tuple(cmdline.removesuffix("\0").split("\0")) if cmdline else ()
-    return ProcProcess(tgid, stat, exe, argv, ns_pids, cgroup, pid_ns, threads, read_at)
+    return ProcProcess(tgid, stat, exe, argv, argv_cut, ns_pids, cgroup, pid_ns, threads, read_at)
 
 
 def read_table(proc: Path = PROC) -> dict[int, ProcProcess]:
@@ -241,6 +254,7 @@ def snapshot_events(
                 cgroup=process.cgroup,
                 subreaper=subreaper,
                 pid_ns=process.pid_ns,
+                argv_cut=process.argv_cut,
             )
         )
     return events

@@ -51,7 +51,7 @@ class Machine:
     def know(decoder: Decoder) -> Decoder:
         """Let a decoder know what was there before."""
         stat = Stat("sh", "S", INIT, False, ROOT_START // 10_000_000)
-        root = ProcProcess(ROOT, stat, "/bin/sh", ("sh",), (), "", 0, {ROOT: stat}, 0)
+        root = ProcProcess(ROOT, stat, "/bin/sh", ("sh",), False, (), "", 0, {ROOT: stat}, 0)
         decoder.adopt(root, ROOT_START, False, True, {})
         return decoder
 

@@ -39,7 +39,7 @@ def decoder(is_gone: Callable[[int, int], bool]) -> Decoder:
     """One that knows the father."""
     made = Decoder(lambda _tgid, _start: None, is_gone)
     stat = Stat("father", "S", INIT, False, START[FATHER] // 10_000_000)
-    father = ProcProcess(FATHER, stat, "", (), (), "", 0, {FATHER: stat}, 0)
+    father = ProcProcess(FATHER, stat, "", (), False, (), "", 0, {FATHER: stat}, 0)
     made.adopt(father, START[FATHER], False, True, {})
     return made
 
