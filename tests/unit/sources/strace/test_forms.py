@@ -13,6 +13,7 @@ from tracer.event import Attach, Clone, Exec, Exit, SetSubreaper
 if TYPE_CHECKING:
     from pathlib import Path
 
+
 BODY = [
     ('{p}execve("/bin/sh", ["sh", "-c", "a b"], 0x7ffd /* 9 vars */) = 0', 100),
     ("{p}clone(child_stack=NULL, flags=CLONE_CHILD_CLEARTID|SIGCHLD, child_tidptr=0x7f01) = 101", 100),
@@ -22,6 +23,8 @@ BODY = [
     ("{p}--- SIGCHLD {{si_signo=SIGCHLD, si_code=CLD_EXITED, si_pid=101, si_uid=0, si_status=3}} ---", 100),
     ("{p}+++ killed by SIGKILL (core dumped) +++", 100),
 ]
+
+
 EXPECTED = [
     "Attach(100)",
     "Exec(100, old_tid=100, filename='/bin/sh', argv=('sh', '-c', 'a b'))",
@@ -111,112 +114,6 @@ def test_a_flag_that_is_being_set_where_the_log_was_copied(tmp_path: Path) -> No
     assert not event.sure
 
 
-def test_first_child_names_the_parent_without_prefix(tmp_path: Path) -> None:
-    log = (
-        'execve("./a", ["a"], 0x7 /* 1 var */) = 0\n'
-        "clone(child_stack=NULL, flags=SIGCHLDstrace: Process 101 attached\n"
-        ", child_tidptr=0x7f) = 101\n"
-        "[pid   100] wait4(-1,  <unfinished ...>\n"
-        "[pid   101] exit_group(0) = ?\n"
-        "[pid   101] +++ exited with 0 +++\n"
-        "<... wait4 resumed>[{WIFEXITED(s) && WEXITSTATUS(s) == 0}], 0, NULL) = 101\n"
-        "exit_group(0) = ?\n"
-        "+++ exited with 0 +++\n"
-    )
-    assert events_of(tmp_path, log) == [
-        "Attach(100)",
-        "Exec(100, old_tid=100, filename='./a', argv=('a',))",
-        "Clone(100, 101, exit_signal=17)",
-        "ExitBegin(101, group=True)",
-        "Exit(101)",
-        "Reap(100, 101)",
-        "ExitBegin(100, group=True)",
-        "Exit(100)",
-    ]
-
-
-def test_an_unannounced_prefix_may_be_a_new_childs(tmp_path: Path) -> None:
-    """With -q no notice announces 103, which writes before its creator's call returns, and before 100 has a prefix."""
-    log = (
-        'execve("./a", ["a"], 0x7 /* 1 var */) = 0\n'
-        "fork() = 102\n"
-        "[pid   102] vfork( <unfinished ...>\n"
-        "[pid   103] exit_group(0) = ?\n"
-        "[pid   100] wait4(102,  <unfinished ...>\n"
-        "[pid   103] +++ exited with 0 +++\n"
-        "[pid   102] <... vfork resumed>) = 103\n"
-        "[pid   102] exit_group(0) = ?\n"
-        "[pid   102] +++ exited with 0 +++\n"
-        "<... wait4 resumed>NULL, 0, NULL) = 102\n"
-    )
-    assert events_of(tmp_path, log) == [
-        "Attach(100)",
-        "Exec(100, old_tid=100, filename='./a', argv=('a',))",
-        "Clone(100, 102, exit_signal=17)",
-        "Clone(102, 103, flags=16640, exit_signal=17)",
-        "ExitBegin(103, group=True)",
-        "Exit(103)",
-        "ExitBegin(102, group=True)",
-        "Exit(102)",
-        "Reap(100, 102)",
-    ]
-
-
-def test_an_unannounced_prefix_is_the_first_tasks_where_children_are_announced(tmp_path: Path) -> None:
-    log = (
-        'execve("./a", ["a"], 0x7 /* 1 var */) = 0\n'
-        "fork(strace: Process 102 attached\n"
-        ") = 102\n"
-        "[pid   102] fork( <unfinished ...>\n"
-        "[pid   100] kill(100, SIGKILLstrace: Process 103 attached\n"
-        ") = ?\n"
-        "[pid   100] +++ killed by SIGKILL +++\n"
-        "[pid   102] <... fork resumed>) = 103\n"
-    )
-    assert events_of(tmp_path, log)[:4] == [
-        "Attach(100)",
-        "Exec(100, old_tid=100, filename='./a', argv=('a',))",
-        "Clone(100, 102, exit_signal=17)",
-        "Clone(102, 103, exit_signal=17)",
-    ]
-
-
-def test_behind_output_of_the_tracee_that_has_no_newline(tmp_path: Path) -> None:
-    """2>&1. What names a task that does not live is output, too."""
-    log = (
-        '[pid 100] execve("./a", ["a"], 0x7 /* 1 var */) = 0\n'
-        "[pid 100] fork() = 101\n"
-        "[pid 100] wait4(101,  <unfinished ...>\n"
-        "working 50%[pid 555] +++ exited with 1 +++\n"
-        "working 50%\r[pid   101] +++ killed by SIGTERM +++\n"
-        "<... wait4 resumed>NULL, 0, NULL) = 101\n"
-        "exit_group(0) = ?\n"
-        "done+++ exited with 0 +++\n"
-    )
-    assert events_of(tmp_path, log)[-4:] == [
-        "Exit(101, status=15)",
-        "Reap(100, 101)",
-        "ExitBegin(100, group=True)",
-        "Exit(100)",
-    ]
-
-
-def test_the_first_prefix_of_the_first_task_behind_output(tmp_path: Path) -> None:
-    """No line has named it so far; whoever else is named was announced."""
-    log = (
-        'execve("./a", ["a"], 0x7 /* 1 var */) = 0\n'
-        "fork(strace: Process 101 attached\n"
-        ") = 101\n"
-        "working 50%[pid   100] prctl(PR_SET_CHILD_SUBREAPER, 1) = 0\n"
-        "[pid   101] exit_group(0) = ?\n"
-    )
-    assert events_of(tmp_path, log)[-3:] == [
-        "Clone(100, 101, exit_signal=17)",
-        "SetSubreaper(100, on=True, returned=True)",
-        "ExitBegin(101, group=True)",
-    ]
-
-
 def test_a_thread_has_taken_over_though_its_execve_never_returns(tmp_path: Path) -> None:
     """As strace 6.1 writes it under --seccomp-bpf, now and then."""
     log = (
@@ -226,74 +123,6 @@ def test_a_thread_has_taken_over_though_its_execve_never_returns(tmp_path: Path)
         "100 +++ superseded by execve in pid 101 +++\n"
     )
     assert events_of(tmp_path, log)[-1] == "Exec(100, old_tid=101, filename='./b', argv=('b',))"
-
-
-SPLICED = {
-    "unfinished": (
-        "[pid 100] clone(child_stack=NULL, flags=CLONE_VFORK|SIGCHLDstrace: Process 103 attached\n"
-        " <unfinished ...>\n[pid 103] exit_group(0) = ?\n[pid 100] <... clone resumed>, parent_tid=[8]) = 103\n"
-    ),
-    "in a word": (
-        "[pid 100] clone(child_stack=NULL, flags=CLONE_VFstrace: Process 103 attached\n"
-        "ORK|SIGCHLD) = 103\n[pid 103] exit_group(0) = ?\n"
-    ),
-    "before the bracket": (
-        "[pid 100] clostrace: Process 103 attached\n"
-        "ne(child_stack=NULL, flags=CLONE_VFORK|SIGCHLD) = 103\n[pid 103] exit_group(0) = ?\n"
-    ),
-    "old words": (
-        "[pid 100] clone(child_stack=NULL, flags=CLONE_VFORK|SIGCHLDProcess 103 attached\n"
-        ") = 103\n[pid 103] exit_group(0) = ?\n"
-    ),
-    "output of the tracee": (
-        "[pid 100] clone(child_stack=NULL, flags=CLONE_VFORK|SIGCHLD hello\n"
-        ", child_tidptr=0x7f) = 103\n[pid 103] exit_group(0) = ?\n"
-    ),
-    "wrapped": (
-        "[pid 100] clone(child_stack=NULL, flags=CLONE_VFORK|SIG\nCHLD, child_tid\nptr=0x7f) = 103\n"
-        "[pid 103] exit_group(0) = ?\n"
-    ),
-    "child first": (
-        "[pid 100] clone(child_stack=NULL, flags=CLONE_VFORK|SIGCHLD <unfinished ...>\n[pid 103] exit_group(0) = ?\n"
-        "[pid 100] <... clone resumed> ) = 103\n"
-    ),
-    "notice first": (
-        "[pid 100] clone(child_stack=NULL, flags=CLONE_VFORK|SIGCHLD <unfinished ...>\nstrace: Process 103 attached\n"
-        "[pid 103] exit_group(0) = ?\n[pid 100] <... clone resumed>) = 103\n"
-    ),
-    "notice last": (
-        "[pid 100] clone(child_stack=NULL, flags=CLONE_VFORK|SIGCHLD) = 103\nstrace: Process 103 attached\n"
-        "[pid 103] exit_group(0) = ?\n"
-    ),
-}
-
-
-@pytest.mark.parametrize("log", SPLICED.values(), ids=SPLICED.keys())
-def test_lines_that_others_wrote_into(tmp_path: Path, log: str) -> None:
-    start = "strace: Process 100 attached with 2 threads\n[pid 99] exit(0) = ?\n"
-    got = events_of(tmp_path, start + log)
-    assert got == [
-        "Attach(100, noticed=True, threads=2)",
-        "Attach(99)",
-        "ExitBegin(99)",
-        "Clone(100, 103, flags=16384, exit_signal=17)",
-        "ExitBegin(103, group=True)",
-    ]
-
-
-def test_attach_lines_swapped_between_two_calls(tmp_path: Path) -> None:
-    log = (
-        "[pid 100] clone(flags=SIGCHLD <unfinished ...>\n"
-        "[pid 200] clone(flags=SIGCHLDstrace: Process 301 attached\n"
-        " <unfinished ...>\n"
-        "[pid 100] <... clone resumed>) = 301\n"
-        "strace: Process 302 attached\n"
-        "[pid 200] <... clone resumed>) = 302\n"
-    )
-    assert [e for e in events_of(tmp_path, log) if e.startswith("Clone")] == [
-        "Clone(100, 301, exit_signal=17)",
-        "Clone(200, 302, exit_signal=17)",
-    ]
 
 
 EXECS = {
@@ -381,60 +210,6 @@ def test_resumed_without_start(tmp_path: Path) -> None:
     assert got[2] == "Exec(101, old_tid=101, argv_cut=True)"
 
 
-def test_reused_number_without_exit_lines(tmp_path: Path) -> None:
-    log = "100 fork() = 101\n101 exit_group(0) = ?\n100 fork() = 101\n"
-    assert events_of(tmp_path, log)[3:] == ["Exit(101)", "Clone(100, 101, exit_signal=17)"]
-
-
-def test_nested_namespace_numbers(tmp_path: Path) -> None:
-    log = (
-        "100 clone(child_stack=NULL, flags=CLONE_NEWPID|SIGCHLD) = 101\n"
-        "101 fork( <unfinished ...>\n102 exit_group(0) = ?\n101 <... fork resumed>) = 2\n"
-        "102 +++ exited with 0 +++\n101 wait4(2, [{WIFEXITED(s) && WEXITSTATUS(s) == 0}], 0, NULL) = 2\n"
-        "101 --- SIGCHLD {si_signo=SIGCHLD, si_code=CLD_EXITED, si_pid=2, si_uid=0, si_status=0} ---\n"
-    )
-    why = "number 2 is of another pid namespace; no other call can have created 102"
-    assert events_of(tmp_path, log)[1:] == [
-        "Clone(100, 101, flags=536870912, exit_signal=17)",
-        f"Clone(101, 102, exit_signal=17, ns_child=2, matched={why!r}, guessed=True)",
-        "ExitBegin(102, group=True)",
-        "Exit(102)",
-        "Reap(0, 102)",  # who waited would be proof of the parent, which a match is not
-    ]
-
-
-def test_nested_numbers_that_strace_translates(tmp_path: Path) -> None:
-    log = (
-        "100 clone(child_stack=NULL, flags=CLONE_NEWPID|SIGCHLD) = 101\n"
-        "101 fork() = 2 /* 102 in strace's PID NS */\n"
-        "102 exit_group(0) = ?\n"
-        "102 +++ exited with 0 +++\n101 wait4(2, [{WIFEXITED(s) && WEXITSTATUS(s) == 0}], 0, NULL) = 2\n"
-    )
-    assert events_of(tmp_path, log)[2:] == [
-        "Clone(101, 102, exit_signal=17, ns_child=2)",
-        "ExitBegin(102, group=True)",
-        "Exit(102)",
-        "Reap(101, 102)",
-    ]
-
-
-def test_a_number_given_again_within_the_call(tmp_path: Path) -> None:
-    """The call began before the number's last owner was gone: the birth comes after that one's end."""
-    log = (
-        "100 fork() = 101\n100 fork() = 102\n"
-        "102 clone3({flags=0, exit_signal=SIGCHLD, set_tid=[101], set_tid_size=1}, 88 <unfinished ...>\n"
-        "101 exit_group(0) = ?\n101 +++ exited with 0 +++\n"
-        "100 wait4(-1, [{WIFEXITED(s) && WEXITSTATUS(s) == 0}], 0, NULL) = 101\n"
-        "102 <... clone3 resumed>) = 101\n102 exit_group(0) = ?\n102 +++ exited with 0 +++\n"
-    )
-    assert events_of(tmp_path, log)[3:7] == [
-        "ExitBegin(101, group=True)",
-        "Exit(101)",
-        "Reap(100, 101)",
-        "Clone(102, 101, exit_signal=17)",
-    ]
-
-
 def test_killed_inside_clone_by_an_exec(tmp_path: Path) -> None:
     """de_thread() kills the leader inside its call; the flags of the call are on its first line."""
     log = (
@@ -466,81 +241,6 @@ def test_a_thread_that_an_exec_killed_inside_clone(tmp_path: Path, flags: str, p
     assert sorted(p.tgid for p in graph.live()) == [4, 5, 7]
     child = graph.find(7)[0]
     assert (child.parent and child.parent.tgid, str(child.evidence)) == (parent, "inferred")
-
-
-def test_a_result_that_strace_says_twice_is_nobodys(tmp_path: Path) -> None:
-    """strace 6.1: 12 was dead when it was asked for its registers, so the result before was printed once more."""
-    path = tmp_path / "log"
-    path.write_text(
-        "9 fork() = 10\n9 fork() = 11\n"
-        "11 clone(child_stack=0x7f1, flags=CLONE_VM|CLONE_SIGHAND|CLONE_THREAD) = 12\n"
-        "10 vfork( <unfinished ...>\n12 fork( <unfinished ...>\n13 exit_group(3) = ?\n13 +++ exited with 3 +++\n"
-        "10 <... vfork resumed>) = 13\n"
-        "9 --- SIGWINCH {si_signo=SIGWINCH, si_code=SI_USER, si_pid=1, si_uid=0} ---\n"
-        "12 <... fork resumed>) = 13\n12 +++ exited with 0 +++\n"
-    )
-    graph = replay(str(path))
-    assert [(p.tgid, p.parent and p.parent.tgid, p.state) for p in graph.processes][1:] == [
-        (10, 9, "running"),
-        (11, 9, "running"),
-        (13, 10, "zombie"),
-    ]
-
-
-def test_a_result_that_is_no_errno_is_missing(tmp_path: Path) -> None:
-    """What strace 6.1 makes of another task's number of call: the child that shows next may be this call's."""
-    log = (
-        "9 clone3({flags=0, exit_signal=SIGCHLD}, 88 <unfinished ...>\n"
-        "9 <... clone3 resumed>) = -1 (errno 18446744073709551557)\n9 +++ killed by SIGKILL +++\n10 exit(0) = ?\n"
-    )
-    assert [event for event in events_of(tmp_path, log) if event.startswith("Clone(9, 10")]
-
-
-def test_a_task_that_only_sleeps_with_a_number_far_from_the_last(tmp_path: Path) -> None:
-    """The counter was set, or has begun again: 8051 shows in no line of its own, and numbers go on from there."""
-    path = tmp_path / "log"
-    path.write_text("19600 fork() = 19601\n19601 fork() = 8051\n19600 fork() = 8052\n8052 exit_group(0) = ?\n")
-    assert [p.tgid for p in replay(str(path)).processes] == [19600, 19601, 8051, 8052]
-
-
-def test_a_last_child_that_only_sleeps_with_a_number_far_below_the_last_ones(tmp_path: Path) -> None:
-    """pid_max is 32768: the counter has begun again, as nothing but this number shows (Python's fork does no exec)."""
-    path = tmp_path / "log"
-    path.write_text(
-        '32608 execve("/bin/py", ["py"], 0x7ff /* 1 var */) = 0\n32608 fork() = 32739\n32608 fork() = 321\n'
-    )
-    graph = replay(str(path))
-    assert [(p.tgid, p.parent and p.parent.tgid, str(p.evidence)) for p in graph.live()][1:] == [
-        (32739, 32608, "observed"),
-        (321, 32608, "inferred"),
-    ]
-    assert graph.find(321)[0].reason.startswith("number 321 is far below the last ones: the counter has begun again")
-
-
-def test_a_wait_of_the_dead_that_returns_a_living_child(tmp_path: Path) -> None:
-    """strace 6.1 prints the result before once more: 10, which an exec killed, has not reaped 12."""
-    path = tmp_path / "log"
-    path.write_text(
-        "9 clone(child_stack=0x7f1, flags=CLONE_VM|CLONE_SIGHAND|CLONE_THREAD) = 10\n9 fork() = 11\n"
-        "11 fork() = 13\n13 exit_group(0) = ?\n13 +++ exited with 0 +++\n"
-        '10 wait4(-1,  <unfinished ...>\n11 fork() = 12\n9 execve("/bin/t", ["t"], 0x7ff /* 1 var */ <unfinished ...>\n'
-        "10 <... wait4 resumed>NULL, 0, NULL) = 12\n10 +++ exited with 0 +++\n9 <... execve resumed>) = 0\n"
-        "12 getppid() = 11\n12 exit_group(0) = ?\n12 +++ exited with 0 +++\n"
-    )
-    child = replay(str(path)).find(12)[0]
-    assert (child.state, child.parent and child.parent.tgid, str(child.evidence)) == ("zombie", 11, "observed")
-
-
-def test_a_signal_about_the_one_that_had_the_number_before(tmp_path: Path) -> None:
-    """set_tid gives it again at once; the signal about the first one comes after that."""
-    path = tmp_path / "log"
-    path.write_text(
-        "9 clone(child_stack=0x7f1, flags=CLONE_VM|CLONE_SIGHAND|CLONE_THREAD) = 10\n9 fork() = 11\n"
-        "11 +++ killed by SIGKILL +++\n9 wait4(11, NULL, 0, NULL) = 11\n"
-        "9 clone3({flags=0, exit_signal=SIGCHLD, set_tid=[11], set_tid_size=1}, 88) = 11\n"
-        "10 --- SIGCHLD {si_signo=SIGCHLD, si_code=CLD_KILLED, si_pid=11, si_uid=0, si_status=SIGKILL} ---\n"
-    )
-    assert [(p.tgid, p.state) for p in replay(str(path)).processes] == [(9, "running"), (11, "dead"), (11, "running")]
 
 
 def test_killed_inside_clone(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.sources.strace.logs import read
-from tests.unit.sources.strace.test_forms import SPLICED
+from tests.unit.sources.strace.test_spliced import SPLICED
 from tracer.errors import InputError
 
 CASE = Path(__file__).parents[5] / "shared" / "cases" / "k8s-static-pod" / "strace.logs"

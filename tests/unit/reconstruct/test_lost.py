@@ -1,0 +1,57 @@
+"""After events were lost: what is still certain, and what /proc repairs."""
+
+from __future__ import annotations
+
+from tests.unit.reconstruct.build import edges, parse
+from tracer.event import (
+    SIGCHLD,
+    Clone,
+    Exit,
+    Lost,
+    SetSubreaper,
+    Snapshot,
+)
+from tracer.reconstruct.engine import Engine
+
+
+def test_after_a_loss_nothing_older_is_certain_until_the_kernel_confirms_it() -> None:
+    engine = Engine()
+    engine.feed([*parse("10 exec sh\n10 fork 11\n10 fork 12"), Lost(4, None, 0, 3)])
+    engine.feed([Snapshot(5, None, 11, 11, 10, "sh", "/bin/sh", (), 0, False, (), "")])
+    graph = engine.finish()
+    assert edges(graph)[11] == (10, "observed")
+    assert edges(graph)[12] == (10, "inferred")
+
+
+def test_after_a_loss_any_process_that_was_there_may_have_a_thread_that_nobody_knows() -> None:
+    """Lost was `8 thread 9`: 9 seems to be a process of its own, and clears the flag that 8 has set since."""
+    events = [*parse("5 exec t\n5 subreaper 1\n5 fork 8"), Lost(4, None, 0, 1)]
+    events += [SetSubreaper(5, None, 8, True), SetSubreaper(6, None, 9, False)]
+    events += [Clone(7, None, 8, 10, 0, SIGCHLD), Clone(8, None, 10, 11, 0, SIGCHLD), Exit(9, None, 10, 0)]
+    engine = Engine()
+    engine.feed(events)
+    assert edges(engine.finish())[11] == (8, "inferred")  # 5 has it
+    asked = Engine()
+    seen = Snapshot(5, None, 8, 8, 5, "t", "/t", (), 0, False, (), "", True)
+    asked.feed([*events[:4], seen, *(e for e in events[5:] if e.tid != 9)])
+    assert edges(asked.finish())[11] == (8, "derived")
+
+
+def test_after_a_loss_the_first_process_seen_in_a_namespace_need_not_be_its_init() -> None:
+    """The kernel tells its number inside, which is not 1."""
+    events = [*parse("5 exec t\n5 subreaper 1\n5 unshare"), Lost(4, None, 0, 1)]
+    events += [Clone(5, None, 5, 8, 0, SIGCHLD, start_time=7, ns_pids=(2,), parent=5)]
+    events += [Clone(6, None, 8, 9, 0, SIGCHLD, start_time=8, ns_pids=(3,), parent=8)]
+    events += [Clone(7, None, 9, 10, 0, SIGCHLD, start_time=9, ns_pids=(4,), parent=9), Exit(8, None, 9, 0)]
+    engine = Engine()
+    engine.feed(events)
+    assert edges(engine.finish())[10] == (8, "inferred")  # the highest that was seen; the init has it
+
+
+def test_an_edge_that_was_repaired_from_proc_is_inferred() -> None:
+    engine = Engine()
+    engine.feed([*parse("10 exec sh\n10 fork 11\n11 fork 12"), Lost(4, None, 0, 3)])
+    engine.feed([Snapshot(5, None, 12, 12, 10, "sh", "/bin/sh", (), 0, False, (), "")])
+    child = engine.finish().find(12)[0]
+    assert (child.parent and child.parent.tgid, str(child.evidence)) == (10, "inferred")
+    assert [(s.old.tgid, s.rule) for s in child.reparentings or ()] == [(11, "seen")]
