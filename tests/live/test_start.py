@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -10,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.harness import Compiled, Live, agreed, differences, kill_all, running
+from tests.live.harness import Compiled, Live, agreed, differences, kill_all, running, wait_until
 from tracer.errors import TargetError
 from tracer.event import Clone, Exec, SetSubreaper, Snapshot
 from tracer.live.check import check
 from tracer.sources.ebpf.source import EbpfSource, Selection
-from tracer.sources.proc import read_table
+from tracer.sources.proc import ProcProcess, read_process, read_table
 
 
 @pytest.fixture
@@ -92,6 +93,48 @@ def test_the_whole_machine(storm: subprocess.Popen[bytes]) -> None:
         assert agreement.processes >= len(below(storm.pid))
         assert differences(live, storm.pid) == []
         kill_all(live, storm.pid)
+
+
+def test_a_leader_that_was_dead_before_is_dead(programs: Compiled) -> None:
+    with running([programs("leaderless")], stdin=subprocess.PIPE) as process, EbpfSource() as source:
+        wait_until(lambda: (p := read_process(process.pid)) is not None and p.stat.state == "Z", "the leader lives")
+        live = Live(source)
+        live.start(process.pid)
+        (found,) = live.engine.graph.find(process.pid)
+        assert found.state == "running"
+        assert process.stdin is not None
+        process.stdin.close()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        live.settle()
+        assert found.state == "zombie"
+
+
+def test_a_child_that_was_born_while_proc_was_read_to_one_who_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """/proc was listed before the child was there, and its father's entry was to be read when he was reaped."""
+    father = subprocess.Popen(
+        ["sh", "-c", "read x; sleep 1000 >/dev/null & echo $!"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+
+    def listed_before() -> dict[int, ProcProcess]:
+        table = read_table()
+        out, _ = father.communicate(b"\n")
+        child.append(int(out))
+        del table[father.pid]
+        return table
+
+    child: list[int] = []
+    monkeypatch.setattr("tracer.sources.proc.read_table", listed_before)
+    with EbpfSource() as source:
+        live = Live(source)
+        live.feed(source.start(None))
+        try:
+            (found,) = live.engine.graph.find(child[0])
+            kernel = read_process(child[0])
+            assert kernel is not None
+            assert found.parent is not None
+            assert (found.state, found.parent.tgid) == ("running", kernel.stat.ppid)
+        finally:
+            os.kill(child[0], signal.SIGKILL)
 
 
 def test_what_is_not_the_target_is_left_out() -> None:

@@ -24,7 +24,7 @@ def test_a_line_for_each_event(tmp_path: Path) -> None:
         watch.wait_for("watching the whole machine")
         top, child, orphan, killed = run_workload(0.2, "orphan")
         watch.wait_for(f"({top})  exited with 0", "stdout")
-        assert watch.end() == 0, watch.stderr
+        assert watch.end() == 0, watch.why
     lines = watch.stdout.splitlines()
 
     def said(pid: int) -> list[str]:
@@ -35,7 +35,7 @@ def test_a_line_for_each_event(tmp_path: Path) -> None:
     adoption, to_init = [text for text in said(orphan) if text.startswith("adopted")]
     assert f"({child}), which exited → nearest subreaper" in adoption
     assert f"({top})" in adoption.partition("→")[2]
-    assert f"from python3 ({top}), which exited" in to_init.replace("python3.11", "python3")
+    assert f"from {Path(sys.executable).name} ({top}), which exited" in to_init
     assert said(orphan).index("exited with 7") < said(orphan).index(to_init)
     assert said(killed)[-1] == "killed by SIGKILL"
     assert "as in /proc" in watch.stdout
@@ -48,7 +48,7 @@ def test_json_lines_obey_the_schema_and_tell_the_story(tmp_path: Path) -> None:
         watch.wait_for('"event":"found"', "stdout")
         top, child, orphan, killed = run_workload()
         watch.wait_for(f'"pid":{top}', "stdout")
-        assert watch.end() == 0, watch.stderr
+        assert watch.end() == 0, watch.why
     lines = watch.json_lines()
     validator = jsonschema.Draft202012Validator(SCHEMA)
     kinds = {line["event"]: line for line in lines}
@@ -78,7 +78,7 @@ def test_json_lines_obey_the_schema_and_tell_the_story(tmp_path: Path) -> None:
 def test_every_polite_signal_ends_it_with_the_numbers(tmp_path: Path, number: signal.Signals) -> None:
     with started(tmp_path, "watch", "--all") as watch:
         watch.wait_for("watching")
-        assert watch.end(number) == 0
+        assert watch.end(number) == 0, watch.why
     assert "events · 0 lost" in watch.stderr
 
 
@@ -91,7 +91,7 @@ def test_nohup_is_honoured(tmp_path: Path) -> None:
         watch.process.send_signal(signal.SIGHUP)
         run_workload()
         watch.wait_for("killed by SIGKILL", "stdout")
-        assert watch.end() == 0
+        assert watch.end() == 0, watch.why
 
 
 def test_duration_ends_it(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_compare_on_demand(tmp_path: Path) -> None:
         for count in (1, 2):
             watch.process.send_signal(signal.SIGUSR1)
             wait_until(lambda n=count: watch.stdout.count("verified: ") == n, "no comparison")  # type: ignore[misc]
-        assert watch.end() == 0
+        assert watch.end() == 0, watch.why
     assert watch.stdout.count("as in /proc") == 2
 
 
@@ -135,6 +135,6 @@ def test_a_hostile_name_is_shown_and_does_nothing(tmp_path: Path) -> None:
         watch.wait_for("watching")
         subprocess.run([program, "\x1b]0;owned\x07", "\udcff"], check=True)
         watch.wait_for("owned", "stdout")
-        assert watch.end() == 0
+        assert watch.end() == 0, watch.why
     assert r"[red]\x1b[2J" in watch.stdout
     assert not set("\x1b\x9b\u202e\x07") & set(watch.stdout)

@@ -52,7 +52,7 @@ def test_what_is_lost_during_the_start_is_told_first(tmp_path: Path, programs: C
         watch.wait_for('"event":"begin"', "stdout")
         for process in floods:
             process.kill()
-        assert watch.end() == 0
+        assert watch.end() == 0, watch.why
     lines = watch.json_lines()
     assert next(line["event"] for line in lines if line["event"] not in {"begin", "found"}) == "lost"
     assert lines[-1]["lost"] == sum(line["count"] for line in lines if line["event"] == "lost")

@@ -74,6 +74,11 @@ class Running:
         self.process.send_signal(number)
         return self.process.wait(timeout=30)
 
+    @property
+    def why(self) -> str:
+        """What it said last: its errors, and where it differs from /proc."""
+        return self.stderr + "\n".join(self.stdout.splitlines()[-8:])
+
     def json_lines(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.stdout.splitlines()]
 

@@ -15,10 +15,11 @@ from typing import NamedTuple
 from tracer.graph import DEAD, Process, ProcessGraph
 from tracer.sources.proc import TICK, ProcProcess, read_process, read_table
 
-LOOKS = 8
+LOOKS = 60
 """So often a difference is looked at before it is believed ..."""
 PAUSE = 0.08
-"""... with so many seconds in between: the kernel frees tasks tens of ms after they are gone for everyone else."""
+"""... with so many seconds in between: the kernel frees tasks an RCU grace period after they are gone for all others.
+That is tens of ms, and seconds where a processor is kept busy."""
 
 
 class Difference(NamedTuple):

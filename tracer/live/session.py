@@ -14,29 +14,23 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from tracer.event import ContainerTold, Event, Exec, ShortLife, Snapshot
-from tracer.graph import DEAD, Process, ProcessGraph, Reparenting
-from tracer.identity import Evidence
+from tracer.graph import Process, ProcessGraph, Reparenting
 from tracer.live.finished import FinishedCounts
 from tracer.live.journal import ADOPTED, Happened, Journal, Tell
 from tracer.live.lives import LifeTeller, ShortLives
+from tracer.live.orphans import DoubtfulOrphans
 from tracer.reconstruct.engine import Engine
 from tracer.reconstruct.retire import release, retire
 from tracer.runtime.claims import is_runtime
 from tracer.runtime.containers import Names
 from tracer.runtime.roles import Roles
 from tracer.sources.base import SourceInfo, SourceStats
-from tracer.sources.ebpf.living import same_start
-from tracer.sources.proc import TICK, read_process, snapshot_events
 
 if TYPE_CHECKING:
     from tracer.runtime.bundles import Files
 
 RETIRE_AFTER = 4096
 """So many processes more than live before the dead ones are looked through."""
-ASK_AGAIN = 0.05
-"""Seconds: the kernel moves orphans some time after the exit is reported (exit_notify())."""
-ASK_FOR = 2.0
-"""Seconds after which an orphan whose /proc entry still shows the dead parent is left as it is."""
 DRAIN_FOR = 20.0
 """Seconds: where events come faster than they can be read, what is there after this must do."""
 
@@ -94,8 +88,7 @@ class Session:
         self._told: set[tuple[str, str]] = set()
         """Containers whose details were recorded."""
         self._moves: list[tuple[Process, Reparenting]] = []
-        self._doubtful: dict[Process, tuple[float, float]] = {}
-        """Orphans to look up in /proc: (next look, last look), by time.monotonic()."""
+        self._orphans = DoubtfulOrphans()
         self._latest = 0
         """Time of the last event, ns since boot."""
         self._forgotten = 0
@@ -114,8 +107,11 @@ class Session:
     def step(self, timeout: float) -> int:
         """Wait for events at most `timeout` seconds, apply them; how many there were."""
         count = self._step_lives(self._lives, timeout) if self._lives is not None else self._step(timeout)
-        if self._doubtful:
-            self._ask_proc()
+        if self._orphans:
+            answers = self._orphans.answers(self._latest, self.source.stats.events, empty=not count)
+            if answers:
+                self.feed(answers)
+            self._orphans.ask()
         return count
 
     def _step(self, timeout: float) -> int:
@@ -164,7 +160,8 @@ class Session:
             self._tell_moves()
         if told and self._journal is not None:
             self._journal.feed(told, self._moves)
-        self._note_doubtful()
+        self._orphans.note(self._moves)
+        self._moves.clear()
         self._note_names(quiet)
         self._note_names(told)
         if len(state.processes) > self._retire_at:
@@ -226,36 +223,3 @@ class Session:
         if told and self.recorder is not None:
             self.engine.feed(told)
             self.recorder.write(told)
-
-    # --- adoptions that are not surely known: the kernel is asked ---
-
-    def _note_doubtful(self) -> None:
-        now = time.monotonic()
-        for process, step in self._moves:
-            if step.evidence.rank > Evidence.DERIVED.rank and process.state is not DEAD:
-                self._doubtful[process] = (now, now + ASK_FOR)
-        self._moves.clear()
-
-    def _ask_proc(self) -> None:
-        """Read the parent of doubtful orphans from /proc: observed, whatever it says."""
-        now = time.monotonic()
-        due = [p for p, (look, _) in self._doubtful.items() if look <= now]
-        answers: list[Event] = []
-        for process in due:
-            last = self._doubtful.pop(process)[1]
-            if process.state is DEAD or process.evidence.rank <= Evidence.DERIVED.rank:
-                continue
-            found = read_process(process.tgid)
-            if found is None or not process.reparentings:
-                continue
-            if process.start_time and not same_start(process.start_time, found.stat.start_ticks * TICK):
-                continue  # the number is somebody else's by now
-            dying = process.reparentings[-1].old
-            if found.stat.ppid == dying.tgid:
-                if now < last:
-                    self._doubtful[process] = (now + ASK_AGAIN, last)
-                continue
-            at = self.source.stats.events
-            answers += snapshot_events(found, at, start_time=process.start_time, subreaper=process.subreaper)
-        if answers:
-            self.feed(answers)

@@ -6,6 +6,7 @@ different moments. What a reader needs to merge it with live events is when each
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from collections.abc import Iterable, Iterator
@@ -27,7 +28,7 @@ _PF_EXITING, _PF_KTHREAD = 0x4, 0x00200000  # include/linux/sched.h
 _ARGS_MAX = 1 << 15
 _ARGUMENTS_MAX = 1024
 """What is kept of a process's arguments: a stranger chooses them, and 1 MB of short ones would be 20 MB as strings."""
-
+_LOOKS_AT_ZOMBIES = 3
 _CONTAINER = re.compile("[0-9a-f]{64}")
 
 
@@ -149,23 +150,34 @@ def kept_arguments(raw: bytes, size: int, count: int) -> tuple[tuple[str, ...], 
     return tuple(arg.decode("utf-8", "surrogateescape") for arg in found[:count]), cut
 
 
+def _threads(folder: Path, tgid: int) -> dict[int, Stat]:
+    """By tid, the leader's first; who ends meanwhile is left out. Raises OSError or ValueError: the leader is gone.
+
+    A dead leader with no one beside it is looked at again: an exec can have given its number to the last other thread
+    meanwhile (de_thread()), and that one need not be dead.
+    """
+    threads: dict[int, Stat] = {}
+    for _ in range(_LOOKS_AT_ZOMBIES):
+        threads = {tgid: parse_stat((folder / "stat").read_bytes())}
+        with contextlib.suppress(OSError):
+            for entry in (folder / "task").iterdir():
+                if int(entry.name) != tgid:
+                    with contextlib.suppress(OSError, ValueError):
+                        threads[int(entry.name)] = parse_stat((entry / "stat").read_bytes())
+        if any(stat.state not in "ZX" for stat in threads.values()):
+            break
+    return threads
+
+
 def read_process(tgid: int, proc: Path = PROC) -> ProcProcess | None:
     """One process; None where it is gone. What this user may not see of it is left empty."""
     folder = proc / str(tgid)
     read_at = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
     try:
-        stat = parse_stat((folder / "stat").read_bytes())
+        threads = _threads(folder, tgid)
         ns_pids = _ns_pids(_text(folder / "status"))
     except (OSError, ValueError):
         return None
-    threads = {tgid: stat}
-    try:
-        for entry in (folder / "task").iterdir():
-            tid = int(entry.name)
-            if tid != tgid:
-                threads[tid] = parse_stat((entry / "stat").read_bytes())
-    except (OSError, ValueError):
-        pass  # it is ending; what was read of it stays
     try:
         exe = str((folder / "exe").readlink()).removesuffix(" (deleted)")  # d_path(): replaced by an upgrade
     except OSError:
@@ -180,7 +192,7 @@ def read_process(tgid: int, proc: Path = PROC) -> ProcProcess | None:
         pid_ns = (folder / "ns" / "pid").stat().st_ino
     except OSError:
         pid_ns = 0
-    return ProcProcess(tgid, stat, exe, argv, argv_cut, ns_pids, cgroup, pid_ns, threads, read_at)
+    return ProcProcess(tgid, threads[tgid], exe, argv, argv_cut, ns_pids, cgroup, pid_ns, threads, read_at)
 
 
 def read_table(proc: Path = PROC) -> dict[int, ProcProcess]:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.live.memory import LiveMemory, there
 from tests.unit.reconstruct.build import parse
-from tracer.event import Clone, Event, Exit, SetSubreaper
+from tracer.event import Clone, Event, Exec, Exit, SetSubreaper
 from tracer.live.session import Session
 
 
@@ -53,3 +53,24 @@ def test_who_has_the_number_now_is_not_asked_about() -> None:
             assert asked(earlier, other.pid)[1] == "inferred"
         finally:
             other.kill()
+
+
+def test_what_proc_says_waits_for_the_events_before_it() -> None:
+    """It shows the zombie when the graph has yet to see the exec of a thread that took the leader's place."""
+    with subprocess.Popen(["sleep", "60"]) as orphan:
+        try:
+            orphan.kill()
+            os.waitid(os.P_PID, orphan.pid, os.WEXITED | os.WNOWAIT)
+            thread = 4_000_003
+            before = parse(f"{os.getpid()} fork {orphan.pid}\n{orphan.pid} thread {thread}")[1:]
+            program = Exec(8, 1500, orphan.pid, thread, "/bin/sleep", ("sleep",), False)
+            doubt = [*an_adoption_in_doubt(orphan.pid), *before]
+            session = Session(LiveMemory([[there(os.getpid(), 1, subreaper=True)], doubt, [program]]))
+            for _ in range(3):
+                session.step(0)
+            assert session.graph.find(thread) == []
+            assert session.graph.find(orphan.pid)[0].state == "running"
+            session.feed([Exit(9, 2000, orphan.pid, 9)])
+            assert session.graph.find(orphan.pid)[0].state == "zombie"
+        finally:
+            orphan.kill()

@@ -6,6 +6,7 @@ from tracer.event import Event, Exit, Gone
 from tracer.sources.ebpf import wire
 from tracer.sources.ebpf.known import Known, new
 from tracer.sources.ebpf.living import LiveProcess
+from tracer.sources.proc import ProcProcess
 
 _exit_brief = wire.EXIT_BRIEF.unpack
 _free_brief, _wait_brief = wire.FREE_BRIEF.unpack, wire.WAIT_BRIEF.unpack
@@ -36,6 +37,13 @@ class Ends(Known):
             del self.tasks[tid]
         if live <= 0:
             self.living.dies(process, time, status, parent_tgid, flags)
+
+    def exited_before(self, process: ProcProcess) -> list[Event]:
+        """The next events: of a process that is adopted, an Exit for each thread that was dead when /proc was read."""
+        dead = [tid for tid in process.threads if (task := self.tasks.get(tid)) is not None and task.exited]
+        events: list[Event] = [Exit(self.at + n, process.read_at, tid, None) for n, tid in enumerate(dead, 1)]
+        self.at += len(dead)
+        return events
 
     def _before_adoption(self, parent: int, tid: int, time: int) -> None:
         """The last thread of `parent` dies: children that vanished by themselves are not there to be adopted."""

@@ -8,8 +8,8 @@ from tracer.event import Event
 from tracer.sources import proc
 from tracer.sources.ebpf import wire
 from tracer.sources.ebpf.living import same_start
+from tracer.sources.ebpf.presence import look
 from tracer.sources.ebpf.reader import Reader
-from tracer.sources.ebpf.survey import survey
 from tracer.sources.ebpf.tracking import Tracking
 
 ZOMBIE_AGE = 0.2
@@ -79,10 +79,7 @@ class Repair:
 
     def _repair(self) -> list[Event]:
         """What /proc says now, after events were lost: Snapshot of what is there, then Gone of what is not."""
-        records = self._reader.walk()
-        table = proc.read_table()
-        records += self._reader.drain_all()
-        told = survey(records)
+        table, records, told = look(self._reader)
         before = dict(self._decoder.tasks)
         events = self._tracking.snapshot(self._decoder, table, self._tracking.members(table), told)
         there = {tid: stat.start_ticks * proc.TICK for p in table.values() for tid, stat in p.threads.items()}

@@ -7,12 +7,15 @@ the ring buffer holds since the beginning is applied on top.
 - Who is it? (tid, start_boottime). A process whose Clone is among the buffered records comes from that record and is
   left out of the snapshot, so it has its whole history; it is taken from the snapshot only if its creator is unknown
   (the creator was gone before /proc was read). A Clone of a task that is known already is dropped.
+- Who was born after /proc was listed, to somebody who was gone when his own entry was read, is looked up in /proc.
+- A task that is within do_exit() and has no Exit in the buffer may have passed the probe before that was attached:
+  it is looked at until it is dead or gone. The dead leader of a process that lives on gets an Exit of its own.
 - A task of the snapshot is there as of the moment when /proc was read, perhaps after some of its buffered events.
   They are applied again: each one sets a state, and the last one wins, so the result is right. Only an Exec from
   before that moment is dropped, since it would show as a second program. A task that has an Exit in the buffer is
   given as running, even if /proc saw the zombie: the Exit follows.
-- Events of tasks that neither the snapshot nor a Clone has shown are dropped: they were gone before /proc
-  was read, and so was all that they knew.
+- Other events of tasks that neither the snapshot nor a Clone has shown are dropped: they were gone before /proc
+  was read.
 
 Filtering by subtree. While everything is recorded, the members are found: what `select` names in the snapshot, and
 every child of a member in the buffered records. All of them go into the kernel's map, which children of tracked
@@ -45,9 +48,9 @@ from tracer.sources.ebpf import wire
 from tracer.sources.ebpf.loader import Loader, Probes, load_probes
 from tracer.sources.ebpf.members import Table
 from tracer.sources.ebpf.needs import RING_SIZE, TRACKED_MAX
+from tracer.sources.ebpf.presence import look
 from tracer.sources.ebpf.reader import Reader, Told
 from tracer.sources.ebpf.repair import Repair
-from tracer.sources.ebpf.survey import survey
 from tracer.sources.ebpf.tracking import Tracking
 
 PACE = 0.05
@@ -122,16 +125,14 @@ class EbpfSource:
         self._probes.set_counter(wire.COUNTER_HIERARCHY, 1 + proc.own_hierarchy())
         self._probes.set_counter(wire.COUNTER_ALL, 1)
         self._probes.attach()
-        records = self._reader.walk()
-        table = proc.read_table()
-        records += self._reader.drain_all()
-        selection = select(table) if select is not None else Selection(set(table))
+        there = look(self._reader)
+        selection = select(there.table) if select is not None else Selection(set(there.table))
         if not selection.members and not selection.follow:
             raise TargetError("no process to trace")
         for comm in selection.follow:
             self._probes.follow(comm)
-        events = self._tracking.snapshot(self._decoder, table, selection.members, survey(records))
-        events += self._reader.decode(records)
+        events = self._tracking.snapshot(self._decoder, there.table, selection.members, there.told)
+        events += self._reader.decode(there.records)
         if select is not None:
             events += self._tracking.narrow(self._reader)
         events += self._decoder.note_lost(self._probes.counter(wire.COUNTER_LOST))

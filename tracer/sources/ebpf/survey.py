@@ -25,11 +25,13 @@ class Survey(NamedTuple):
     """(creator tid, creator start, child tid, child start), in order."""
     exits: dict[int, int]
     """tid -> start of tasks that exit in these records."""
+    processes: set[int]
+    """tgids of all whose birth is among the records."""
 
 
 def survey(records: Iterable[bytes]) -> Survey:
     """Look through records without decoding them to events."""
-    found = Survey({}, [], {})
+    found = Survey({}, [], {}, set())
     for record in records:
         kind = record[wire.TYPE_AT]
         if kind == wire.T_STATE:
@@ -38,6 +40,8 @@ def survey(records: Iterable[bytes]) -> Survey:
         elif kind == wire.T_CLONE:
             fields = wire.CLONE.unpack(record)
             found.births.append((fields[5], fields[4], fields[10], fields[8]))
+            if fields[10] == fields[11]:
+                found.processes.add(fields[10])
         elif kind == wire.T_EXIT:
             fields = wire.EXIT.unpack(record)
             found.exits[fields[5]] = fields[4]

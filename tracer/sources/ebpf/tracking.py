@@ -49,6 +49,8 @@ class Tracking:
             at = decoder.at + 1
             events += proc.snapshot_events(process, at, start_time=start, subreaper=subreaper, zombie=zombie)
             decoder.at += len(process.threads)
+            if not zombie:
+                events += decoder.exited_before(process)
         return events
 
     def members(self, table: Table) -> set[int]:
