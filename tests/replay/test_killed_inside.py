@@ -242,3 +242,12 @@ def test_a_number_that_is_the_callers_own_is_no_result(tmp_path: Path) -> None:
         f"103 <... execve resumed>) = 0\n108 {ALIVE}\n"
     )
     assert edges(tmp_path, log)[108] == (103, "inferred")
+
+
+def test_whose_end_a_parent_is_told_is_no_thread(tmp_path: Path) -> None:
+    """106 calls exit_group while 105 is inside it, with the same code."""
+    log = race(103, 104).replace("106 ", "105 exit_group(3 <unfinished ...>\n106 ", 1)
+    ends = "{0} <... exit_group resumed>) = ?\n{0} +++ exited with 3 +++\n"
+    told = "101 --- SIGCHLD {si_signo=SIGCHLD, si_code=CLD_EXITED, si_pid=106, si_uid=0, si_status=3} ---\n"
+    log += "106 exit_group(3 <unfinished ...>\n" + ends.format(105) + ends.format(106) + told
+    assert edges(tmp_path, log)[106] == (101, "observed")

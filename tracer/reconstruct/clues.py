@@ -64,11 +64,15 @@ EXEC_GAP = 2
 class Clues:
     """What one pass noted. Nothing is written while no task of unknown origin lives."""
 
-    __slots__ = ("_attached", "_bursts", "_links", "_newest", "_strays", "_unannounced", "found_count", "incomplete")
+    __slots__ = (
+        *("_attached", "_bursts", "_leading", "_links", "_newest", "_strays", "_unannounced", "found_count"),
+        "incomplete",
+    )
 
     def __init__(self) -> None:
         self._links: list[Link] = []
         self._bursts: list[Burst] = []
+        self._leading: set[Process] = set()
         self._strays: list[tuple[int, Process]] = []
         self._attached: list[tuple[Process, int]] = []
         self._unannounced: list[Process] = []
@@ -138,6 +142,10 @@ class Clues:
             self._links.append(Link(Strength.ENDED_BY_EXEC, member, process, f"ended at the exec of {process.tgid}"))
         self._strays.clear()
 
+    def end_told(self, process: Process) -> None:
+        """Its end was told to its parent, as that of a thread never is (exit_notify())."""
+        self._leading.add(process)
+
     def parent_told(self, child: Process, told: Task, how: str) -> None:
         """The end of `child` was told to a task that is not known to be of its parent: so it is a thread of it."""
         parent = child.parent
@@ -160,7 +168,7 @@ class Clues:
             host, threads = self._attached[0]
             reason = f"one of the {threads} threads that strace attached to with {host.tgid}"
             self._links += [Link(Strength.ATTACHED_TOGETHER, m, host, reason) for m in self._unannounced]
-        groups = _Groups()
+        groups = _Groups(self._leading)
         for link in sorted(self._links, key=lambda link: link.strength):
             groups.join(link)
         return groups.hints()
@@ -169,7 +177,8 @@ class Clues:
 class _Groups:
     """Union-find over processes of the pass; a group has at most one known leader."""
 
-    def __init__(self) -> None:
+    def __init__(self, leading: set[Process]) -> None:
+        self._leading = leading
         self._up: dict[int, Process] = {}
         self._reason: dict[int, tuple[Process, str]] = {}
 
@@ -182,14 +191,17 @@ class _Groups:
         a, b = self._top(link.member), self._top(link.host)
         if a is b:
             return
-        if a.leader_known or (not b.leader_known and a.born_at < b.born_at):
+        if self._leads(a) or (not self._leads(b) and a.born_at < b.born_at):
             a, b = b, a
-        if a.leader_known or not _could_be_thread(a, b):
+        if self._leads(a) or not _could_be_thread(a, b):
             return
         self._up[id(a)] = b
         for process in (link.member, link.host):
-            if not process.leader_known:
+            if not self._leads(process):
                 self._reason.setdefault(id(process), (process, link.reason))
+
+    def _leads(self, process: Process) -> bool:
+        return process.leader_known or process in self._leading
 
     def hints(self) -> Hints:
         hints: Hints = {}

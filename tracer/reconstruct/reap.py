@@ -66,6 +66,8 @@ def _kernel_told(state: State, child: Process, told: Task, at: int, time: int | 
     told_process = told.process
     if told_process.state is not RUNNING:
         return
+    if not child.leader_known:
+        state.clues.end_told(child)
     if parent is not None and parent.process is told_process:
         child.confirmed_at = at
         if child.evidence is not Evidence.OBSERVED and not told.membership:
