@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -52,6 +55,25 @@ def test_agreement(checked: Checked) -> None:
         assert not agreement.differs
         assert agreement.processes >= len(checked.scope.context) + 3
         assert checked.find(orphan).parent is checked.find(top)
+
+
+def test_threads_that_come_and_go_are_no_difference(checked: Checked) -> None:
+    """Whenever both are compared, /proc has a thread that is gone and lacks one that is new."""
+    others = ExitStack()
+
+    def another() -> None:
+        others.close()
+        over = threading.Event()
+        thread = threading.Thread(target=over.wait, daemon=True)
+        thread.start()
+        task = Path(f"/proc/self/task/{thread.native_id}")
+        others.callback(wait_until, lambda: not task.exists(), "the thread is gone")
+        others.callback(over.set)
+        checked.session.drain()
+
+    with others:
+        agreement = check(checked.session.graph, another, everything=False, context=checked.scope.context)
+    assert agreement.differences == []
 
 
 def test_every_kind_of_difference_names_both_sides(checked: Checked) -> None:

@@ -1,14 +1,16 @@
 """Is the graph what the kernel has? Every living process compared with /proc: is it there, its parent, its threads.
 
 Both change while they are compared, so what differs is looked at again after the source has been drained: only a
-difference that stays is one. What is on its way through do_exit() can be there for long (the init of a pid namespace
-waits for all others, zap_pid_ns_processes()); the probes told of its end when that began, so for the graph it is over.
+difference that stays is one, of threads one that is about the same threads (a program can make new ones all the time).
+What is on its way through do_exit() can be there for long (the init of a pid namespace waits for all others,
+zap_pid_ns_processes()); the probes told of its end when that began, so for the graph it is over.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -32,6 +34,13 @@ class Difference(NamedTuple):
     """`parent`, `threads`, `presence`, `state`."""
     ours: str
     kernel: str
+
+
+class _Lone(NamedTuple):
+    """Threads of a process that only one side has."""
+
+    ours: AbstractSet[int]
+    kernels: AbstractSet[int]
 
 
 @dataclass(slots=True)
@@ -64,6 +73,7 @@ def check(
     """
     drain()
     suspects: set[int] | None = None
+    lone: dict[int, _Lone] = {}
     for look in range(LOOKS):
         if look:
             time.sleep(PAUSE)
@@ -74,7 +84,7 @@ def check(
         result = Agreement(len(ours), sum([len(p.threads) for p in ours.values()]))
         pids = ours.keys() | _expected(table, ours, everything, context) if suspects is None else suspects
         for pid in sorted(pids):
-            result.differences += _compare(ours.get(pid), table.get(pid), pid)
+            result.differences += _compare(ours.get(pid), table.get(pid), pid, lone)
         if not result.differences:
             return result
         suspects = {difference.pid for difference in result.differences}
@@ -97,7 +107,7 @@ def _expected(
     return {pid for pid, found in table.items() if found.stat.ppid in in_full}
 
 
-def _compare(ours: Process | None, kernel: ProcProcess | None, pid: int) -> list[Difference]:
+def _compare(ours: Process | None, kernel: ProcProcess | None, pid: int, lone: dict[int, _Lone]) -> list[Difference]:
     if ours is None and (kernel is None or kernel.dying):
         return []
     if ours is None or kernel is None:
@@ -113,10 +123,19 @@ def _compare(ours: Process | None, kernel: ProcProcess | None, pid: int) -> list
     zombie = ours.state == "zombie"
     if zombie != (kernel.zombie or (zombie and kernel.dying)):
         found.append(Difference(pid, name, "state", ours.state, "zombie" if kernel.zombie else "running"))
-    mine_only, kernel_only = ours.threads.keys() - kernel.threads.keys(), kernel.threads.keys() - ours.threads.keys()
-    if (mine_only or kernel_only) and not zombie:
-        found.append(Difference(pid, name, "threads", _numbers(mine_only), _numbers(kernel_only)))
+    if not zombie:
+        found += _compare_threads(ours, kernel, pid, lone)
     return found
+
+
+def _compare_threads(ours: Process, kernel: ProcProcess, pid: int, lone: dict[int, _Lone]) -> list[Difference]:
+    """`lone` has what each of the earlier looks has found, and gets what this one has found, too."""
+    now = _Lone(ours.threads.keys() - kernel.threads.keys(), kernel.threads.keys() - ours.threads.keys())
+    before = lone.get(pid, now)
+    always = lone[pid] = _Lone(now.ours & before.ours, now.kernels & before.kernels)
+    if not (always.ours or always.kernels):
+        return []
+    return [Difference(pid, kernel.stat.comm, "threads", _numbers(always.ours), _numbers(always.kernels))]
 
 
 def _about_to_move(ours: Process, kernel: ProcProcess) -> bool:
