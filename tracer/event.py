@@ -186,6 +186,8 @@ class Attach(NamedTuple):
     creators: tuple[int, ...] = ()
     """Calls that did not tell what they created, one of which created this process. Three numbers for each: tid, flags,
     where it began."""
+    hosts: tuple[int, ...] = ()
+    """Where ends are not told: calls of which it may be the thread. Two numbers for each: tid, where it began."""
 
 
 class SameProcess(NamedTuple):

@@ -219,3 +219,28 @@ def test_threads_that_end_alike_end_all(tmp_path: Path) -> None:
     assert edges(tmp_path, f"{log.format('')}101 fork() = 105\n")[104] == (101, "observed")
     killed = log.format("").replace("exited with 7", "killed by SIGTERM", 1)
     assert edges(tmp_path, killed.rpartition("102 +++")[0])[104] == (101, "inferred")
+
+
+def test_a_thread_that_a_killed_caller_left_may_have_ended_all(tmp_path: Path) -> None:
+    """-qq: 104 and 105 are of two calls whose callers were killed inside; if one is a thread, it has ended 101."""
+    thread = "clone(child_stack=0x1, flags=CLONE_VM|CLONE_FS|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD|CLONE_SYSVSEM"
+    log = (
+        f"{BEGIN}100 fork() = 101\n100 fork() = 102\n101 fork() = 103\n101 {thread} <unfinished ...>\n"
+        "102 fork( <unfinished ...>\n104 exit_group(1 <unfinished ...>\n101 <... clone resumed>) = ?\n"
+        "102 <... fork resumed>) = ?\n105 getpid() = 105\n104 <... exit_group resumed>) = ?\n"
+        "102 +++ killed by SIGKILL +++\n"
+    )
+    assert edges(tmp_path, log)[103] == (101, "inferred")
+    log = log.replace(thread, "fork(").replace("<... clone", "<... fork")
+    assert edges(tmp_path, log)[103] == (101, "observed")
+
+
+def test_a_number_that_never_shows_itself_may_be_no_result(tmp_path: Path) -> None:
+    """-qq: 202 is what strace had read of another task (SYS_futex), and 104 the thread that ends 101."""
+    thread = "clone(child_stack=0x1, flags=CLONE_VM|CLONE_FS|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD|CLONE_SYSVSEM"
+    log = (
+        f"{BEGIN}100 fork() = 101\n101 fork() = 103\n101 {thread} <unfinished ...>\n"
+        "104 exit_group(1 <unfinished ...>\n101 <... clone resumed>) = 202\n104 <... exit_group resumed>) = ?\n"
+    )
+    assert edges(tmp_path, log)[103] == (101, "inferred")
+    assert edges(tmp_path, f"{log}101 fork() = 105\n")[103] == (101, "observed")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tracer.event import Attach, SameProcess
 from tracer.graph import RUNNING, ZOMBIE, Task
+from tracer.reconstruct.hosts import may_be_thread
 from tracer.reconstruct.perhaps import born_of_one
 from tracer.reconstruct.state import State, bury
 
@@ -33,7 +34,7 @@ def attach(state: State, at: int, time: int | None, tid: int) -> Task:
 
 def on_attach(state: State, event: Attach) -> None:
     """A notice, or the first line of a task without a birth."""
-    at, time, tid, comm, noticed, threads, creators = event
+    at, time, tid, comm, noticed, threads, creators, hosts = event
     old = state.live_task(tid)
     if old is not None:
         if old.process.state is not ZOMBIE:
@@ -49,6 +50,8 @@ def on_attach(state: State, event: Attach) -> None:
         return
     if creators:
         born_of_one(state, process, event)
+    if hosts:
+        may_be_thread(state, process, hosts)
     if threads or (noticed and first):
         # `strace -f -p N` attaches to all threads of N and says how many where they are several.
         process.leader_known = True

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from tracer.event import Exit, ExitBegin, Gone
 from tracer.graph import RULE_CHILD_REAPER, RULE_SUBREAPER, RUNNING, ZOMBIE, PidNs, Process, Reparenting, Task
 from tracer.identity import Evidence
+from tracer.reconstruct.hosts import group_exit
 from tracer.reconstruct.perhaps import common, father_ended, possible_reapers, suppose_one_of
 from tracer.reconstruct.reaper import Reaper, find_alive_thread, find_new_reaper
 from tracer.reconstruct.state import ADOPTION_TAKES, State, bury, is_below, set_real_parent
@@ -28,6 +29,8 @@ def on_exit_begin(state: State, event: ExitBegin) -> None:
         if state.clues.found_count:
             state.clues.group_exit_begins(task, code)
     if state.lacks.ends:
+        if group and state.hosts:
+            group_exit(state, task, at)
         if group:
             end_unseen_process(state, task.process, at, time)
         else:

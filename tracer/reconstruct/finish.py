@@ -5,6 +5,7 @@ from __future__ import annotations
 from tracer.graph import DEAD, RULE_CHILD_REAPER, RUNNING, ZOMBIE, Process
 from tracer.identity import Evidence
 from tracer.reconstruct.exit import SIGKILL, end_unseen_process, ns_is_dying
+from tracer.reconstruct.hosts import doubt_children, doubt_ended, has_lived_on
 from tracer.reconstruct.reaper import find_alive_thread, known_before
 from tracer.reconstruct.state import WAIT_CALLS, State, bury
 
@@ -22,6 +23,7 @@ def finish(state: State, calls: set[str] | None) -> None:
     maybe_threads = state.clues.incomplete or (processes and not processes[0].leader_known)
     inferred = state.stats.inferred
     _doubt_children_of_leaving(state)
+    doubt_ended(state)
     if calls is not None and calls.isdisjoint(LEAVING):
         _doubt_children_of_half_dead(state)
     for process in processes:
@@ -49,7 +51,7 @@ def _doubt_children_of_leaving(state: State) -> None:
         father = task.process
         if father.status is None and find_alive_thread(father) is not None:
             continue
-        _doubt_children(father, f"{father.tgid} was exiting: its children may have moved already")
+        doubt_children(father, f"{father.tgid} was exiting: its children may have moved already")
 
 
 def _doubt_children_of_half_dead(state: State) -> None:
@@ -57,22 +59,8 @@ def _doubt_children_of_half_dead(state: State) -> None:
     line of the last one is lost, or still to come."""
     for father, (at, status, alike) in state.half_dead.items():
         killed = status is not None and status & 0x7F
-        if father.state is RUNNING and (alike or killed) and not _has_lived_on(father, at):
-            _doubt_children(father, f"threads ended, and calls of exit are not shown: all of {father.tgid} may have")
-
-
-def _has_lived_on(process: Process, at: int) -> bool:
-    """It has done something since; by what it left, so that nothing is noted for each call."""
-    children = (child for thread in process.threads.values() for child in thread.children or ())
-    last = max(process.subreaper_at or 0, process.exec_at or 0)
-    return last > at or any(c.creator is process and c.born_at > at for c in children)
-
-
-def _doubt_children(father: Process, why: str) -> None:
-    for thread in father.threads.values():
-        for child in thread.children or ():
-            if child.evidence.rank < Evidence.INFERRED.rank:
-                child.evidence, child.reason = Evidence.INFERRED, why
+        if father.state is RUNNING and (alike or killed) and not has_lived_on(father, at):
+            doubt_children(father, f"threads ended, and calls of exit are not shown: all of {father.tgid} may have")
 
 
 def _forget_merged(processes: list[Process], merged: set[Process]) -> None:

@@ -49,6 +49,7 @@ class State:
         "flags_settled",
         "half_dead",
         "hints",
+        "hosts",
         "init",
         "lacks",
         "living_ns",
@@ -60,6 +61,7 @@ class State:
         "ns_for_children",
         "open_births",
         "perhaps",
+        "perhaps_ended",
         "perhaps_of",
         "processes",
         "programs",
@@ -125,6 +127,10 @@ class State:
         """Children of CLONE_PARENT whose birth is only known to lie before some place (Clone.end)."""
         self.perhaps: dict[Process, dict[Process, Evidence]] = {}
         """Processes without parent -> those that can be it, and what the way to each is worth."""
+        self.hosts: dict[Process, list[Process]] = {}
+        """Tasks that are taken for processes -> those that each may be a thread of."""
+        self.perhaps_ended: dict[Process, tuple[int, int]] = {}
+        """Processes that may have been ended by one of those: where, and by whom."""
         self.perhaps_of: dict[Process, list[Process]] = {}
         """The other way round; entries may be out of date."""
         self.claims: dict[Process, dict[tuple[int, int], set[Process]]] = {}

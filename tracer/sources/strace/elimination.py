@@ -72,7 +72,7 @@ class Elimination(Places):
         if child < call.newest < child + WRAPPED and call.ns is None and call.number == child:
             self._wraps = self._wraps or child >= RESERVED or child in self.fresh
         self.recent = child
-        self.history.append((CLONED, call.at, None, call.tid, child, 0, 0, 0, "", False, call.end))
+        self.history.append((CLONED, call.at, None, call.tid, child, call.flags, 0, 0, "", False, call.end))
 
     def _died(self, call: Call, at: int) -> None:
         call.dead = True
@@ -257,9 +257,19 @@ class Elimination(Places):
         elif len(dead) == 1:
             self._found(dead[0], tid, "")
         else:
-            if len(dead) == len(found) and not any(call.flags & (CLONE_THREAD | CLONE_NEWPID) for call in dead):
-                self.creators[tid] = tuple(n for call in dead for n in (call.tid, call.flags, call.at))
+            if len(dead) == len(found):
+                self.creators[tid] = dead
             self._forget(tid)
+
+    def origins_of(self, tid: int, at: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Attach.creators and Attach.hosts of a task that shows itself there first."""
+        calls = self.creators.pop(tid, [])
+        hosts = [] if self.exits_seen else [(call.tid, call.at) for call in calls if call.flags & CLONE_THREAD]
+        if not self.exits_seen:  # nor that a caller was killed, and that its result is nobody's (creating.REFUSALS)
+            hosts += [(r[3], r[1]) for r in self.history if r[5] & CLONE_THREAD and r[1] < at < r[10]]
+        if any(call.flags & (CLONE_THREAD | CLONE_NEWPID) for call in calls):
+            calls = []
+        return tuple(n for c in calls for n in (c.tid, c.flags, c.at)), tuple(n for host in hosts for n in host)
 
     def _of_the_earlier(self, number: int) -> None:
         """The task that has appeared and ended is not the one that a call returns with its number."""

@@ -225,8 +225,8 @@ class Maker:
         if tid in self._freed:
             self._freed.discard(tid)
             self.events.append(Reap(record[1], record[2], 0, tid, None))
-        creators = self.births.creators.pop(tid, ())
-        self.events.append(Attach(record[1], record[2], tid, "", noticed, record[4] if noticed else 0, creators))
+        creators, hosts = self.births.origins_of(tid, record[1])
+        self.events.append(Attach(record[1], record[2], tid, "", noticed, record[4] if noticed else 0, creators, hosts))
         self.attached.add(tid)
         self.known[tid] = self.births.place_of_stranger(tid, record)
         return True

@@ -36,8 +36,8 @@ class Tasks(ABC):
         self.settled: dict[int, list[Call]] = {}
         """Calls whose child is known and not yet announced, by child."""
         self.fresh: dict[int, Fresh] = {}
-        self.creators: dict[int, tuple[int, ...]] = {}
-        """Tasks that one of several calls created: these (Attach.creators)."""
+        self.creators: dict[int, list[Call]] = {}
+        """Tasks that one of several calls created: these."""
         self.earlier: set[int] = set()
         """Numbers of which the next task to be announced has no creator, whatever a later call has returned."""
         self.next_ns: dict[int, Namespace] = {}
