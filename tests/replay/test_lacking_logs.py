@@ -70,6 +70,13 @@ def test_the_first_task_of_a_log_without_its_beginning_may_live_anywhere(tmp_pat
     assert edges(tmp_path, f"esumed>) = 0\n{log}")[104] == (102, "inferred")
 
 
+def test_also_before_the_log_shows_that_there_are_namespaces(tmp_path: Path) -> None:
+    log = "esumed>) = 0\n150 getpid() = 150\n100 fork() = 101\n101 fork() = 102\n"
+    assert edges(tmp_path, log)[102] == (101, "observed")
+    assert edges(tmp_path, f"{log}{SHOWN}{NESTED.replace('101', '103')}")[102] == (101, "inferred")
+    assert edges(tmp_path, _high(f"{log}{SHOWN}{NESTED.replace('101', '103')}"))[702] == (701, "observed")
+
+
 def test_so_may_a_task_that_was_found_by_leaving_out(tmp_path: Path) -> None:
     found = f"{BEGIN}100 fork() = 101\n{KILLED_INSIDE}102 getpid() = 102\n102 fork() = 103\n"
     log = f"{found}{SHOWN}{NESTED.replace('101', '104')}103 fork() = 105\n"

@@ -61,7 +61,8 @@ def _missing(source: Source, engine: Engine) -> Lacks:
     state = engine.state
     waits = state.clues.incomplete and not source.stats.calls & WAIT_CALLS
     births = state.clues.incomplete and state.eliminated
-    return Lacks(waits=waits, ends=not state.exits_seen and bool(state.exit_begun), births=births)
+    places = state.clues.incomplete and state.nested
+    return Lacks(waits=waits, ends=not state.exits_seen and bool(state.exit_begun), places=places, births=births)
 
 
 def _until(batches: Iterable[list[Event]], at: Moment, engine: Engine) -> Iterator[list[Event]]:

@@ -17,6 +17,9 @@ class Lacks(NamedTuple):
     """No wait is shown: a parent is taken to have waited at once."""
     ends: bool = False
     """No end is shown (strace -qq): a call of exit is taken for the end."""
+    places: bool = False
+    """Tasks came out of nowhere, and there are nested pid namespaces: the source knows then from the first line on that
+    a number may be of one of these."""
     births: bool = False
     """Tasks came out of nowhere: where one was found by leaving out what it cannot be, it may be one of these."""
 

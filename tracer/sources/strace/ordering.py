@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from tracer.event import (
     CLONE_NEWPID,
@@ -60,17 +61,30 @@ _ENTERING = ("unshare", "setns")
 _new = tuple.__new__
 
 
+class Places(NamedTuple):
+    """Whether there are nested pid namespaces, and whether anybody may have entered one unseen."""
+
+    nested: bool
+    anywhere: bool
+
+
 class Orderer:
     """Feed it records, take events."""
 
     def __init__(
-        self, follows: bool, shows_exits: bool = False, condense: bool = False, late_calls: bool = False
+        self,
+        follows: bool,
+        shows_exits: bool = False,
+        condense: bool = False,
+        late_calls: bool = False,
+        places: Places | None = None,
     ) -> None:
         """`follows`: strace ran with -f, so that created tasks show up themselves.
 
         `shows_exits`: the log is known to tell of ordinary ends, before the first of them is read.
         `late_calls`: calls are told when they have returned (-z).
         `condense`: whole lives may come as one (Life).
+        `places`: what an earlier reading of the same log has shown in the end.
         """
         self._follows = follows
         self._condense = condense
@@ -80,6 +94,8 @@ class Orderer:
         self._births = Births(known)
         self._births.exits_seen = shows_exits
         self._births.late_calls = late_calls
+        if places is not None:
+            self._births.nested, self._births.anywhere = places.nested, places.anywhere
         self._maker = Maker(self._births)
         self.programs = self._maker.programs
         """The exec table that EXEC records refer to."""
@@ -87,6 +103,11 @@ class Orderer:
         """The table that RUN records refer to."""
         self._kept: deque[tuple[Record, Call | None]] = deque()
         self._nameless: list[Record] | None = []
+
+    @property
+    def places(self) -> Places | None:
+        """Where nobody knows where some tasks live: what was seen of namespaces."""
+        return Places(self._births.nested, self._births.anywhere) if self._births.strangers else None
 
     def has_calls(self, calls: set[str]) -> None:
         """The log has these calls, in what comes next."""

@@ -11,7 +11,7 @@ from tracer.sources.base import UNREADABLE_KEPT, Progress, SourceInfo, SourceSta
 from tracer.sources.open import Input
 from tracer.sources.strace import sparse, worker
 from tracer.sources.strace.grammar import find_style
-from tracer.sources.strace.ordering import Orderer
+from tracer.sources.strace.ordering import Orderer, Places
 from tracer.sources.strace.programs import forget_old
 from tracer.sources.strace.reading import Batch, read
 from tracer.sources.strace.records import GAP
@@ -33,6 +33,7 @@ class StraceSource:
         self._style = find_style(source.sample())
         self.info = SourceInfo("strace", source.path, source.size, self._style.clock)
         self.stats = SourceStats()
+        self._places: Places | None = None
 
     def batches(self, progress: Progress | None = None) -> Iterator[list[Event]]:
         """Events in order; see Source."""
@@ -51,8 +52,10 @@ class StraceSource:
         else:
             batches = read(self._input, self._style, progress)
         style = self._style
-        orderer = Orderer(style.prefixed or style.bracketed, condense=condense, late_calls=style.successful)
+        follows = style.prefixed or style.bracketed
+        orderer = Orderer(follows, condense=condense, late_calls=style.successful, places=self._places)
         yield from ordered(batches, orderer, self.stats)
+        self._places = orderer.places
         if self._input.damage:
             count_unreadable(self.stats, [(self.stats.lines + 1, self._input.damage.encode())])
         if not self.stats.lines:
