@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.render.paint import painted, tree
@@ -102,3 +104,30 @@ def test_the_shortest_text_comes_before_the_notes() -> None:
         6: "1234 …",
         5: "1234…",
     }
+
+
+def test_a_process_keeps_its_name_and_number_before_its_notes() -> None:
+    """And an edge that is less than sure is never shown as if it were."""
+    wide = tree(pod().graph(), "lineage", width=140).splitlines()
+    narrow = tree(pod().graph(), "lineage", width=44).splitlines()
+    names = [re.findall(r"[\w:. -]+ \(\d+\)", line)[0].strip() for line in wide if "↻" not in line and "(" in line]
+    assert len(names) > 8
+    assert max(map(len, narrow)) <= 44
+    for name in names:
+        assert any(name in line for line in narrow), name
+    weak = Line(
+        [Span("n" * 30)],
+        [Span("exited with 0"), Span(", "), Span("inferred", "inferred")],
+        32,
+        least=[Span("inferred")],
+    )
+    assert "".join(span.text for span in layout(weak, 40)) == "n" * 30 + "  inferred"
+    assert "".join(span.text for span in layout(weak, 38)) == "n" * 27 + "…  inferred"
+    note = Line([Span("n" * 30)], [Span("exited with 0")], 32, least=[])
+    assert "".join(span.text for span in layout(note, 40)) == "n" * 30 + "  exited …"
+    assert "".join(span.text for span in layout(note, 39)) == "n" * 30
+
+
+def test_on_a_wide_screen_notes_stay_near() -> None:
+    shown = tree(pod().graph(), "now", width=250).splitlines()
+    assert max(map(len, shown)) < 130

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tracer.cgroup_view import Folder, walk
 from tracer.render import words
-from tracer.render.lines import Line, Span
+from tracer.render.lines import Line, Span, note_column
 from tracer.runtime.cgroup import facts, short_ids
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def cgroup_lines(roots: list[Folder], *, roles: Roles, names: Names, units: Units, width: int) -> Iterator[Line]:
     """The lines, top down: a cgroup, the processes in it, the cgroups in it. `width` as for tree_lines."""
     levels = max((width - 46) // 3, 4)
-    column = max(width * 64 // 100, 40)
+    column = note_column(width)
     bars: list[str] = []
     titled: set[str] = set()
     for row in walk(roots):
@@ -69,4 +69,4 @@ def _process(process: Process, before: str, roles: Roles, units: Units, column: 
     notes = words.state_notes(process)
     if units.disagreement(process) is not None and process.parent is not None:
         notes += [Span(", " if notes else ""), Span(f"≠ child of {words.title(process.parent, roles)}", "inferred")]
-    return Line(left, notes, column)
+    return Line(left, notes, column, least=[])

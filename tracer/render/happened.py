@@ -9,7 +9,7 @@ from tracer.graph import Program, Reparenting
 from tracer.identity import Evidence, signal_name
 from tracer.live import journal as j
 from tracer.render import words
-from tracer.render.lines import Line, Span, width_of
+from tracer.render.lines import Line, Span, far_column, width_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,7 +61,7 @@ def happened_line(
     left += [Span(label, words.style_of_role(role)), Span(f" ({process.tgid})  ", "pid")]
     text, style = _said(happened, process, roles)
     left.append(Span(text, style))
-    return Line(left, _notes(happened, process, names), _column(width), _shorter(happened, roles))
+    return Line(left, _notes(happened, process, names), far_column(width), _shorter(happened, roles))
 
 
 def happened_text(
@@ -75,7 +75,7 @@ def happened_text(
     said = safe(f"{clock.show(happened.time)}  {label} ({process.tgid})  {_said(happened, process, roles)[0]}")
     notes = _notes(happened, process, names)
     if notes:
-        said += " " * max(_column(width) - width_of(said), 2) + safe("".join([note.text for note in notes]))
+        said += " " * max(far_column(width) - width_of(said), 2) + safe("".join([note.text for note in notes]))
     return said.rstrip()
 
 
@@ -98,11 +98,6 @@ def life_texts(process: Process, roles: Roles, safe: Callable[[str], str]) -> tu
 
 def _losses(happened: Happened) -> str:
     return f"{happened.detail:,} events were lost; /proc is read to repair the tree"
-
-
-def _column(width: int) -> int:
-    """Where notes begin."""
-    return max(width * 84 // 100, 52)
 
 
 def _notes(happened: Happened, process: Process, names: Names | None) -> list[Span]:

@@ -64,6 +64,22 @@ class Line:
     column: int = 0
     shorter: Sequence[str] = ()
     """What the last span of `left` may say instead where there is no room, longest first."""
+    least: Sequence[Span] | None = None
+    """What of `right` is said before anything of `left` is cut; the rest of it gives way. None: all of it stays."""
+
+
+def note_column(width: int) -> int:
+    """Where notes on processes begin; on a wide screen not so far that the eye loses the line."""
+    return min(max(width * 64 // 100, 40), 90)
+
+
+def far_column(width: int) -> int:
+    """Where notes on sentences begin."""
+    return min(max(width * 84 // 100, 52), 118)
+
+
+_WORTH_CUTTING = 8
+"""Cells: what is left of a note in less room says nothing."""
 
 
 def width_of(text: str) -> int:
@@ -78,13 +94,17 @@ def width_of(text: str) -> int:
 def layout(line: Line, limit: int | None, safe: Callable[[str], str] = clean) -> list[Span]:
     """The spans of a line, made safe by `safe`, placed, and cut to `limit` cells (None: not cut).
 
-    Notes at the right stay whole while the left keeps a third of the room, and the shortest of its texts if it has
-    several; else they follow it and are cut with it.
+    Notes at the right stay whole (or what Line.least says of them) while the left keeps a third of the room, and the
+    shortest of its texts if it has several; else they follow it and are cut with it.
     """
     left = [Span(safe(text), style) for text, style in line.left if text]
     right = [Span(safe(text), style) for text, style in line.right if text]
     column = line.column
     if limit is not None:
+        if line.least is not None and _cells(left) + 2 + _cells(right) > limit:
+            least = [Span(safe(text), style) for text, style in line.least]
+            room = limit - _cells(left) - 2
+            right = least or (_cut_spans(right, room, safe) if room >= _WORTH_CUTTING else [])
         noted = _cells(right)
         room = limit - noted - 2 if right else limit
         if line.shorter:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tracer.graph import DEAD, Process, Reparenting
 from tracer.identity import Evidence
 from tracer.render import words
-from tracer.render.lines import Line, Span
+from tracer.render.lines import Line, Span, far_column
 from tracer.render.times import show_time
 from tracer.runtime.roles import Roles, name_at
 
@@ -74,7 +74,7 @@ def timeline_lines(
     digits = len(str(max((at for process in processes for at, *_ in _of(process)), default=0)))
     times = [time for process in processes for time in (process.born_time, process.exited_time) if time is not None]
     time_column = len(show_time(max(times), clock)) + 2 if times else 0
-    column = max(width * 84 // 100, 52)
+    column = far_column(width)
     for event in happenings(processes):
         left = [Span(f"{event.at:>{digits}}  ", "dim")]
         if times:

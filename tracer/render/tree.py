@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tracer.identity import Evidence
 from tracer.render import words
-from tracer.render.lines import Line, Span
+from tracer.render.lines import Line, Span, far_column, note_column
 from tracer.view import LINEAGE, View
 
 if TYPE_CHECKING:
@@ -98,8 +98,8 @@ class _Drawing:
         self.beside = beside
         self.levels = max((width - 36) // 3, 6)
         """Levels that are indented; what is deeper is drawn flat."""
-        self.column = max(width * 64 // 100, 40)
-        self.far_column = max(width * 84 // 100, 52)
+        self.column = note_column(width)
+        self.far_column = far_column(width)
         self.bars: list[str] = []
         """For each level above, whether a line runs down past here."""
 
@@ -152,14 +152,12 @@ class _Drawing:
         # What a narrow screen cuts off is at the end.
         notes: list[Span] = []
         beside = self.beside(process) if self.beside else []
-        for note in (
-            words.state_notes(process, self.view.graph.stats.waits_seen),
-            *beside,
-            words.thread_notes(process),
-            self._doubt(process)[0],
-        ):
+        state = words.state_notes(process, self.view.graph.stats.waits_seen)
+        doubt = self._doubt(process)[0]
+        for note in (state, *beside, words.thread_notes(process), doubt):
             notes += [Span(", "), *note] if notes and note else note
-        return Line(left, notes, self.column)
+        # An edge that nothing is said about counts as observed.
+        return Line(left, notes, self.column, least=[span for span in doubt if span.style != "dim"])
 
     def _doubt(self, process: Process) -> tuple[list[Span], str]:
         """How the edge to the one above is known, and why not better; nothing where an adoption says it."""
