@@ -229,6 +229,8 @@ class Snapshot(NamedTuple):
     """Inode number of /proc/PID/ns/pid; 0 where it could not be read."""
     argv_cut: bool = False
     """There were more arguments."""
+    parent_tid: int = 0
+    """The thread of the parent that it hangs on; 0: not known (no file of /proc of its own shows it)."""
 
 
 class Gone(NamedTuple):

@@ -41,12 +41,20 @@ class LiveTracer:
 
     def __init__(self) -> None:
         """Raises CapabilityError where probes cannot be loaded."""
+        self.waited = 0
+        """Quiet points whose last news came late."""
+        self._start()
+
+    def _start(self) -> None:
         self._source = EbpfSource()
         self._story = _Story()
         self._session = Session(self._source, recorder=self._story)
         self._session.feed(self._source.start(lambda table: Selection({os.getpid()})))
-        self.waited = 0
-        """Quiet points whose last news came late."""
+
+    def start_again(self) -> None:
+        """Forget all, and attach in the middle of what happens."""
+        self.close()
+        self._start()
 
     def close(self) -> None:
         """Detach."""

@@ -22,7 +22,8 @@ class OptionSet:
     """`file` (-o), `stderr` (2>&1: notices and the tree's own output in between), `folder` (-ff)."""
     kinds: tuple[str, ...] = all_but("setns", "pidns")
     late: str = ""
-    """`all` or `root`: attach at the first quiet point, to every process or to the root alone."""
+    """`all` or `root`: attach at the first quiet point, to every process or to the root alone; `often`, live: anew in
+    the middle of each round."""
     cut: bool = False
     """The head of the log is thrown away before it is read."""
     live: str = ""
@@ -96,6 +97,7 @@ SETS = (
 )
 LIVE = (
     OptionSet("live", (), kinds=(*all_but(), "autoreap", "untraced"), live="ebpf"),
+    OptionSet("live-late", (), kinds=(*all_but(), "autoreap", "untraced"), late="often", live="ebpf"),
     OptionSet("both", _f(CALLS), kinds=all_but("setns", "pidns"), live="both"),
     OptionSet("both-ns", _f(CALLS, "--pidns-translation"), kinds=all_but("setns"), live="both"),
 )

@@ -91,7 +91,8 @@ def run(
 
     folder = Path(tempfile.mkdtemp(prefix="ctrace-fuzz-"))
     try:
-        _run_in(folder, trial, programs, look, rounds, tasks)
+        in_the_middle = live.start_again if live is not None and options.late == "often" else _go_on
+        _run_in(folder, trial, programs, look, rounds, tasks, in_the_middle)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         if live is not None:
@@ -115,13 +116,25 @@ def command(options: OptionSet, folder: Path) -> list[str]:
     return [harness.STRACE, *options.options, *where[options.form]]
 
 
-def _run_in(folder: Path, trial: Trial, programs: Path, look: Look, rounds: int, tasks: int) -> None:
+def _go_on() -> None:
+    pass
+
+
+def _run_in(
+    folder: Path,
+    trial: Trial,
+    programs: Path,
+    look: Look,
+    rounds: int,
+    tasks: int,
+    in_the_middle: Callable[[], None],
+) -> None:
     options, seed = trial.options, trial.seed
     if options.form == "folder":
         (folder / "ff").mkdir()
     shape = Shape.of(seed)
     strace = command(options, folder)
-    tree_errors = folder / "tree-stderr" if options.late else folder / "stderr"
+    tree_errors = folder / "tree-stderr" if options.late and not options.live else folder / "stderr"
     late: list[subprocess.Popen[bytes]] = []
     with harness.box(
         folder,
@@ -144,7 +157,7 @@ def _run_in(folder: Path, trial: Trial, programs: Path, look: Look, rounds: int,
                 break
             if not found.processes:
                 break
-            if options.late and not late:
+            if options.late and not options.live and not late:
                 late.append(_attach(box, options, strace, folder, found))
                 found = _settle(box, round_now, len(found.processes)) or found
             log = log_of(options, folder)
@@ -154,6 +167,7 @@ def _run_in(folder: Path, trial: Trial, programs: Path, look: Look, rounds: int,
                 trial.points += 1
                 look(log, found)
             round_now = box.control.next_round()
+            in_the_middle()
     for process in late:
         process.kill()
         process.wait()

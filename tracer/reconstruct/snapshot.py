@@ -84,7 +84,9 @@ def _kernel_says_parent(state: State, process: Process, event: Snapshot) -> None
         if process.evidence is not OBSERVED and process.reason != REPAIRED:
             process.evidence, process.reason = OBSERVED, ""
         return
-    new = state.live_task(event.ppid)
+    new = state.live_task(event.parent_tid)
+    if new is None or new.process.tgid != event.ppid:
+        new = state.live_task(event.ppid)
     if new is None:
         if event.ppid != 1:
             return

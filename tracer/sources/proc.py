@@ -240,7 +240,7 @@ def snapshot_events(
     *,
     start_time: int = 0,
     subreaper: bool | None = None,
-    ppid: int | None = None,
+    parent_tid: int = 0,
     zombie: bool | None = None,
 ) -> list[Event]:
     """Snapshot events of a process, its leader's first; `at` counts up.
@@ -256,7 +256,7 @@ def snapshot_events(
                 time=process.read_at,
                 tid=tid,
                 tgid=process.tgid,
-                ppid=process.stat.ppid if ppid is None else ppid,
+                ppid=process.stat.ppid,
                 comm=stat.comm,
                 exe=process.exe,
                 argv=process.argv,
@@ -267,6 +267,7 @@ def snapshot_events(
                 subreaper=subreaper,
                 pid_ns=process.pid_ns,
                 argv_cut=process.argv_cut,
+                parent_tid=parent_tid,
             )
         )
     return events

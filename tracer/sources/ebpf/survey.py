@@ -12,6 +12,7 @@ class State(NamedTuple):
     """A process as the kernel's walk saw it."""
 
     start: int
+    parent_tid: int
     parent_tgid: int
     subreaper: bool
 
@@ -35,8 +36,8 @@ def survey(records: Iterable[bytes]) -> Survey:
     for record in records:
         kind = record[wire.TYPE_AT]
         if kind == wire.T_STATE:
-            _, _, _, _, start, _, tgid, _, _, parent_tgid, flags, _, _, _ = wire.STATE.unpack(record)
-            found.states[tgid] = State(start, parent_tgid, bool(flags & wire.F_SUBREAPER))
+            _, _, _, _, start, _, tgid, _, parent_tid, parent_tgid, flags, _, _, _ = wire.STATE.unpack(record)
+            found.states[tgid] = State(start, parent_tid, parent_tgid, bool(flags & wire.F_SUBREAPER))
         elif kind == wire.T_CLONE:
             fields = wire.CLONE.unpack(record)
             found.births.append((fields[5], fields[4], fields[10], fields[8]))

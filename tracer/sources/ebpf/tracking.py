@@ -40,6 +40,7 @@ class Tracking:
                 state = None
             start = state.start if state is not None else 0
             subreaper = state.subreaper if state is not None else None
+            parent_tid = state.parent_tid if state is not None and state.parent_tgid == process.stat.ppid else 0
             member = tgid in members
             decoder.adopt(process, start, subreaper, member, told.exits)
             mode = wire.MEMBER if member else wire.ANCESTOR
@@ -47,7 +48,9 @@ class Tracking:
                 self._track(tgid, start, mode)
             zombie = process.zombie and not same_start(told.exits.get(tgid, -1), ticks)
             at = decoder.at + 1
-            events += proc.snapshot_events(process, at, start_time=start, subreaper=subreaper, zombie=zombie)
+            events += proc.snapshot_events(
+                process, at, start_time=start, subreaper=subreaper, parent_tid=parent_tid, zombie=zombie
+            )
             decoder.at += len(process.threads)
             if not zombie:
                 events += decoder.exited_before(process)
