@@ -32,6 +32,7 @@ _ENVIRONMENT = [
     ("FORCE_COLOR", "set to anything: colours also where the output is no terminal"),
     ("CTRACE_LOADER", "what `--loader` is where it is not given"),
     ("LC_ALL", "`C` or `POSIX`: ASCII instead of line drawing, as does `TERM=dumb`"),
+    ("LANG", "the same, where neither `LC_ALL` nor `LC_CTYPE` says otherwise"),
 ]
 
 

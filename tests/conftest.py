@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from tests.unit.cli.command import LOG
+
+# Wherever the tests run, ctrace may draw lines.
+os.environ |= {"LANG": "C.UTF-8"}
+os.environ.pop("LC_ALL", None)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ layout costs some 50 µs a line and a tree can have 100,000.
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
@@ -77,6 +78,8 @@ def far_column(width: int) -> int:
     """Where notes on sentences begin."""
     return min(max(width * 84 // 100, 52), 118)
 
+
+_ASCII_LOCALES = {"C", "POSIX"}
 
 _WORTH_CUTTING = 8
 """Cells: what is left of a note in less room says nothing."""
@@ -214,9 +217,12 @@ class Painter:
 
 
 def needs_ascii(out: TextIO) -> bool:
-    """Whether box drawing would not be shown: another encoding than UTF-8, LC_ALL=C, or a dumb terminal."""
+    """Whether box drawing would not be shown: another encoding than UTF-8, LC_ALL=C or LANG=C, or a dumb terminal."""
     encoding = (getattr(out, "encoding", None) or "utf-8").lower().replace("-", "")
-    if encoding not in {"utf8", "utf8sig"} or os.environ.get("LC_ALL") in {"C", "POSIX"}:
+    if encoding not in {"utf8", "utf8sig"} or os.environ.get("LC_ALL") in _ASCII_LOCALES:
+        return True
+    # Python goes on in UTF-8 where the locale is C (PEP 538, PEP 540), and makes LC_CTYPE say so; the flag tells.
+    if sys.flags.utf8_mode and os.environ.get("LANG") in _ASCII_LOCALES:
         return True
     return out.isatty() and os.environ.get("TERM") == "dumb"
 

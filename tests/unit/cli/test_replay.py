@@ -256,11 +256,13 @@ def test_ascii_by_option_encoding_and_locale(log: Path) -> None:
     for done in (
         ctrace("replay", log, "--ascii"),
         ctrace("replay", log, LC_ALL="C"),
+        ctrace("replay", log, LANG="C"),
         ctrace("replay", log, PYTHONIOENCODING="latin-1"),
     ):
         assert (done.returncode, done.stderr) == (0, b"")
         assert done.stdout.isascii()
         assert b"`- daemon (103)" in done.stdout
+    assert "└─ daemon (103)" in ctrace("replay", log, LANG="C", LC_CTYPE="C.UTF-8").stdout.decode()
 
 
 def test_a_pipe_is_never_cut(log: Path) -> None:
