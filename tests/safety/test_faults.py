@@ -105,6 +105,15 @@ def test_proc_entries_that_vanish_while_they_are_read(programs: Compiled) -> Non
     assert read_process(storm.pid) is None, "reaped, so not in /proc at all"
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="hides /proc, in a mount namespace of its own")
+@pytest.mark.parametrize("args", [["tree"], ["explain", "1"], ["whatif", "exit", "1"], ["diff", "now", "now"]])
+def test_without_proc_there_is_one_message(args: list[str]) -> None:
+    hidden = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh"]
+    done = subprocess.run([*hidden, *ARGV, *args], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "ctrace: /proc shows no process, not even this one\nIs it mounted? mount -t proc proc /proc\n"
+
+
 @pytest.fixture
 def full_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system with no room left but for names."""

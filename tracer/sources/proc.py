@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import psutil
-
 from tracer.errors import UnreadableInput
 from tracer.event import Event, Snapshot
 from tracer.sources.base import Progress, SourceInfo, SourceStats
 
 PROC = Path("/proc")
+MOUNT = "Is it mounted? mount -t proc proc /proc"
 TICK = 10_000_000
 """ns: /proc tells start times in USER_HZ, which is 100 on all architectures but alpha and ia64."""
 
@@ -198,7 +197,7 @@ def read_process(tgid: int, proc: Path = PROC) -> ProcProcess | None:
 def read_table(proc: Path = PROC) -> dict[int, ProcProcess]:
     """All processes by tgid. A process whose parent went away meanwhile is read again."""
     table: dict[int, ProcProcess] = {}
-    for tgid in psutil.pids() if proc == PROC else sorted(int(p.name) for p in proc.iterdir() if p.name.isdigit()):
+    for tgid in sorted(int(p.name) for p in proc.iterdir() if p.name.isdigit()):
         found = read_process(tgid, proc)
         if found is not None:
             table[tgid] = found
@@ -287,7 +286,9 @@ class ProcSource:
         try:
             table = read_table(self._proc)
         except OSError as error:
-            raise UnreadableInput(f"{self._proc}: {error.strerror}", "mount -t proc proc /proc") from None
+            raise UnreadableInput(f"{self._proc}: {error.strerror}", MOUNT) from None
+        if not table:
+            raise UnreadableInput(f"{self._proc} shows no process, not even this one", MOUNT)
         events: list[Event] = []
         for process in parents_first(table.values()):
             events += snapshot_events(process, len(events) + 1)
