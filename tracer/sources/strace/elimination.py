@@ -7,6 +7,7 @@ of numbers inside the namespace, leave out most of them. What is found so is mar
 from __future__ import annotations
 
 import sys
+from itertools import islice
 
 from tracer.event import CLONE_NEWPID, CLONE_THREAD
 from tracer.sources.strace.counter import windows
@@ -264,12 +265,18 @@ class Elimination(Places):
     def origins_of(self, tid: int, at: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Attach.creators and Attach.hosts of a task that shows itself there first."""
         calls = self.creators.pop(tid, [])
-        hosts = [] if self.exits_seen else [(call.tid, call.at) for call in calls if call.flags & CLONE_THREAD]
-        if not self.exits_seen:  # nor that a caller was killed, and that its result is nobody's (creating.REFUSALS)
-            hosts += [(r[3], r[1]) for r in self.history if r[5] & CLONE_THREAD and r[1] < at < r[10]]
+        hosts = set() if self.exits_seen else self._hosts(calls, at)
         if any(call.flags & (CLONE_THREAD | CLONE_NEWPID) for call in calls):
             calls = []
-        return tuple(n for c in calls for n in (c.tid, c.flags, c.at)), tuple(n for host in hosts for n in host)
+        return tuple(n for c in calls for n in (c.tid, c.flags, c.at)), tuple(n for host in sorted(hosts) for n in host)
+
+    def _hosts(self, calls: list[Call], at: int) -> set[tuple[int, int]]:
+        """Calls of which such a task may be the thread: of these, one that says nothing, or one that was open. Who is
+        killed inside is not told of, and what strace prints then is no result (creating.REFUSALS)."""
+        calls = [*calls, *self.unsettled.values()] if len(self.unsettled) <= MAX_COMPARED else calls
+        hosts = {(call.tid, call.at) for call in calls if call.flags & CLONE_THREAD and call.at < at}
+        returned = islice(reversed(self.history), MAX_COMPARED)
+        return hosts.union((r[3], r[1]) for r in returned if r[5] & CLONE_THREAD and r[1] < at < r[10])
 
     def _of_the_earlier(self, number: int) -> None:
         """The task that has appeared and ended is not the one that a call returns with its number."""
