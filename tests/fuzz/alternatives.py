@@ -221,16 +221,18 @@ def judge(log: Log, truth: Truth, pids: list[int]) -> list[Found]:
 def _judge_ghost(log: Log, found: Found) -> bool:
     """A number that a killed task's call seems to have returned: may there be such a task, of which the log has no
     line? False: it is no such number."""
-    for call in log.calls:
-        if call.state == DOUBTFUL and call.number == found.pid and found.true in (GONE, "there"):
-            found.answers[GONE] = call
-            told = [(c, c.child) for c in log.calls if c.state == "child" and not c.chosen]
-            before = descents([_given(c, t) for c, t in told])
-            in_use = any(t.first <= call.start and t.death >= call.end for t in log.lives(call.number))
-            if not in_use and descents([*(_given(c, t) for c, t in told), _given(call, None)]) == before:
-                found.answers["there"] = call
-            return True
-    return False
+    call = next((c for c in log.calls if c.state == DOUBTFUL and c.number == found.pid), None)
+    if call is None or found.pid in {task.tid for task in log.tasks if task.death > call.end}:
+        return False
+    found.answers[GONE] = call
+    told = [(c, c.child) for c in log.calls if c.state == "child" and not c.chosen]
+    before = descents([_given(c, t) for c, t in told])
+    in_use = any(t.first <= call.start and t.death >= call.end for t in log.lives(call.number))
+    if not in_use and descents([*(_given(c, t) for c, t in told), _given(call, None)]) == before:
+        found.answers["there" if found.true == GONE else found.true] = call
+    elif found.true != GONE:
+        found.rare[found.true] = call
+    return True
 
 
 def _true(truth: Truth, pid: int) -> Answer:

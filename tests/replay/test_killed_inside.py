@@ -123,6 +123,30 @@ def test_the_kernels_word_settles_it(tmp_path: Path, turn: Turn) -> None:
     assert edges(tmp_path, f"{log}101 {KILLED}\n")[106] == (102, "observed")
 
 
+@BOTH_WAYS
+def test_who_ends_without_a_call_of_exit_is_a_thread(tmp_path: Path, turn: Turn) -> None:
+    """106's exit_group has killed 107, which did not call it."""
+    begun = turn((f"103 {THREAD} <unfinished ...>\n", "105 fork( <unfinished ...>\n"))
+    log = f"{START}103 {THREAD}) = 106\n" + "".join(begun) + "106 exit_group(0 <unfinished ...>\n"
+    log += "".join(f"{tid} +++ exited with 0 +++\n" for tid in (107, 106, 103)) + f"105 {KILLED}\n108 {ALIVE}\n"
+    path = tmp_path / "log"
+    path.write_text(log)
+    graph = tracer.replay(str(path))
+    assert not graph.find(107)
+    [child] = graph.find(108)
+    assert (child.parent and child.parent.tgid, str(child.evidence)) == (102, "inferred")
+
+
+def test_whose_own_number_is_higher_came_later(tmp_path: Path) -> None:
+    """The counter has been set back, and goes up again: 51 was given before 52, who so did not create it."""
+    log = (
+        f"{START}100 fork( <unfinished ...>\n50 {ALIVE}\n100 <... fork resumed>) = 50\n"
+        f"103 fork( <unfinished ...>\n105 fork() = 52\n52 fork( <unfinished ...>\n51 fork( <unfinished ...>\n"
+        f"103 {KILLED}\n52 {KILLED}\n51 <... fork resumed>) = 54\n"
+    )
+    assert edges(tmp_path, log)[51] == (101, "inferred")
+
+
 TOLD = "--- SIGCHLD {si_signo=SIGCHLD, si_code=CLD_KILLED, si_pid=106, si_uid=0} ---"
 
 

@@ -8,7 +8,7 @@ import re
 from tracer.event import CLONE_THREAD, SIGCHLD
 from tracer.sources.strace import calls
 from tracer.sources.strace.grammar import result
-from tracer.sources.strace.records import CLONED, CUT_SHORT, EXIT, NOT_CLONED, OPEN, SEEN
+from tracer.sources.strace.records import CLONED, CUT_SHORT, EXIT, NOT_CLONED, OPEN, RUN, SEEN, Record
 from tracer.sources.strace.state import (
     CREATING,
     DETACHED_INSIDE,
@@ -34,6 +34,15 @@ REFUSALS = frozenset(
 killed on the way out, PTRACE_GET_SYSCALL_INFO fills in nothing (PTRACE_SYSCALL_INFO_NONE), and strace before 6.12
 prints what it has read last of any task (get_error() in its src/syscall.c)."""
 
+CALLS = 500
+"""All numbers of system calls are below. That of the call that was entered last is what mostly stands in place of a
+result: PTRACE_GET_SYSCALL_INFO has it where a result is (struct ptrace_syscall_info)."""
+LOOKED_BACK = 400
+"""So many records."""
+LINES_AROUND = 64
+NEIGHBOUR = 8
+"""Numbers that the kernel gave within so many lines are so near another one of them, but where the counter was set."""
+
 _ERROR = re.compile(rb"= -1 (?:\(errno )?(\w+)")
 
 
@@ -43,6 +52,19 @@ def _is_not_read(value: int | None, rest: bytes) -> bool:
         return False
     error = _ERROR.search(rest, rest.rfind(b" = "))
     return value == 0 or (error is not None and error[1] not in REFUSALS)
+
+
+def _is_nobodys(cloned: Record, lately: list[Record]) -> bool:
+    """Does the result of a killed task's call not follow the numbers given at that time? Its child has not shown."""
+    begin, number, real, chosen, end = cloned[1], cloned[4], cloned[7], cloned[9], cloned[10]
+    if real or chosen or number >= CALLS or any(record[3] == number and record[1] > begin for record in lately):
+        return False
+    given = [
+        record[7] or record[4] for record in lately if record[0] == CLONED and abs(record[10] - end) < LINES_AROUND
+    ]
+    given += [record[4] for record in lately if record[0] == RUN and abs(record[1] - end) < LINES_AROUND]
+    others = [other for other in given if other != number]
+    return bool(others) and all(abs(number - other) > NEIGHBOUR for other in others)
 
 
 class Creating:
@@ -126,11 +148,23 @@ class Creating:
             state.records.append((EXIT, at, now, number, None))
 
     def killed_inside(self, at: int, tid: int) -> None:
-        """The task is dead. If it was inside a call, that will never return."""
+        """The task is dead. If it was inside a call, that will never return; if it was on its way out of one, what
+        strace has printed may be no result (REFUSALS)."""
         call = self._state.pending.get(tid)
         if call is not None and call[0] in CREATING:
             del self._state.pending[tid]
             self._cut_short(call[0], call[1], at, tid)
+        elif call is None and not self._state.alone:
+            self._killed_on_the_way_out(at, tid)
+
+    def _killed_on_the_way_out(self, at: int, tid: int) -> None:
+        """If the last that is told of it is a number that is nobody's, no more is known than of a call that lasts."""
+        lately = self._state.records[-LOOKED_BACK:]
+        place = next((i for i in range(len(lately) - 1, -1, -1) if lately[i][3] == tid), -1)
+        if place >= 0 and lately[place][0] == CLONED and _is_nobodys(lately[place], lately):
+            record = lately[place]
+            lately[place] = (OPEN, *record[1:4])
+            self._state.records[-LOOKED_BACK:] = [*lately, (CUT_SHORT, at, None, tid, *record[5:7], False, at)]
 
     def _cut_short(self, name: str, args: bytes, at: int, tid: int) -> None:
         """The call does not say whom it created; whoever it has created all the same is of this kind."""

@@ -97,10 +97,13 @@ class Elimination(Places):
     def candidates(self, tid: int) -> list[Call]:
         """The calls that can have created the task."""
         fresh = self.fresh[tid]
+        is_thread = self._is_thread(tid, fresh)
         found = []
         for call in self.unsettled.values():
-            if call.seq > fresh.seq:
+            if call.seq >= fresh.seq:
                 break
+            if is_thread and (call.dead or call.number) and not call.flags & CLONE_THREAD:
+                continue
             if self._says(call, tid) and not call.dead and self._unsure.get(call.tid) is not call:
                 return [call]
             if not self._after(tid, call) or self._outlived(fresh, call):
@@ -112,6 +115,12 @@ class Elimination(Places):
             return self._at_the_time(found, tid, fresh.at)
         return found
 
+    def _is_thread(self, tid: int, fresh: Fresh) -> bool:
+        """It has ended as by exit, and has called none: another thread did, or ran a program. It has made no thread of
+        its own, so it is one itself."""
+        status = self._ended.get(tid)
+        return status is not None and not status & 0x7F and not fresh.acted and self.leaving_shown
+
     def _says(self, call: Call, tid: int) -> bool:
         """The number is strace's own: also in a nested namespace, where numbers that differ come with strace's
         (printpid_translation() in its src/pidns.c)."""
@@ -122,8 +131,14 @@ class Elimination(Places):
         if self._wraps and not all(call.dead for call in found):
             return found  # what a call has returned says more than a counter that was set back
         given = windows(self.history, tid, at, self._wraps)
-        able = [c for c in found if any(c.at <= high and (not c.end or c.end >= low) for low, high in given)]
+        able = [c for c in found if any(self._was_open(c, low, high, tid) for low, high in given)]
         return able or (found if self._wraps else [])
+
+    def _was_open(self, call: Call, low: int, high: int, tid: int) -> bool:
+        """Between these lines. Whose own number is the higher one was not there yet."""
+        if call.at > high or 0 < call.end < low:
+            return False
+        return call.tid < tid or not any(record[4] == call.tid and record[1] >= low for record in self.history)
 
     def may_be_explained(self, tid: int) -> bool:
         """Is there a call that can turn out to have created the task?"""

@@ -113,6 +113,8 @@ class Orderer:
         """The log has these calls, in what comes next."""
         if not calls.isdisjoint(_ENTERING):
             self._births.entering_shown = True
+        if "exit_group" in calls:
+            self._births.leaving_shown = True
 
     def feed(self, records: Iterable[Record]) -> None:  # noqa: C901 - the hot loop: a function call costs as much as all
         """Read records; events come out as far as they can."""

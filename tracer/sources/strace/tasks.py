@@ -68,6 +68,8 @@ class Tasks(ABC):
         """The log tells of ordinary ends (no -qq), so a number that was not seen to end is in use."""
         self.entering_shown = False
         """The log has calls of unshare or setns, so one that enters a pid namespace is not missed."""
+        self.leaving_shown = False
+        """The log has calls of exit_group, so a task that calls it does not end without a word."""
         self.anywhere = False
         """It has not, and shows nested namespaces: nobody knows who has entered one."""
         self._tells = False

@@ -70,6 +70,34 @@ def test_a_number_twice_in_a_row_is_two_tasks_where_the_callers_live_on(tmp_path
     assert sum(line.startswith(("Clone(8, 10", "Clone(9, 11")) for line in got) == 2
 
 
+def test_a_number_that_does_not_follow_is_not_a_dead_tasks_child(tmp_path: Path) -> None:
+    """202 is the number of futex(2), which another task had entered."""
+    text = (
+        "7 fork() = 8\n"
+        "8 fork( <unfinished ...>\n"
+        "7 fork() = 9\n"
+        "8 <... fork resumed>) = {}\n"
+        "7 fork() = 11\n"
+        "8 +++ killed by SIGKILL +++\n"
+    )
+    graph = graph_of(tmp_path, text.format(202))
+    assert [p.tgid for p in graph.live()] == [7, 8, 9, 11]
+    graph = graph_of(tmp_path, text.format(202) + "10 prctl(PR_SET_PDEATHSIG, SIGTERM) = 0\n")
+    assert edge(graph.find(10)[0]) == (1, "assumed")  # 8 left it to whoever is above
+    assert graph.find(10)[0].creator is graph.find(8)[0]
+    graph = graph_of(tmp_path, text.format(202) + "202 prctl(PR_SET_PDEATHSIG, SIGTERM) = 0\n")
+    assert graph.find(202)[0].creator is graph.find(8)[0]
+    assert {p.tgid for p in graph_of(tmp_path, text.format(10)).live()} == {7, 8, 9, 10, 11}
+
+
+@pytest.mark.parametrize("after", ["8 kill(9, SIGURG) = 0\n", '8 prctl(PR_SET_NAME, "x") = 0\n', ""])
+def test_a_number_is_believed_of_who_goes_on(tmp_path: Path, after: str) -> None:
+    """The counter was set: who lives has really got it."""
+    text = "7 fork() = 8\n8 fork( <unfinished ...>\n7 fork() = 9\n8 <... fork resumed>) = 202\n" + after
+    end = "8 exit_group(0) = ?\n8 +++ exited with 0 +++\n"
+    assert {p.tgid for p in graph_of(tmp_path, text + end).live()} == {7, 8, 9, 202}
+
+
 @pytest.mark.parametrize(
     "result", ["-1 (errno 18446744073709551294)", "-1 ENOENT (No such file or directory)", "0", "? <unavailable>", "?"]
 )
