@@ -147,6 +147,14 @@ def test_whose_own_number_is_higher_came_later(tmp_path: Path) -> None:
     assert edges(tmp_path, log)[51] == (101, "inferred")
 
 
+def test_a_number_below_all_others_is_somebodys_child_as_well(tmp_path: Path) -> None:
+    """The counter has been set back there."""
+    log = f"{START}103 fork( <unfinished ...>\n6 {ALIVE}\n103 {KILLED}\n6 {ALIVE}\n"
+    assert edges(tmp_path, log)[6] == (101, "inferred")
+    attached = log.partition("\n")[2]  # the log does not begin with the program: 6 may be older
+    assert edges(tmp_path, attached)[6] == (None, "unknown")
+
+
 TOLD = "--- SIGCHLD {si_signo=SIGCHLD, si_code=CLD_KILLED, si_pid=106, si_uid=0} ---"
 
 

@@ -70,7 +70,7 @@ class Elimination(Places):
         return any(record[4] == number for record in self.history)
 
     def _given(self, call: Call, child: int) -> None:
-        if child < call.newest < child + WRAPPED and call.ns is None and call.number == child:
+        if child < call.newest < child + WRAPPED and call.ns is None and call.number in (child, 0):
             self._wraps = self._wraps or child >= RESERVED or child in self.fresh
         self.recent = child
         self.history.append((CLONED, call.at, None, call.tid, child, call.flags, 0, 0, "", False, call.end))
@@ -96,43 +96,53 @@ class Elimination(Places):
 
     def candidates(self, tid: int) -> list[Call]:
         """The calls that can have created the task."""
+        found = self._able(tid, self._wraps)
+        set_back = self._wraps or (self.whole and not found)  # somebody has created it
+        if set_back and not found:
+            found = self._able(tid, set_back)
+        if len(found) > 1 or (found and found[0].passed):
+            return self._at_the_time(found, tid, self.fresh[tid].at, set_back)
+        return found
+
+    def _able(self, tid: int, set_back: bool) -> list[Call]:
+        """Those that had begun; `set_back`: numbers are in no order."""
         fresh = self.fresh[tid]
         is_thread = self._is_thread(tid, fresh)
         found = []
         for call in self.unsettled.values():
-            if call.seq >= fresh.seq:
+            if call.seq > fresh.seq:
                 break
             if is_thread and (call.dead or call.number) and not call.flags & CLONE_THREAD:
                 continue
             if self._says(call, tid) and not call.dead and self._unsure.get(call.tid) is not call:
                 return [call]
-            if not self._after(tid, call) or self._outlived(fresh, call):
+            if not (set_back or self._after(tid, call)) or self._outlived(fresh, call):
                 continue
             if call.number and call.ns is not None and not call.chosen and not call.ns.agrees(call.number, tid):
                 continue
             found.append(call)
-        if len(found) > 1 or (found and found[0].passed):
-            return self._at_the_time(found, tid, fresh.at)
         return found
 
     def _is_thread(self, tid: int, fresh: Fresh) -> bool:
         """It has ended as by exit, and has called none: another thread did, or ran a program. It has made no thread of
         its own, so it is one itself."""
         status = self._ended.get(tid)
-        return status is not None and not status & 0x7F and not fresh.acted and self.leaving_shown
+        shown = self.leaving_shown and self.whole
+        return shown and status is not None and not status & 0x7F and not fresh.acted
 
     def _says(self, call: Call, tid: int) -> bool:
         """The number is strace's own: also in a nested namespace, where numbers that differ come with strace's
         (printpid_translation() in its src/pidns.c)."""
         return call.number == tid and (call.ns is None or self._translated)
 
-    def _at_the_time(self, found: list[Call], tid: int, at: int) -> list[Call]:
+    def _at_the_time(self, found: list[Call], tid: int, at: int, set_back: bool) -> list[Call]:
         """Those that were open when the number was given."""
-        if self._wraps and not all(call.dead for call in found):
+        own = [call for call in found if call.tid == tid]
+        if set_back and not all(call.dead for call in found if call not in own):
             return found  # what a call has returned says more than a counter that was set back
-        given = windows(self.history, tid, at, self._wraps)
-        able = [c for c in found if any(self._was_open(c, low, high, tid) for low, high in given)]
-        return able or (found if self._wraps else [])
+        given = windows(self.history, tid, at, set_back)
+        able = [c for c in found if c in own or any(self._was_open(c, low, high, tid) for low, high in given)]
+        return able or (found if set_back else [])
 
     def _was_open(self, call: Call, low: int, high: int, tid: int) -> bool:
         """Between these lines. Whose own number is the higher one was not there yet."""
@@ -164,7 +174,7 @@ class Elimination(Places):
 
     def _after(self, tid: int, call: Call) -> bool:
         """Numbers go upwards, so the task's was given after the call began."""
-        return tid > call.newest or self._wraps or call.newest - tid > WRAPPED or tid in self.chosen
+        return tid > call.newest or call.newest - tid > WRAPPED or tid in self.chosen
 
     @staticmethod
     def _outlived(fresh: Fresh, call: Call) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Collection
 
 from tracer.event import CLONE_THREAD
 from tracer.sources.strace.pidns import RESERVED, UNPLACED, Call, Namespace
-from tracer.sources.strace.records import ATTACHED, Record
+from tracer.sources.strace.records import ATTACHED, EXEC, Record
 from tracer.sources.strace.tasks import Tasks
 
 
@@ -23,6 +23,7 @@ class Places(Tasks):
             return
         if not self._first and record[1] <= 1:
             self._first.add(tid)
+            self.whole = record[0] == EXEC
             self._first_threads = record[4] - 1 if noticed else 0
         elif not noticed and self._first_threads > 0:
             self._first.add(tid)

@@ -60,6 +60,8 @@ class Tasks(ABC):
         """Those whose own namespace is known since, but not where their children live: they may have called setns."""
         self._first: set[int] = set()
         """The task that the log begins with, and the threads that strace attached to with it: they are no strangers."""
+        self.whole = False
+        """It begins with the program that strace has started: so all tasks were created in it."""
         self._first_threads = 0
         self._translated = False
         self.late_calls = False
