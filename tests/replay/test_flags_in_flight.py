@@ -162,3 +162,20 @@ def test_a_leader_dies_unseen_before_its_line_is_told(tmp_path: Path) -> None:
     gone = "102 +++ exited with 0 +++"
     assert edge(tmp_path, *before, "105 +++ exited with 0 +++", gone, CLEARS) == (101, "derived")
     assert edge(tmp_path, *before, "105 +++ exited with 0 +++", CLEARS, gone) == (101, "inferred")
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        pytest.param((SETS.replace("= 0", "= 31"),), id="on one line"),
+        pytest.param((BEGINS, RETURNS.replace("= 0", "= 31")), id="on two"),
+    ],
+)
+def test_a_number_that_is_another_calls_result_tells_of_a_return_as_well(
+    tmp_path: Path, lines: tuple[str, ...]
+) -> None:
+    """strace before 6.12: an exec of 105 kills the thread 101 when it has returned from prctl, which cannot fail."""
+    thread = "101 clone(child_stack=0x1, flags=CLONE_VM|CLONE_SIGHAND|CLONE_THREAD) = 105"
+    begun = '105 execve("/b", ["b"], 0x1 /* 0 vars */ <unfinished ...>'
+    taken = ("101 +++ superseded by execve in pid 105 +++", "101 <... execve resumed>) = 0", "101 getpid() = 101")
+    assert edge(tmp_path, thread, begun, *lines, *taken, "101 fork() = 106", KILLED) == (101, "derived")

@@ -65,8 +65,8 @@ class Changing:
                 found = result(rest)
                 if found is None:
                     state.hold(at, time, tid, head, rest)
-                elif found.value == 0:
-                    finish(at, time, tid, found.args)
+                elif found.value == 0 or (began is not None and (found.value or 0) > 0):
+                    finish(at, time, tid, found.args)  # see below
                 elif not (began is not None and found.open and began(at, time, tid, found.args)):
                     state.saw(at, time, tid)
 
@@ -96,7 +96,8 @@ class Changing:
                     pending[tid] = start
                 if rest[-14:] != DETACHED_INSIDE:
                     state.hold(at, time, tid, head, rest)
-            elif found.value == 0:
+            elif found.value == 0 or (name == "prctl" and (found.value or 0) > 0):
+                # A number is another call's: the task was killed while strace looked at its return (creating.REFUSALS).
                 finish(at, time, tid, args + found.args)
             elif found.open and start is not None and tid not in state.exec_by:
                 pending[tid] = start
@@ -195,6 +196,7 @@ class Changing:
     def _unshared(self, at: int, time: bytes, tid: int, args: bytes) -> None:
         state = self._state
         if calls.has_newpid(args):
+            state.far_numbers = True
             state.records.append((NEW_PID_NS, at, state.time_of(time), tid))
         else:
             state.saw(at, time, tid)
@@ -203,6 +205,7 @@ class Changing:
         state = self._state
         inode = calls.joins_pid_ns(args)
         if inode is not None:
+            state.far_numbers = True
             state.records.append((JOIN_PID_NS, at, state.time_of(time), tid, inode))
         else:
             state.saw(at, time, tid)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import re
 
-from tracer.event import CLONE_THREAD, SIGCHLD
+from tracer.event import CLONE_NEWPID, CLONE_THREAD, SIGCHLD
 from tracer.sources.strace import calls
 from tracer.sources.strace.grammar import result
 from tracer.sources.strace.records import CLONED, CUT_SHORT, EXIT, NOT_CLONED, OPEN, RUN, SEEN, Record
@@ -154,8 +154,11 @@ class Creating:
         if call is not None and call[0] in CREATING:
             del self._state.pending[tid]
             self._cut_short(call[0], call[1], at, tid)
-        elif call is None and not self._state.alone:
+        elif call is None and not (self._state.alone or self._state.far_numbers or self._is_nested()):
             self._killed_on_the_way_out(at, tid)
+
+    def _is_nested(self) -> bool:
+        return any(flags & CLONE_NEWPID for flags, _ in self._flags.values())
 
     def _killed_on_the_way_out(self, at: int, tid: int) -> None:
         """If the last that is told of it is a number that is nobody's, no more is known than of a call that lasts."""

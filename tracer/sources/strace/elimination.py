@@ -70,7 +70,7 @@ class Elimination(Places):
         return any(record[4] == number for record in self.history)
 
     def _given(self, call: Call, child: int) -> None:
-        if child < call.newest < child + WRAPPED and call.ns is None and call.number in (child, 0):
+        if child < call.newest < child + WRAPPED and call.ns is None and call.number == child:
             self._wraps = self._wraps or child >= RESERVED or child in self.fresh
         self.recent = child
         self.history.append((CLONED, call.at, None, call.tid, child, call.flags, 0, 0, "", False, call.end))
@@ -97,7 +97,7 @@ class Elimination(Places):
     def candidates(self, tid: int) -> list[Call]:
         """The calls that can have created the task."""
         found = self._able(tid, self._wraps)
-        set_back = self._wraps or (self.whole and not found)  # somebody has created it
+        set_back = self._wraps or (self.whole and not (found or self.nested))  # somebody has created it
         if set_back and not found:
             found = self._able(tid, set_back)
         if len(found) > 1 or (found and found[0].passed):

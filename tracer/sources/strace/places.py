@@ -19,11 +19,12 @@ class Places(Tasks):
     def _is_stranger(self, tid: int, record: Record) -> None:
         """Nothing explains the task."""
         noticed = record[0] == ATTACHED
+        if tid not in self._first:
+            self.whole = not self._first and record[0] == EXEC and record[1] <= 1
         if self._translated or tid in self.unplaced or tid in self._first:
             return
         if not self._first and record[1] <= 1:
             self._first.add(tid)
-            self.whole = record[0] == EXEC
             self._first_threads = record[4] - 1 if noticed else 0
         elif not noticed and self._first_threads > 0:
             self._first.add(tid)

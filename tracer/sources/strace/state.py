@@ -75,6 +75,8 @@ class State:
         self.time_of = _as_number if self.every_time else self.clock
         self.prefixed = style.prefixed and only is None
         self.alone = only is not None
+        self.far_numbers = style.successful
+        """A result may be far from those around it: it is told late (-z), or of a nested pid namespace."""
         self.naming = Naming(self.records, self._first_named, only)
         self.opened: dict[int, int] = {}
         """Task -> place in `records` of the OPEN record of the call that it is in."""

@@ -61,7 +61,7 @@ class Tasks(ABC):
         self._first: set[int] = set()
         """The task that the log begins with, and the threads that strace attached to with it: they are no strangers."""
         self.whole = False
-        """It begins with the program that strace has started: so all tasks were created in it."""
+        """The log begins with the program that strace has started, and so far says who created each task."""
         self._first_threads = 0
         self._translated = False
         self.late_calls = False
