@@ -73,3 +73,15 @@ def test_a_small_number_of_one_that_is_killed_makes_no_namespace(tmp_path: Path,
     found = {tid - 29_000: edge for tid, edge in edges(tmp_path, re.sub(r"\b4(\d\d)\b", r"294\1", log)).items()}
     assert (found[405], found[411]) == ((29404, "observed"), (29404, "observed"))
     assert (found[408], found[410]) == ((1, "assumed"), (29408, "observed"))
+
+
+def test_who_has_created_before_its_own_birth_is_told_knows_its_children_by_their_numbers(tmp_path: Path) -> None:
+    """404 has waited for its child 406, which it calls 4."""
+    path = tmp_path / "strace.log"
+    path.write_text(
+        "400 clone(child_stack=0x1, flags=CLONE_VM|CLONE_VFORK|SIGURG <unfinished ...>\n"
+        '403 execve("/a", ["a"], 0x1 <unfinished ...>\n404 <... fork resumed>) = 4 /* 406 in strace\'s PID NS */\n'
+        "402 <... vfork resumed>) = 3 /* 405 in strace's PID NS */\n406 +++ exited with 0 +++\n"
+        "404 <... wait4 resumed>NULL, 0, NULL) = 4\n400 <... clone resumed>) = 3 /* 404 in strace's PID NS */\n"
+    )
+    assert [process.state for process in tracer.replay(str(path)).find(406)] == ["dead"]

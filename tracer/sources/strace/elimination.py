@@ -11,7 +11,7 @@ from itertools import islice
 
 from tracer.event import CLONE_NEWPID, CLONE_THREAD
 from tracer.sources.strace.counter import windows
-from tracer.sources.strace.pidns import RESERVED, UNPLACED, WRAPPED, Call, calls_in_order, in_order
+from tracer.sources.strace.pidns import RESERVED, UNPLACED, WRAPPED, Call, Namespace, calls_in_order, in_order
 from tracer.sources.strace.places import Places
 from tracer.sources.strace.records import CLONED
 from tracer.sources.strace.tasks import Fresh
@@ -62,9 +62,19 @@ class Elimination(Places):
                 other.ns = call.child_ns
                 if other.number and not other.settled:
                     self._judge(other)
+            if self._translated and call.child_ns is not None:
+                self._place_calls_of(child, call.child_ns)
         if not self.unsettled and self.fresh and not self.late_calls:
             self.fresh.clear()
             self._ended.clear()
+
+    def _place_calls_of(self, tid: int, ns: Namespace) -> None:
+        """Calls of which the log has said whom they created before it was known where their caller lives."""
+        for calls in self.settled.values():
+            for call in calls:
+                if call.tid == tid and call.real and call.ns is None:
+                    call.ns = ns
+                    call.settle(call.child, self.next_ns.get(tid))
 
     def _had_owner(self, number: int) -> bool:
         return any(record[4] == number for record in self.history)
