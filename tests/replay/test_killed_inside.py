@@ -168,6 +168,18 @@ def test_each_call_creates_one(tmp_path: Path, turn: Turn) -> None:
     assert edges(tmp_path, f"{log}101 {KILLED}\n")[107] == (1, "assumed")
 
 
+@BOTH_WAYS
+def test_whom_such_a_child_has_left_goes_with_it(tmp_path: Path, turn: Turn) -> None:
+    log = f"{race(*turn((103, 105)))}106 fork() = 108\n106 fork() = 109\n108 fork() = 110\n"
+    log += f"106 {KILLED}\n108 {KILLED}\n"
+    assert edges(tmp_path, log)[109] == (None, "unknown")
+    found = edges(tmp_path, f"{log}102 {TOLD}\n")
+    assert (found[106], found[109], found[110]) == ((102, "observed"), (102, "inferred"), (102, "inferred"))
+    found = edges(tmp_path, f"{log}102 {TOLD}\n107 {ALIVE}\n".replace("106, si", "108, si"))
+    assert (found[106], found[108], found[109]) == ((102, "inferred"), (102, "observed"), (102, "inferred"))
+    assert (found[110], found[107]) == ((102, "inferred"), (101, "inferred"))
+
+
 def test_nor_one_that_shows_itself_later(tmp_path: Path) -> None:
     log = f"{race(103, 105)}106 {KILLED}\n102 {TOLD}\n107 {ALIVE}\n"
     assert edges(tmp_path, log)[107] == (101, "inferred")

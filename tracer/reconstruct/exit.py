@@ -179,7 +179,7 @@ def forget_original_parent(
             _doubt_stopover(child.reparentings, father, time, dying_since)
         reparent(state, child, father, reaper, at, time, cause, way)
         if reaper.task is None and reapers:
-            suppose_one_of(state, child, reapers)
+            suppose_one_of(state, child, reapers, father)
 
 
 def _doubts_for(state: State, father: Process) -> Mapping[Process, str]:

@@ -73,25 +73,42 @@ def _union(several: Iterable[Ways]) -> Ways:
 def parent_told(state: State, child: Process, father: Process) -> None:
     """The kernel has said whose child it is. If one call alone leads there, it has created no other task."""
     state.perhaps.pop(child, None)
-    claims = state.claims.pop(child, {})
-    able = [claim for claim, fathers in claims.items() if father in fathers]
-    if len(able) == 1:
-        _spend(state, able[0])
+    claims = state.claims.get(child, {})
+    able = {claim for claim, fathers in claims.items() if father in fathers}
+    first = child
+    while first in state.left_by:
+        first = state.left_by[first]
+    if able:
+        _narrow(state, first, able)
+    state.claims.pop(child, None)
+    state.left_by.pop(child, None)
+
+
+def _narrow(state: State, child: Process, able: set[Claim]) -> None:
+    """One of these calls has created it; and so with those that it has left."""
+    claims = state.claims.get(child, {})
+    for claim in claims.keys() - able:
+        del claims[claim]
+    ways = state.perhaps.get(child)
+    if ways is not None:
+        fathers = set().union(*claims.values())
+        suppose(state, child, {father: worth for father, worth in ways.items() if father in fathers})
+    for left in [left for left, by in state.left_by.items() if by is child]:
+        _narrow(state, left, able)
+    if len(claims) > 1:
+        return
+    state.claims.pop(child, None)
+    if state.left_by.pop(child, None) is None:
+        for claim in claims:
+            _spend(state, claim)
 
 
 def _spend(state: State, spent: Claim) -> None:
     """It is known whom this call created."""
     state.spent.add(spent)
     for child, claims in list(state.claims.items()):
-        ways = state.perhaps.get(child)
-        if spent not in claims or ways is None:
-            continue
-        del claims[spent]
-        fathers = set().union(*claims.values())
-        suppose(state, child, {father: worth for father, worth in ways.items() if father in fathers})
-        if len(claims) == 1:
-            del state.claims[child]
-            _spend(state, next(iter(claims)))
+        if spent in claims and child not in state.left_by:
+            _narrow(state, child, claims.keys() - {spent})
 
 
 def born_beside(state: State, process: Process, mother: Process) -> None:
@@ -142,15 +159,33 @@ def suppose(state: State, child: Process, ways: Ways) -> None:
     state.perhaps.pop(child, None)
     [(father, worth)] = ways.items()
     set_real_parent(child, find_alive_thread(father) or father.leader, worth, f"{child.reason}; all lead here")
+    if child.reaped_at is None:
+        waits_for_it(state, child)
     if child.state is ZOMBIE and father.outside:
         bury(child)
 
 
-def suppose_one_of(state: State, child: Process, reapers: list[Reaper]) -> None:
-    """The child was adopted by one of these."""
+def waits_for_it(state: State, child: Process) -> None:
+    """Buried only because nobody was known to owe the wait, it has a parent in the trace, who has not waited yet."""
+    if child.state is DEAD and child.exited_at is not None and not state.lacks.waits:
+        child.state = ZOMBIE
+        child.threads = {child.tgid: child.leader}
+
+
+def suppose_one_of(state: State, child: Process, reapers: list[Reaper], father: Process | None = None) -> None:
+    """The child was adopted by one of these; by whom depends on which call created the father."""
     ways: Ways = {}
-    if add_reapers(ways, reapers, INFERRED):
-        suppose(state, child, ways)
+    if not add_reapers(ways, reapers, INFERRED):
+        return
+    suppose(state, child, ways)
+    claims = state.claims.get(father) if father is not None else None
+    if father is None or claims is None or child not in state.perhaps:
+        return
+    state.left_by[child] = father
+    state.claims[child] = {}
+    for claim, fathers in claims.items():
+        found = [reaper for above in fathers for reaper in possible_reapers(state, father, above=above)]
+        state.claims[child][claim] = {reaper.task.process for reaper in found if reaper.task is not None}
 
 
 def father_ended(state: State, father: Process) -> None:
@@ -184,8 +219,11 @@ def heirs(state: State, father: Process) -> list[Reaper]:
     return found or [NOBODY]
 
 
-def possible_reapers(state: State, father: Process, as_of: int | None = None) -> list[Reaper]:
-    """find_new_reaper() for each way in which the processes above can hang together."""
+def possible_reapers(
+    state: State, father: Process, as_of: int | None = None, above: Process | None = None
+) -> list[Reaper]:
+    """find_new_reaper() for each way in which the processes above can hang together; with `above`, those in which that
+    is the father's parent."""
     seen: set[Process] = set()
 
     def search(supposed: dict[Process, Process]) -> list[Reaper]:
@@ -201,7 +239,7 @@ def possible_reapers(state: State, father: Process, as_of: int | None = None) ->
         able = [above for above in state.perhaps[top] if top not in _line(above, supposed)]
         return [reaper for above in able for reaper in search({**supposed, top: above})]
 
-    return search({}) or [NOBODY]
+    return search({} if above is None else {father: above}) or [NOBODY]
 
 
 def _line(process: Process, supposed: dict[Process, Process]) -> list[Process]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from tracer.event import ChildSignal, Reap
-from tracer.graph import DEAD, RULE_SEEN, RUNNING, ZOMBIE, Process, Reparenting, Task
+from tracer.graph import DEAD, RULE_SEEN, RUNNING, Process, Reparenting, Task
 from tracer.identity import Evidence
 from tracer.reconstruct.exit import end_unseen_process
 from tracer.reconstruct.membership import hang, number_was_free
-from tracer.reconstruct.perhaps import parent_told
+from tracer.reconstruct.perhaps import parent_told, waits_for_it
 from tracer.reconstruct.reaper import find_alive_thread
 from tracer.reconstruct.state import State, bury, is_below
 
@@ -85,11 +85,8 @@ def _kernel_told(state: State, child: Process, told: Task, at: int, time: int | 
     if state.perhaps:
         parent_told(state, child, told_process)
     hang(child, told)
-    if child.state is DEAD and child.exited_at is not None and not state.lacks.waits:
-        # Buried only because nobody was known to owe the wait; its parent is in the trace and has not waited yet.
-        child.state = ZOMBIE
-        child.threads = {child.tgid: child.leader}
-    elif child.state is DEAD:
+    waits_for_it(state, child)
+    if child.state is DEAD:
         bury(child, child.reaped_at, child.reaped_time, child.reaper_tid)
 
 

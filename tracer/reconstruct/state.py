@@ -55,6 +55,7 @@ class State:
         "hosts",
         "init",
         "lacks",
+        "left_by",
         "living_ns",
         "lost_at",
         "merged",
@@ -138,6 +139,8 @@ class State:
         """The other way round; entries may be out of date."""
         self.claims: dict[Process, dict[tuple[int, int], set[Process]]] = {}
         """The same by call: who is the parent if that call (caller, where it began) created the process."""
+        self.left_by: dict[Process, Process] = {}
+        """Those of `claims` that one of several calls did not create, but whom it created has left -> who that was."""
         self.spent: set[tuple[int, int]] = set()
         """Those of these calls of which it is known whom they created."""
         self.merged: set[Process] = set()
