@@ -124,6 +124,11 @@ def _parse_pstree(lines: list[str]) -> Listing:
     for line in lines:
         line = line.rstrip()
         branch = _BRANCH.match(line)
+        if branch is None and line.startswith((" ", "│", "|")):
+            # Below a line that is cut off at the terminal's edge, its children have nothing but a `+` there.
+            listing.cut += line.endswith("+")
+            listing.unread += not line.endswith("+")
+            continue
         column = branch.end() if branch else 0
         above = [drawn for drawn in above if drawn.column <= column - 2] if branch else []
         if branch and not above:

@@ -97,6 +97,21 @@ def test_lines_cut_at_the_screen() -> None:
 # --- ps, as text ---
 
 
+def test_what_stands_below_a_cut_line_is_not_lost() -> None:
+    """psmisc 23.6: a child of a process at the edge is a `+` there, without a branch."""
+    text = """\
+init(1)-+-sh(2)-+-exe(3)---exe(4)-+
+        |       |                 +
+        |       `-exe(5)
+        |-a line that is none
+        | no branch at all
+        `-cron(6)
+"""
+    listing = parse_processes(text)
+    assert {p.pid: p.ppid for p in listing.processes.values()} == {1: None, 2: 1, 3: 2, 4: 3, 5: 2, 6: 1}
+    assert (listing.cut, listing.unread) == (2, 2)
+
+
 def test_ps_with_the_columns_asked_for() -> None:
     text = "    PID    PPID STAT COMMAND\n      1       0 Ss   /sbin/init splash\n     10       1 Z    [sh] <defunct>\n"
     listing = parse_processes(text)
