@@ -1,7 +1,8 @@
 """Loss and disorder: damaged logs of random trees. `python -m tests.fuzz.mangle --help`.
 
 Nothing may crash. Where a damage can be seen in the log, no edge that it makes wrong may still be called observed or
-derived; a dropped line leaves no trace of itself, so for those the share is reported.
+derived; lines that are left out need not leave a trace, so such edges are listed, and KEEP has the damaged logs with
+the kernel's truth.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import random
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from . import harness, optionsets, trial
@@ -36,22 +38,22 @@ def cut_head(lines: list[bytes], rng: random.Random) -> Iterator[list[bytes]]:
 
 
 def drop(lines: list[bytes], rng: random.Random) -> Iterator[list[bytes]]:
-    """Leave out one line, each in turn."""
-    for i in range(len(lines)):
+    """Leave out one line, each in turn but the last: that would be a log of an earlier moment."""
+    for i in range(len(lines) - 1):
         yield lines[:i] + lines[i + 1 :]
 
 
 def drop_many(lines: list[bytes], rng: random.Random) -> Iterator[list[bytes]]:
-    """Leave out a tenth of the lines."""
+    """Leave out a tenth of the lines, and not the last one."""
     for _ in range(100):
-        yield [x for x in lines if rng.random() > 0.1]
+        yield [*(x for x in lines[:-1] if rng.random() > 0.1), lines[-1]]
 
 
 def drop_block(lines: list[bytes], rng: random.Random) -> Iterator[list[bytes]]:
-    """Leave out some lines in a row, as a full disk or a wrapped terminal does."""
+    """Leave out some lines in a row, as a full disk or a wrapped terminal does, and not the last one."""
     for _ in range(100):
         start = rng.randrange(len(lines))
-        yield lines[:start] + lines[start + rng.randrange(1, 30) :]
+        yield lines[:start] + lines[min(start + rng.randrange(1, 30), len(lines) - 1) :]
 
 
 def duplicate(lines: list[bytes], rng: random.Random) -> Iterator[list[bytes]]:
@@ -103,9 +105,10 @@ def record(options: optionsets.OptionSet, seed: int, programs: Path, folder: Pat
 
 
 def mangled(
-    log: Path, true: Truth, mangling: Mangling, seed: int, replay: trial.Replay, step: int = 1
+    log: Path, true: Truth, mangling: Mangling, seed: int, replay: trial.Replay, keep: Path, step: int = 1
 ) -> tuple[int, Verdict]:
-    """Replay every step-th damage of a log; the number of replays and what came out. A crash is a fatal problem."""
+    """Replay every step-th damage of a log: how many, and what came out. Crashes and wrong edges with strong
+    evidence are its problems, and are kept."""
     lines = log.read_bytes().splitlines(keepends=True)
     total = Verdict()
     replays = 0
@@ -117,9 +120,16 @@ def mangled(
             path.write_bytes(b"".join(damaged))
             verdict = trial.judge_log(path, true, False, replay)
             replays += 1
+            bad = [p for p in verdict.problems if p.kind == "crash"]
             if mangling in KNOWN_TRUTH:
                 total.add(verdict)
-            total.problems += [p for p in verdict.problems if p.kind == "crash"]
+                bad += [p for p in verdict.problems if p.kind == "parent" and p.evidence in STRONG]
+            if bad:
+                case = keep / f"{log.name}-{mangling.__name__}-{i}"
+                case.mkdir(parents=True, exist_ok=True)
+                (case / "log").write_bytes(path.read_bytes())
+                (case / "truth.json").write_text(true.to_json())
+                total.problems += [replace(p, kind=f"{case}: {p.kind}") for p in bad]
     return replays, total
 
 
@@ -129,10 +139,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--sets", default="o,stderr,setns")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--runs", type=int, default=2, help="trees per set")
+    parser.add_argument("--keep", type=Path, default=Path(tempfile.gettempdir()) / "ctrace-mangle", help="for failures")
     parser.add_argument("--step", type=int, default=1, help="take every n-th damage")
     arguments = parser.parse_args(argv)
     tallies: dict[str, Tally] = {}
-    crashes: set[str] = set()
+    found: list[str] = []
     from tracer import replay
 
     with tempfile.TemporaryDirectory(prefix="ctrace-mangle-") as name:
@@ -142,18 +153,19 @@ def main(argv: list[str] | None = None) -> int:
             for seed in range(arguments.seed, arguments.seed + arguments.runs):
                 for log, true in record(options, seed, folder, folder)[-1:]:
                     for mangling in KNOWN_TRUTH + NO_TRUTH:
-                        replays, verdict = mangled(log, true, mangling, seed, replay, arguments.step)
+                        replays, verdict = mangled(log, true, mangling, seed, replay, arguments.keep, arguments.step)
                         tally = tallies.setdefault(mangling.__name__, Tally())
                         tally.runs += 1
                         tally.points += replays
                         tally.verdict.add(verdict)
-                        crashes.update(str(p) for p in verdict.problems)
+                        found += map(str, verdict.problems)
     print("points: damaged logs replayed")
     print(table(tallies))
     strong = sum(t.verdict.wrong[e] for t in tallies.values() for e in STRONG)
-    print(f"wrong edges called observed or derived: {strong}; crashes: {len(crashes)}")
-    for crash in sorted(crashes)[:20]:
-        print(crash)
+    crashes = sum(": crash of " in problem for problem in found)
+    print(f"wrong edges called observed or derived: {strong}; crashes: {crashes}")
+    for problem in found[:40]:
+        print(problem)
     return 1 if crashes else 0
 
 
