@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.unit.reconstruct.build import edges, parse
 from tracer.event import (
+    CLONE_THREAD,
     SIGCHLD,
     Clone,
     Exit,
@@ -55,3 +56,14 @@ def test_an_edge_that_was_repaired_from_proc_is_inferred() -> None:
     child = engine.finish().find(12)[0]
     assert (child.parent and child.parent.tgid, str(child.evidence)) == (10, "inferred")
     assert [(s.old.tgid, s.rule) for s in child.reparentings or ()] == [(11, "seen")]
+
+
+def test_a_thread_that_may_have_ended_unseen_may_not_have_inherited() -> None:
+    """Its execve was lost: it goes on as 11, and ended as that."""
+    birth = Clone(2, None, 11, 12, CLONE_THREAD, 0)
+    for lost, evidence in (([], "observed"), ([Lost(4, None, 0, 1)], "inferred")):
+        engine = Engine()
+        engine.feed([Clone(1, None, 10, 11, 0, SIGCHLD), birth, Exit(3, None, 11, 0), *lost])
+        engine.feed([Clone(5, None, 11, 13, 0, SIGCHLD), Exit(6, None, 11, 0)])
+        (child,) = engine.finish().find(13)
+        assert (child.parent and child.parent.tgid, str(child.evidence)) == (11, evidence)
