@@ -179,3 +179,13 @@ def test_a_number_that_is_another_calls_result_tells_of_a_return_as_well(
     begun = '105 execve("/b", ["b"], 0x1 /* 0 vars */ <unfinished ...>'
     taken = ("101 +++ superseded by execve in pid 105 +++", "101 <... execve resumed>) = 0", "101 getpid() = 101")
     assert edge(tmp_path, thread, begun, *lines, *taken, "101 fork() = 106", KILLED) == (101, "derived")
+
+
+def test_where_ends_are_not_told_a_flag_may_be_set_between_the_call_of_exit_and_the_signal(tmp_path: Path) -> None:
+    """-qq. What is known: 102 died behind its call of exit, and before its parent was told."""
+    signal = "101 --- SIGCHLD {si_signo=SIGCHLD, si_code=CLD_EXITED, si_pid=102, si_uid=0, si_status=0} ---"
+    sets = [BEGINS, RETURNS, "101 getpid() = 101", "101 fork() = 104"]
+    assert edge(tmp_path, *sets, "102 exit_group(0) = ?", signal) == (101, "derived")
+    assert edge(tmp_path, "102 exit_group(0) = ?", *sets, signal) == (101, "inferred")
+    told = "100 fork() = 105\n105 exit_group(0) = ?"  # another end that nothing tells
+    assert edge(tmp_path, "102 exit_group(0) = ?", *sets, signal, told)[1] in ("inferred", "assumed")

@@ -251,3 +251,15 @@ def test_a_number_that_never_shows_itself_may_be_no_result(tmp_path: Path) -> No
     )
     assert edges(tmp_path, log)[103] == (101, "inferred")
     assert edges(tmp_path, f"{log}101 fork() = 105\n")[103] == (101, "observed")
+
+
+def test_of_late_told_calls_one_may_be_of_the_next_with_the_number(tmp_path: Path) -> None:
+    """strace -z: 102 spoke and ended before 101's call was told. That may have created another 102."""
+    log = (
+        f"{BEGIN}100 fork() = 101\n102 clone(child_stack=NULL, flags=CLONE_PARENT|SIGCHLD) = 103\n{{}}"
+        "101 {} = 102\n103 fork() = 104\n104 +++ exited with 0 +++\n"
+    )
+    ended = "102 +++ exited with 7 +++\n"
+    assert edges(tmp_path, log.format("", "fork()"))[103] == (101, "derived")
+    assert edges(tmp_path, log.format(ended, "fork()"))[103] == (101, "inferred")
+    assert edges(tmp_path, log.format(ended, "vfork()"))[103] == (101, "derived")

@@ -181,7 +181,8 @@ def forget_original_parent(
     else:
         reaper = find_new_reaper(father, state.init, _doubts_for(state, father), state.lost_at)
     cause = f"exit of {father.tgid}"
-    if children and (not state.ptraced or last is not father.leader):
+    ended = state.ptraced and last is father.leader and not (state.lacks.ends and dying_since is not None)
+    if children and not ended:
         state.recent_adoptions.append((father, tuple(children)))
     way = _other_way(father, reaper, dying_since) if children else ""
     for child in children or ():
@@ -292,6 +293,13 @@ def end_unseen_process(state: State, process: Process, at: int, time: int | None
     process.threads = {last.tid: last}
     state.tasks[last.tid] = last
     _process_ends(state, process, last, at, time)
+
+
+def end_told(state: State, process: Process, at: int, time: int | None) -> None:
+    """A signal or a wait tells of an end that no line has told: it may have come as early as the call of exit."""
+    begun = [since for tid in process.threads if (since := state.exit_begun.get(tid)) is not None]
+    state.dying_groups.setdefault(process, min(begun, default=process.born_at))
+    end_unseen_process(state, process, at, time)
 
 
 def zombie_found(state: State, process: Process, at: int, time: int | None) -> None:

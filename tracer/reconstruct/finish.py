@@ -9,6 +9,7 @@ from tracer.reconstruct.hosts import doubt_children, doubt_ended, has_lived_on
 from tracer.reconstruct.reaper import find_alive_thread, known_before
 from tracer.reconstruct.state import WAIT_CALLS, State, bury
 
+WITHOUT_WAITS = "waits are not traced, and numbers come back: a child in a nested pid namespace may have this one"
 LEAVING = ("exit", "exit_group", "_exit")
 
 
@@ -22,6 +23,8 @@ def finish(state: State, calls: set[str] | None) -> None:
     prctl_unseen = calls is not None and "prctl" not in calls
     maybe_threads = state.clues.incomplete or (processes and not processes[0].leader_known)
     inferred = state.stats.inferred
+    waits_seen = calls is None or bool(calls & WAIT_CALLS)
+    given_again = state.nested and not waits_seen and any(process.serial for process in processes)
     _doubt_children_of_leaving(state)
     doubt_ended(state)
     if calls is not None and calls.isdisjoint(LEAVING):
@@ -34,10 +37,12 @@ def finish(state: State, calls: set[str] | None) -> None:
         if state.lost_at and process.state is not DEAD:
             process.evidence, process.reason = known_before(process, state.lost_at)
         if state.untraced and process.state is ZOMBIE and process.confirmed_at < (process.exited_at or 0):
-            _doubt_zombie(process)
+            _doubt_zombie(process, "if it was reaped without a wait, a task that is not traced may have its number")
+        if given_again and process.state is ZOMBIE:
+            _doubt_zombie(process, WITHOUT_WAITS)
         if process.evidence is Evidence.INFERRED:
             inferred += 1
-    state.stats.waits_seen = calls is None or bool(calls & WAIT_CALLS)
+    state.stats.waits_seen = waits_seen
     state.stats.processes = len(processes)
     state.stats.inferred = inferred
 
@@ -122,11 +127,10 @@ def _doubt_parent(process: Process) -> None:
     process.reason = f"{parent.tgid} may be a thread of a process that the trace does not show"
 
 
-def _doubt_zombie(process: Process) -> None:
+def _doubt_zombie(process: Process, why: str) -> None:
     """No signal told of its end: where the parent ignores SIGCHLD, the kernel reaps it (do_notify_parent())."""
     if process.evidence.rank < Evidence.INFERRED.rank:
-        process.evidence = Evidence.INFERRED
-        process.reason = "if it was reaped without a wait, a task that is not traced may have its number"
+        process.evidence, process.reason = Evidence.INFERRED, why
 
 
 def _doubt_child_reaper(process: Process) -> None:

@@ -224,7 +224,7 @@ def _doubt_recent_adoptions(state: State, changed: Process, event: SetSubreaper)
     why = f"{changed.tgid} changed its subreaper flag at about the time of the adoption"
     now = event.time or 0
     for father, children in state.recent_adoptions:
-        if now - (father.exited_time or 0) > ADOPTION_TAKES or not is_below(father, changed):
+        if now - (father.exited_time or 0) > ADOPTION_TAKES or father is changed or not is_below(father, changed):
             continue
         for child in children:
             steps = child.reparentings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tracer.event import ChildSignal, Reap
 from tracer.graph import DEAD, RULE_SEEN, RUNNING, Process, Reparenting, Task
 from tracer.identity import Evidence
-from tracer.reconstruct.exit import end_unseen_process
+from tracer.reconstruct.exit import end_told
 from tracer.reconstruct.membership import hang, number_was_free
 from tracer.reconstruct.perhaps import parent_told, waits_for_it
 from tracer.reconstruct.reaper import find_alive_thread
@@ -28,7 +28,9 @@ def on_reap(state: State, event: Reap) -> None:
     if process.state is DEAD and (process.reaped_at is not None or process.exited_at is None):
         return
     if process.state is RUNNING:
-        end_unseen_process(state, process, at, time)
+        end_told(state, process, at, time)
+    elif state.lacks.ends:
+        state.adoption_is_over(process)
     if status is not None and process.status is None:
         process.status = status
     if waiter is not None and (process.evidence is not Evidence.OBSERVED or process.real_parent is not waiter):
@@ -53,7 +55,9 @@ def on_child_signal(state: State, event: ChildSignal) -> None:
             return
         if process.serial and task.tid not in state.exit_begun:
             return  # a late signal about the one that had the number before
-        end_unseen_process(state, process, at, time)
+        end_told(state, process, at, time)
+    elif state.lacks.ends:
+        state.adoption_is_over(process)
     if process.evidence is not Evidence.OBSERVED or process.real_parent is not receiver:
         _kernel_told(state, process, receiver, at, time, "SIGCHLD")
     elif state.untraced:

@@ -164,7 +164,7 @@ class State:
         (delay_group_leader() in kernel/exit.c); a tracepoint tells of an end before they move, and thread by thread."""
         self.recent_adoptions: deque[tuple[Process, tuple[Process, ...]]] = deque(maxlen=RECENT_ADOPTIONS)
         """Dead fathers and their children, whose move the kernel may not have made yet: live; and under strace where
-        the leader, who had PF_EXITING when the last of the other threads died, is not told to be dead."""
+        the leader, who had PF_EXITING when the last of the other threads died, is not told to be dead, or nobody is."""
         self.clues = Clues()
         self.stats = GraphStats()
         self.containers: dict[tuple[str, str], tuple[str, ...]] = {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from itertools import islice
 
-from tracer.event import CLONE_NEWPID, CLONE_THREAD
+from tracer.event import CLONE_NEWPID, CLONE_THREAD, CLONE_VFORK
 from tracer.sources.strace.counter import windows
 from tracer.sources.strace.pidns import RESERVED, UNPLACED, WRAPPED, Call, Namespace, calls_in_order, in_order
 from tracer.sources.strace.places import Places
@@ -30,6 +30,7 @@ ONLY_ONE = "number {} is of another pid namespace; no other call can have create
 BY_ORDER = "number {} is of another pid namespace; {} of the new tasks has the same place in the order"
 BY_END = "number {} is of another pid namespace; {} ended just before its end was told"
 GUESSED = "number {} is of another pid namespace; {} is one of several new tasks that it can mean"
+PERHAPS_EARLIER = "{} had ended before the call that returned its number was told: the number may have been given twice"
 PERHAPS_NESTED = "number {0} may be of a pid namespace: whether {1}, who created {0}, lives in one is not known"
 
 
@@ -40,6 +41,8 @@ class Elimination(Places):
         """The call's child is this task, or it has none."""
         if not matched and call.ns is None and self.is_doubtful(child) and self._had_owner(child):
             matched, call.guessed = PERHAPS_NESTED.format(child, call.tid), True
+        if not matched and self.late_calls and child in self._ended and not call.flags & CLONE_VFORK:
+            matched, call.guessed = PERHAPS_EARLIER.format(child), True
         call.settle(child, self.next_ns.get(call.tid), matched)
         if child:
             self._place_of_child(call)

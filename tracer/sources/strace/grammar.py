@@ -125,11 +125,15 @@ _STAGED = re.compile(
     rb" <unfinished \.\.\.>\n(?!\[pid |\d[\d:.]*(?:<[^\n]*>)? |\w+\(|<\.\.\. |\+\+\+ |--- )([^\n]*\) += [^\n]*)\n"
 )
 """Two halves of one line of -z: strace kept the first one until the call returned, after another task's line."""
+_GLUED = re.compile(rb"(?m)^[^\n(\"]{0,80}\?{3,4}\((?=\[pid +\d|\d+[ <])")
+"""A call of -z of which strace could read nothing, for its task was killed: the next line follows without a newline."""
 _NOT_SUCCESSFUL = re.compile(rb"\) += (?:-1 [E(]|\?)[^\"]*$| <unfinished \.\.\.>$")
 
 
 def mend(block: bytes) -> bytes:
-    """Halves of lines of -z put together; the number of lines stays the same."""
+    """Halves of lines of -z put together, and two in one parted; the number of lines stays the same."""
+    if b"???(" in block:
+        block = _GLUED.sub(b"", block)
     return _STAGED.sub(rb"\1\n\n", block)
 
 

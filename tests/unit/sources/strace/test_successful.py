@@ -139,3 +139,12 @@ def test_what_a_log_of_it_has_not(line: str) -> None:
     kept = START + f'1100 {CLONE} = 1101\n1101 execve("/b", ["<... clone resumed>", "= -1 E", "exit("], 0x7) = 0\n'
     assert find_style(kept.encode()).successful
     assert not find_style((kept + f"1100 {line}\n").encode()).successful
+
+
+def test_a_line_behind_a_call_that_could_not_be_read(tmp_path: Path) -> None:
+    """strace had not ended the line of a task that was killed."""
+    path = tmp_path / "log"
+    path.write_text(START + f"1100 {CLONE} = 1101\n1100 {CLONE} = 1102\n1102 ???(1101 +++ exited with 0 +++\n")
+    events, stats = read(path)
+    assert stats.unreadable == 0
+    assert [event.tid for event in events if type(event).__name__ == "Exit"] == [1101]
