@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from tracer.event import Exit, ExitBegin, Gone
 from tracer.graph import RULE_CHILD_REAPER, RULE_SUBREAPER, RUNNING, ZOMBIE, PidNs, Process, Reparenting, Task
 from tracer.identity import Evidence
-from tracer.reconstruct.hosts import group_exit
+from tracer.reconstruct.hosts import doubt_children, group_exit
 from tracer.reconstruct.perhaps import common, father_ended, possible_reapers, suppose_one_of
 from tracer.reconstruct.reaper import Reaper, find_alive_thread, find_new_reaper, older_than
 from tracer.reconstruct.state import ADOPTION_TAKES, State, bury, is_below, set_real_parent
@@ -63,23 +63,15 @@ def on_exit(state: State, event: Exit) -> None:
         if heir is not None:
             if state.ptraced and tid not in state.exit_begun:
                 state.dying_groups.setdefault(process, at)
-            if older_than(process, state.lost_at):
-                _doubt_children(process, f"events were lost at {state.lost_at}: whether {heir.tid} lives is not known")
                 seen = state.half_dead.get(process)
                 state.half_dead[process] = at, status, seen is not None and seen[1] == status
+            if older_than(process, state.lost_at):
+                doubt_children(process, f"events were lost at {state.lost_at}: whether {heir.tid} lives is not known")
             _thread_ends(state, task, heir)
             return
     if status is not None:
         process.status = status
     _process_ends(state, process, task, at, time)
-
-
-def _doubt_children(process: Process, why: str) -> None:
-    """They may have left it."""
-    for thread in process.threads.values():
-        for child in thread.children or ():
-            if child.evidence.rank < Evidence.INFERRED.rank:
-                child.evidence, child.reason = Evidence.INFERRED, why
 
 
 def _is_leaving(task: Task) -> bool:
