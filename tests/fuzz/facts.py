@@ -277,8 +277,8 @@ class _Reader:
                     call.state = DOUBTFUL  # said twice in a row
         elif name in ("wait4", "waitid"):
             ends += self._waited(at, task, start, name, args, value, found[3])
-        elif name == "prctl" and task in self.setting:
-            ends.append(self.setting.pop(task))
+        elif name == "prctl" and task in self.setting and value is not None:
+            ends.append(self.setting.pop(task))  # else it was killed inside
         elif name in ("execve", "execveat") and value == 0:
             task.led = min(task.led, at)
             ends.append(Fact(at, "exec", task))

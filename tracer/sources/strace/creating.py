@@ -40,7 +40,7 @@ result: PTRACE_GET_SYSCALL_INFO has it where a result is (struct ptrace_syscall_
 LOOKED_BACK = 400
 """So many records."""
 LINES_AROUND = 64
-NEIGHBOUR = 8
+NEIGHBOUR = 10
 """Numbers that the kernel gave within so many lines are so near another one of them, but where the counter was set."""
 
 _ERROR = re.compile(rb"= -1 (?:\(errno )?(\w+)")
@@ -147,14 +147,15 @@ class Creating:
             del state.exec_by[leader]
             state.records.append((EXIT, at, now, number, None))
 
-    def killed_inside(self, at: int, tid: int) -> None:
+    def killed_inside(self, at: int, tid: int, signalled: bool = False) -> None:
         """The task is dead. If it was inside a call, that will never return; if it was on its way out of one, what
-        strace has printed may be no result (REFUSALS)."""
+        strace has printed may be no result (REFUSALS). `signalled`: by another signal than SIGKILL, so strace has told
+        of that first, and the call was over."""
         call = self._state.pending.get(tid)
         if call is not None and call[0] in CREATING:
             del self._state.pending[tid]
             self._cut_short(call[0], call[1], at, tid)
-        elif call is None and not (self._state.alone or self._state.far_numbers or self._is_nested()):
+        elif call is None and not (signalled or self._state.alone or self._state.far_numbers or self._is_nested()):
             self._killed_on_the_way_out(at, tid)
 
     def _is_nested(self) -> bool:

@@ -9,6 +9,7 @@ from tracer.sources.strace.creating import Creating
 from tracer.sources.strace.records import EXIT, EXIT_BEGIN
 from tracer.sources.strace.state import LEAVING, Handler, Handlers, State, halves
 
+SIGKILL = 9
 _KILLED = re.compile(rb"killed by (\w+)( \(core dumped\))? \+\+\+")
 _SUPERSEDED = re.compile(rb"superseded by execve in pid (\d{1,18})")
 
@@ -77,7 +78,7 @@ class Ending:
                 return
             value = calls.signal_value(killed[1])
             status = None if value is None else value | (0x80 if killed[2] else 0)
-        self._creating.killed_inside(at, tid)
+        self._creating.killed_inside(at, tid, signalled=status is not None and status & 0x7F not in (0, SIGKILL))
         state.pending.pop(tid, None)
         state.leaders.pop(tid, None)
         state.seen.discard(tid)

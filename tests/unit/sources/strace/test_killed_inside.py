@@ -90,6 +90,12 @@ def test_a_number_that_does_not_follow_is_not_a_dead_tasks_child(tmp_path: Path)
     assert {p.tgid for p in graph_of(tmp_path, text.format(10)).live()} == {7, 8, 9, 10, 11}
 
 
+def test_a_signal_that_is_told_before_it_kills_leaves_the_call_its_result(tmp_path: Path) -> None:
+    end = "8 --- SIGTERM {si_signo=SIGTERM} ---\n8 +++ killed by SIGTERM +++\n"
+    text = "7 fork() = 8\n7 fork() = 9\n8 fork() = 202\n" + end
+    assert {p.tgid for p in graph_of(tmp_path, text).live()} == {7, 8, 9, 202}
+
+
 @pytest.mark.parametrize("after", ["8 kill(9, SIGURG) = 0\n", '8 prctl(PR_SET_NAME, "x") = 0\n', ""])
 def test_a_number_is_believed_of_who_goes_on(tmp_path: Path, after: str) -> None:
     """The counter was set: who lives has really got it."""
