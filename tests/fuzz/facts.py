@@ -224,7 +224,8 @@ class _Reader:
             return
         changed = _PID_CHANGED.search(rest)
         if changed is not None:
-            self._takes_over(at, self.alive[int(changed[1])], task)
+            if self.together:  # in -ff the line has the time at which the call began
+                self._takes_over(at, self.alive[int(changed[1])], task)
             return
         begins = head[-1:] == b"("
         name = (head[:-1] if begins else head[5:-9]).decode()

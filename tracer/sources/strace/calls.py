@@ -108,20 +108,25 @@ def clone_flags(args: bytes) -> tuple[int, int] | None:
     exit_signal = 0
     for word in found[1].split(b"|"):
         bit = _CLONE_FLAGS.get(word)
-        if bit is not None:
-            flags |= bit
-            continue
-        value = number(word)
+        value = number(word) if bit is None else None
         if value is not None:
             flags |= value & ~0xFF
             exit_signal |= value & 0xFF
+        elif bit is None and (signal := signal_value(word)) is not None:
+            exit_signal = signal
         else:
-            exit_signal = signal_value(word) or exit_signal
+            flags |= bit if bit is not None else _glued(word)
     own_field = _EXIT_SIGNAL.search(args)
     if own_field is not None:
         flags |= exit_signal & 0x80  # clone3 has no signal in its flags: CLONE_NEWTIME is that bit
         exit_signal = signal_value(own_field[1]) or 0
     return flags, exit_signal
+
+
+def _glued(word: bytes) -> int:
+    """The flag with which a word begins that the tracee's output was written behind (`2>&1`)."""
+    names = [name for name in _CLONE_FLAGS if word.startswith(name)]
+    return _CLONE_FLAGS[max(names, key=len)] if names else 0
 
 
 def unescape(text: bytes) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.sources.strace.logs import events_of, read
 from tracer import replay
-from tracer.event import Attach, Clone, Exec, Exit, SetSubreaper
+from tracer.event import CLONE_PARENT, CLONE_VM, Attach, Clone, Exec, Exit, SetSubreaper
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -290,3 +290,16 @@ def test_a_wait_and_a_signal_tell_of_an_end_whose_line_is_lost(tmp_path: Path) -
     )
     got = events_of(tmp_path, log)
     assert [e for e in got if e.startswith(("Exit(101", "Reap(100, 101"))] == ["Exit(101)", "Reap(100, 101)"]
+
+
+@pytest.mark.parametrize(("name", "flag"), [("CLONE_PARENT", CLONE_PARENT), ("CLONE_PARENT_SETTID", 0x100000)])
+def test_output_that_is_written_behind_a_flag(tmp_path: Path, name: str, flag: int) -> None:
+    """The tracee writes `working` while strace is in the middle of the line (2>&1)."""
+    path = tmp_path / "log"
+    path.write_text(
+        "strace: Process 8 attached\n[pid     7] fork()               = 8\n"
+        f"[pid     8] clone(child_stack=0x7f1, flags=CLONE_VM|{name}workingstrace: Process 9 attached\n"
+        " <unfinished ...>\n[pid     7] getpid() = 7\n[pid     8] <... clone resumed>)  = 9\n"
+    )
+    births = [event for event in read(path)[0] if isinstance(event, Clone)]
+    assert [(birth.child, birth.flags) for birth in births] == [(8, 0), (9, CLONE_VM | flag)]
