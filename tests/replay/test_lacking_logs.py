@@ -263,3 +263,13 @@ def test_of_late_told_calls_one_may_be_of_the_next_with_the_number(tmp_path: Pat
     assert edges(tmp_path, log.format("", "fork()"))[103] == (101, "derived")
     assert edges(tmp_path, log.format(ended, "fork()"))[103] == (101, "inferred")
     assert edges(tmp_path, log.format(ended, "vfork()"))[103] == (101, "derived")
+
+
+def test_who_is_not_named_may_be_any_that_is_named_later(tmp_path: Path) -> None:
+    """2>&1, without its beginning: one of 100 and 101 has created 102."""
+    log = (
+        'esumed>) = 0\nexecve("/a", ["a"], 0x1) = 0\nclone(child_stack=NULL, flags=SIGCHLD) = 102\n'
+        "fork( <unfinished ...>\n[pid   100] prctl(PR_SET_PDEATHSIG, 0) = 0\n"
+        "[pid   101] prctl(PR_SET_PDEATHSIG, 0) = 0\n"
+    )
+    assert edges(tmp_path, log)[102] == (0, "inferred")

@@ -121,7 +121,9 @@ def _is_dying_init(parent: Process | None) -> bool:
 def _doubt_parent(process: Process) -> None:
     """The parent is a task that may be a thread: the tgid of the edge is a guess."""
     parent = process.parent
-    if parent is None or parent.leader_known or process.evidence.rank >= Evidence.INFERRED.rank:
+    if parent is None or process.evidence.rank >= Evidence.INFERRED.rank:
+        return
+    if parent.leader_known and parent.tgid:  # without a number, it may be any of the tasks that are named later
         return
     process.evidence = Evidence.INFERRED
     process.reason = f"{parent.tgid} may be a thread of a process that the trace does not show"
