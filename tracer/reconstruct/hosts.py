@@ -14,7 +14,7 @@ from tracer.reconstruct.state import State
 
 def may_be_thread(state: State, process: Process, hosts: tuple[int, ...]) -> None:
     """`hosts`: Attach.hosts."""
-    found = [owner(state, tid, at) for tid, at in zip(hosts[::2], hosts[1::2], strict=True)]
+    found = [owner(state, tid, at) for tid, at in zip(hosts[::2], hosts[1::2], strict=False)]
     state.hosts[process] = [host for host in found if host is not None]
 
 
