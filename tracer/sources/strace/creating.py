@@ -165,10 +165,19 @@ class Creating:
         """If the last that is told of it is a number that is nobody's, no more is known than of a call that lasts."""
         lately = self._state.records[-LOOKED_BACK:]
         place = next((i for i in range(len(lately) - 1, -1, -1) if lately[i][3] == tid), -1)
-        if place >= 0 and lately[place][0] == CLONED and _is_nobodys(lately[place], lately):
-            record = lately[place]
+        if place < 0 or lately[place][0] != CLONED:
+            return
+        record = lately[place]
+        if _is_nobodys(record, lately) and not self._has_gone_on(tid, record[10], at):
             lately[place] = (OPEN, *record[1:4])
             self._state.records[-LOOKED_BACK:] = [*lately, (CUT_SHORT, at, None, tid, *record[5:7], False, at)]
+
+    def _has_gone_on(self, tid: int, after: int, until: int) -> bool:
+        """Is there another line of the task, so that the call has returned? Yes, where that cannot be seen."""
+        lines = self._state.around.between(after, until)
+        # Without numbers in front of all lines, one that has none may be of any task; notices are of no call.
+        own = rb"%d(?!\d)" if self._state.prefixed else rb"\[pid +%d\]|(?!\[pid|strace: |$)"
+        return lines is None or any(map(re.compile(own % tid).match, lines))
 
     def _cut_short(self, name: str, args: bytes, at: int, tid: int) -> None:
         """The call does not say whom it created; whoever it has created all the same is of this kind."""

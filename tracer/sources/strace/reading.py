@@ -63,6 +63,7 @@ def read_blocks(
             block = without_number(block)
         if prefilter is not None and not (cut or shortened) and done >= (filter_from or 0) and prefilter.pays(block):
             gaps = None
+            joiner.around.turn_to(0, b"")
             picked, numbers, after = prefilter.pick(block, at)
             if picked:
                 picked = clean(picked, style.junk)
@@ -75,6 +76,7 @@ def read_blocks(
         else:
             for piece in pieces(block):
                 piece = clean(piece, style.junk)
+                joiner.around.turn_to(at, piece)
                 found = gaps.find(at, piece) if gaps is not None else []
                 if found:
                     yield found, [], set(), [], 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from tracer.sources.strace.around import Around
 from tracer.sources.strace.clock import make_clock
 from tracer.sources.strace.grammar import Style
 from tracer.sources.strace.naming import NAMELESS, Naming
@@ -94,6 +95,7 @@ class State:
         """Thread -> leader, from clone calls: for an execve where no line names the leader."""
         self.seen: set[int] = set()
         self.tids: dict[bytes, int] = {}
+        self.around = Around()
         self.held: Held | None = None
         self.torn = False
         """The first line is the end of one: so the log's first notice is of somebody's child."""

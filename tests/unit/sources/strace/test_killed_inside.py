@@ -173,3 +173,14 @@ def test_an_exec_that_fails_after_its_thread_became_the_leader(tmp_path: Path, r
         "7 fork() = 9\n9 wait4(-1, NULL, 0, NULL) = -1 ECHILD (No child processes)\n8 exit_group(0) = ?\n",
     )
     assert edge(graph.find(9)[0]) == (7, "inferred")  # the counter was set back
+
+
+@pytest.mark.parametrize("form", ["{} ", "[pid {}] "])
+@pytest.mark.parametrize("after", ["kill(8, SIGKILL) = ?", "wait4(-1, NULL, WNOHANG, NULL) = 0", "getpid() = 8"])
+def test_a_number_is_believed_of_who_has_gone_on_before_it_was_killed(tmp_path: Path, form: str, after: str) -> None:
+    lines = ["7 fork() = 8", "8 fork( <unfinished ...>", "7 fork() = 9", "8 <... fork resumed>) = 202"]
+    lines += ["7 fork() = 11", f"8 {after}", "8 +++ killed by SIGKILL +++"]
+    text = "".join(f"{form.format(tid)}{rest}\n" for tid, _, rest in (line.partition(" ") for line in lines))
+    assert {p.tgid for p in graph_of(tmp_path, text).live()} == {7, 8, 9, 11, 202}
+    without = "".join(line for line in text.splitlines(True) if after not in line)
+    assert {p.tgid for p in graph_of(tmp_path, without).live()} == {7, 8, 9, 11}
