@@ -74,11 +74,11 @@ class DoubtfulOrphans:
 
         empty  no event was left to read, so all of it is due
         """
-        due = [answer for answer in self._answers if empty or answer.found.read_at < latest]
+        waiting = [] if empty else [answer for answer in self._answers if answer.found.read_at >= latest]
+        due = self._answers if empty else [answer for answer in self._answers if answer.found.read_at < latest]
+        self._answers = waiting
         events: list[Event] = []
-        for answer in due:
-            self._answers.remove(answer)
-            process, step, found, last = answer
+        for process, step, found, last in due:
             if not _is_open(process) or not process.reparentings or process.reparentings[-1] is not step:
                 continue
             told = snapshot_events(found, at, start_time=process.start_time, subreaper=process.subreaper, zombie=False)

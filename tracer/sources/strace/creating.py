@@ -163,14 +163,15 @@ class Creating:
 
     def _killed_on_the_way_out(self, at: int, tid: int) -> None:
         """If the last that is told of it is a number that is nobody's, no more is known than of a call that lasts."""
-        lately = self._state.records[-LOOKED_BACK:]
-        place = next((i for i in range(len(lately) - 1, -1, -1) if lately[i][3] == tid), -1)
-        if place < 0 or lately[place][0] != CLONED:
+        records = self._state.records
+        latest = range(len(records) - 1, max(len(records) - LOOKED_BACK, 0) - 1, -1)
+        place = next((place for place in latest if records[place][3] == tid), -1)
+        if place < 0 or records[place][0] != CLONED:
             return
-        record = lately[place]
-        if _is_nobodys(record, lately) and not self._has_gone_on(tid, record[10], at):
-            lately[place] = (OPEN, *record[1:4])
-            self._state.records[-LOOKED_BACK:] = [*lately, (CUT_SHORT, at, None, tid, *record[5:7], False, at)]
+        record = records[place]
+        if _is_nobodys(record, records[-LOOKED_BACK:]) and not self._has_gone_on(tid, record[10], at):
+            records[place] = (OPEN, *record[1:4])
+            records.append((CUT_SHORT, at, None, tid, *record[5:7], False, at))
 
     def _has_gone_on(self, tid: int, after: int, until: int) -> bool:
         """Is there another line of the task, so that the call has returned? Yes, where that cannot be seen."""

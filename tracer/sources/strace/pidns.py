@@ -82,20 +82,8 @@ class Call:
     """A clone call from its beginning until its child is known and announced."""
 
     __slots__ = (
-        *(
-            "at",
-            "born",
-            "child",
-            "child_ns",
-            "chosen",
-            "dead",
-            "end",
-            "exit_signal",
-            "flags",
-            "guessed",
-            "matched",
-            "over",
-        ),
+        *("at", "born", "child", "child_ns", "chosen", "dead", "end", "exit_signal", "flags", "guessed"),
+        *("matched", "over"),
         *("newest", "ns", "number", "passed", "real", "reuses", "seq", "settled", "tid", "time", "unsure", "untold"),
     )
 
