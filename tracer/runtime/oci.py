@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from tracer.runtime.claims import split_cri_name
+from tracer.runtime.claims import is_engine_id, split_cri_name
 from tracer.runtime.files import read_list, read_object
 
 _MAX_TEXT = 1024
@@ -26,6 +26,8 @@ NAMESPACES = ("k8s.io", "moby", "default", "nerdctl", "buildkit")
 STORAGE_FOLDERS = ("/run/containers/storage/overlay-containers", "/var/lib/containers/storage/overlay-containers")
 """Where podman and CRI-O keep them: FOLDER/ID/userdata/config.json."""
 _DOCKER = "/var/lib/docker/containers"
+_DOCKER_MOUNTS = ("/etc/hostname", "/etc/hosts", "/etc/resolv.conf")
+"""What Docker mounts into a container from the folder of its record, wherever that is (`data-root`, userns-remap)."""
 
 
 class Details(NamedTuple):
@@ -94,9 +96,11 @@ def from_name(text: str) -> Details:
 
 
 def read_bundle(bundle: str, root: str) -> Details:
-    """The annotations in BUNDLE/config.json, and what podman's records beside it say."""
+    """The annotations in BUNDLE/config.json, and what the records of podman and Docker that it leads to say."""
     config = read_object(f"{bundle}/config.json", root)
     found = from_annotations(_mapping(config, "annotations"))
+    if not found:
+        found = read_docker(bundle.rstrip("/").rpartition("/")[2], root, _docker_folder(config))
     if found.runtime == "podman" and bundle.rstrip("/").endswith("/userdata"):
         folder, _, container = bundle.rstrip("/").removesuffix("/userdata").rpartition("/")
         found = found.or_else(read_storage(folder, container, root))
@@ -116,9 +120,9 @@ def read_storage(folder: str, container: str, root: str) -> Details:
     return Details()
 
 
-def read_docker(container: str, root: str) -> Details:
-    """Docker's own record of a container."""
-    record = read_object(f"{_DOCKER}/{container}/config.v2.json", root)
+def read_docker(container: str, root: str, folder: str = _DOCKER) -> Details:
+    """Docker's own record of a container, in the folder of all of them."""
+    record = read_object(f"{folder}/{container}/config.v2.json", root) if folder else {}
     if not record:
         return Details()
     config = _mapping(record, "Config")
@@ -132,6 +136,20 @@ def read_docker(container: str, root: str) -> Details:
     )
     named = from_name(_text(record, "Name"))
     return kubernetes.or_else(named).or_else(Details(runtime="docker", image=_text(config, "Image")))
+
+
+def _docker_folder(config: Mapping[str, Any]) -> str:
+    """Where Docker keeps its records, by a container's mounts; '' where they do not tell.
+
+    `--network container:OTHER` mounts the other's files: one folder holds the records of all.
+    """
+    mounts = config.get("mounts")
+    for mount in mounts if isinstance(mounts, list) else ():
+        if isinstance(mount, dict) and mount.get("destination") in _DOCKER_MOUNTS:
+            folder, _, container = _text(mount, "source").rpartition("/")[0].rpartition("/")
+            if folder.endswith("/containers") and is_engine_id(container):
+                return folder
+    return ""
 
 
 def usual_bundles(container: str, namespace: str) -> Iterator[str]:

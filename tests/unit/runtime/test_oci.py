@@ -107,6 +107,19 @@ def test_docker(tmp_path: Path) -> None:
     assert oci.read_docker(ID, str(tmp_path)) == Details("docker", *PAUSE[:5])
 
 
+@pytest.mark.parametrize("whose", [ID, SANDBOX], ids=["its own", "--network container:OTHER"])
+def test_docker_with_a_data_root_of_its_own(tmp_path: Path, whose: str) -> None:
+    write(tmp_path / f"data/containers/{ID}/config.v2.json", {"Name": "/shop-db", "Config": {"Image": "db:1"}})
+    shm = {"destination": "/dev/shm", "type": "tmpfs", "source": "shm"}
+    hosts = {"destination": "/etc/hosts", "type": "bind", "source": f"/data/containers/{whose}/hosts"}
+    write(tmp_path / f"moby/{ID}/config.json", {"ociVersion": "1.0.2", "mounts": [shm, "?", hosts]})
+    assert oci.read_bundle(f"/moby/{ID}", str(tmp_path)) == Details("docker", name="shop-db", image="db:1")
+    write(tmp_path / f"moby/{ID}/config.json", {"mounts": [hosts | {"source": "/data/containers/mine/hosts"}]})
+    assert not oci.read_bundle(f"/moby/{ID}", str(tmp_path))
+    write(tmp_path / f"moby/{ID}/config.json", {"mounts": {"destination": "/etc/hosts"}})
+    assert not oci.read_bundle(f"/moby/{ID}", str(tmp_path))
+
+
 def test_states_of_runc_and_crun(tmp_path: Path) -> None:
     state = {"id": ID, "init_process_pid": 7, "init_process_start": 9, "config": {"labels": ["x=y", "bundle=/b"]}}
     write(tmp_path / f"run/containerd/runc/k8s.io/{ID}/state.json", state)
