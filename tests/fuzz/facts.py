@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tracer.sources.strace import calls
-from tracer.sources.strace.grammar import clean, split
+from tracer.sources.strace.lines import calls
+from tracer.sources.strace.lines.grammar import clean, split
 
 NEVER = 1 << 62
 CREATING = ("clone", "clone3", "fork", "vfork")

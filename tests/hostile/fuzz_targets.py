@@ -19,13 +19,13 @@ with atheris.instrument_imports(include=["tracer"]):
     import tracer.reconstruct
     import tracer.sources.detect
     import tracer.sources.recording
-    import tracer.sources.strace.ff  # noqa: F401
+    import tracer.sources.strace.sets.ff  # noqa: F401
     from tests.hostile.invariants import check_graph
     from tracer import replay
     from tracer.errors import CtraceError
-    from tracer.sources.strace.grammar import clean, find_style, looks_like_strace, result, split
-    from tracer.sources.strace.joining import Joiner
-    from tracer.sources.strace.ordering import Orderer
+    from tracer.sources.strace.joining.joiner import Joiner
+    from tracer.sources.strace.lines.grammar import clean, find_style, looks_like_strace, result, split
+    from tracer.sources.strace.ordering.orderer import Orderer
 
 CORPUS = Path(__file__).parent / "corpus"
 

@@ -77,7 +77,7 @@ def hyperscan(_machine: Machine) -> Check:
 def _scan() -> bool:
     import hyperscan  # noqa: F401  make_find() would do without
 
-    from tracer.sources.strace.prefilter import make_find
+    from tracer.sources.strace.fast.prefilter import make_find
 
     if not make_find()(b"1 clone3({flags=0}, 88) = 2\n"):
         raise NoAnswer("it finds nothing")
@@ -109,7 +109,7 @@ def strace(machine: Machine) -> Check:
 def commands(machine: Machine, options: str) -> tuple[tuple[str, str], ...]:
     """The calls of strace that leave nothing out, as far as `strace --help` offers it."""
     pidns = next((o for o in ("--decode-pids=pidns", "--pidns-translation") if o in options), "")
-    # --seccomp-bpf would be faster, but leaves calls out (tracer/sources/strace/untold.py).
+    # --seccomp-bpf would be faster, but leaves calls out (strace/joining/untold.py).
     start = shlex.join(["strace", "-f", "-tt", *filter(None, [pidns]), "-e", TRACED, "-o", "strace.log"])
     return (
         ("a good log of a command", start + " COMMAND"),

@@ -1,11 +1,11 @@
 """Reading the logs of strace 4.x to 7.x, in every form that its options give them.
 
-bytes -> `lines` -> `grammar` (rows) -> `joining` (records) -> `ordering` (events); `pidns` translates numbers,
-`prefilter` skips what cannot matter, `ff` puts the files of a `-ff` set together, `reading` runs the first steps,
-where that pays in a process of its own.
+bytes -> `lines` (rows) -> `joining` (records) -> `ordering` (events). `reading` runs the first two steps, by way of
+`fast` where that knows a shorter one; `worker` does so in a process of its own, `sparse` with several hands, where that
+pays. `source` is a log in one file, `sets` are those of `-ff`.
 """
 
-from tracer.sources.strace.grammar import looks_like_strace
+from tracer.sources.strace.lines.grammar import looks_like_strace
 from tracer.sources.strace.source import StraceSource
 
 __all__ = ["StraceSource", "looks_like_strace"]

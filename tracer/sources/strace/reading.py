@@ -7,15 +7,15 @@ from itertools import count
 
 from tracer.sources.base import Progress
 from tracer.sources.open import Input
-from tracer.sources.strace.gaps import Gaps
-from tracer.sources.strace.grammar import UNFINISHED_LINE, Style, clean, mend, without_number
-from tracer.sources.strace.joining import Joiner
-from tracer.sources.strace.lines import pieces, whole_lines
-from tracer.sources.strace.prefilter import Prefilter
-from tracer.sources.strace.programs import Programs
+from tracer.sources.strace.fast.prefilter import Prefilter
+from tracer.sources.strace.fast.repeats import Repeats
+from tracer.sources.strace.fast.shortcuts import Shortcuts
+from tracer.sources.strace.joining.joiner import Joiner
+from tracer.sources.strace.joining.programs import Programs
+from tracer.sources.strace.lines.blocks import pieces, whole_lines
+from tracer.sources.strace.lines.gaps import Gaps
+from tracer.sources.strace.lines.grammar import UNFINISHED_LINE, Style, clean, mend, without_number
 from tracer.sources.strace.records import Program, Record
-from tracer.sources.strace.repeats import Repeats
-from tracer.sources.strace.shortcuts import Shortcuts
 
 Batch = tuple[list[Record], list[tuple[int, Program]], set[str], list[tuple[int, bytes]], int]
 """Records, new programs, names of calls, unreadable lines, number of lines."""

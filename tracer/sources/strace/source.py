@@ -10,9 +10,9 @@ from tracer.event import Event, Life
 from tracer.sources.base import UNREADABLE_KEPT, Progress, SourceInfo, SourceStats
 from tracer.sources.open import Input
 from tracer.sources.strace import sparse, worker
-from tracer.sources.strace.grammar import find_style
-from tracer.sources.strace.ordering import Orderer, Places
-from tracer.sources.strace.programs import forget_old
+from tracer.sources.strace.joining.programs import forget_old
+from tracer.sources.strace.lines.grammar import find_style
+from tracer.sources.strace.ordering.orderer import Orderer, Places
 from tracer.sources.strace.reading import Batch, read
 from tracer.sources.strace.records import GAP
 

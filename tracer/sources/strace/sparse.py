@@ -15,11 +15,11 @@ from tracer.errors import UnreadableInput
 from tracer.sources.base import Progress
 from tracer.sources.open import Input
 from tracer.sources.strace import worker
-from tracer.sources.strace.grammar import Style, clean, without_number
-from tracer.sources.strace.joining import Joiner
-from tracer.sources.strace.prefilter import DENSE, PROBE, Prefilter
+from tracer.sources.strace.fast.prefilter import DENSE, PROBE, Prefilter
+from tracer.sources.strace.fast.shortcuts import Shortcuts
+from tracer.sources.strace.joining.joiner import Joiner
+from tracer.sources.strace.lines.grammar import Style, clean, without_number
 from tracer.sources.strace.reading import CHECKED, Batch
-from tracer.sources.strace.shortcuts import Shortcuts
 
 STRETCH = 8 << 20
 BLOCK = 1 << 18

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tracer.sources.strace.counter import windows
+from tracer.sources.strace.ordering.counter import windows
 from tracer.sources.strace.records import CLONED, Record
 
 

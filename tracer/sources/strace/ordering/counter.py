@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tracer.sources.strace.pidns import WRAPPED
+from tracer.sources.strace.ordering.pidns import WRAPPED
 from tracer.sources.strace.records import Record
 
 NEAR = 32

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from tracer.event import CLONE_THREAD
-from tracer.sources.strace.pidns import RESERVED, UNPLACED, Call, Namespace
+from tracer.sources.strace.ordering.pidns import RESERVED, UNPLACED, Call, Namespace
+from tracer.sources.strace.ordering.tasks import Tasks
 from tracer.sources.strace.records import ATTACHED, EXEC, Record
-from tracer.sources.strace.tasks import Tasks
 
 
 class Places(Tasks):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from tracer.sources.strace.around import Around
-from tracer.sources.strace.clock import make_clock
-from tracer.sources.strace.grammar import Style
-from tracer.sources.strace.naming import NAMELESS, Naming
-from tracer.sources.strace.programs import Programs
+from tracer.sources.strace.joining.around import Around
+from tracer.sources.strace.joining.naming import NAMELESS, Naming
+from tracer.sources.strace.joining.programs import Programs
+from tracer.sources.strace.joining.settling import Settling
+from tracer.sources.strace.lines.clock import make_clock
+from tracer.sources.strace.lines.grammar import Style
 from tracer.sources.strace.records import EXEC, SEEN, Program, Record
-from tracer.sources.strace.settling import Settling
 
 CREATING = ("clone", "clone2", "clone3", "fork", "vfork")
 WAITING = ("wait4", "waitid", "waitpid", "wait3")

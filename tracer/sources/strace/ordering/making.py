@@ -28,8 +28,8 @@ from tracer.event import (
     SetSubreaper,
     SubreaperSettled,
 )
-from tracer.sources.strace.births import Births
-from tracer.sources.strace.pidns import UNPLACED, Call
+from tracer.sources.strace.ordering.births import Births
+from tracer.sources.strace.ordering.pidns import UNPLACED, Call
 from tracer.sources.strace.records import (
     ATTACHED,
     CHILD_SIGNAL,

@@ -6,8 +6,8 @@ import re
 from typing import Any
 
 from tracer.event import CLONE_THREAD
-from tracer.sources.strace import calls
-from tracer.sources.strace.state import CREATING, WAITING
+from tracer.sources.strace.joining.state import CREATING, WAITING
+from tracer.sources.strace.lines import calls
 
 Meaning = tuple[Any, ...]
 """A kind, and what belongs to it."""

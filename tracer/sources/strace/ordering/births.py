@@ -7,8 +7,10 @@ children are found by `elimination`. Where a task lives, `places` knows; `tasks`
 
 from __future__ import annotations
 
-from tracer.sources.strace.elimination import LEADS, MAX_COMPARED
-from tracer.sources.strace.pidns import UNPLACED, Call, Namespace
+from tracer.sources.strace.ordering.elimination import LEADS, MAX_COMPARED
+from tracer.sources.strace.ordering.pidns import UNPLACED, Call, Namespace
+from tracer.sources.strace.ordering.returned import Returned
+from tracer.sources.strace.ordering.tasks import Fresh
 from tracer.sources.strace.records import (
     ATTACHED,
     CHILD_SIGNAL,
@@ -27,8 +29,6 @@ from tracer.sources.strace.records import (
     UNTOLD,
     Record,
 )
-from tracer.sources.strace.returned import Returned
-from tracer.sources.strace.tasks import Fresh
 
 _INSIDE = frozenset((CLONED, NOT_CLONED, EXIT, CHILD_SIGNAL, ATTACHED, DETACHED, CUT_SHORT, FREED))
 """What can be told of a task while it is inside a clone call."""

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from itertools import chain
 
-from tracer.sources.strace.state import CALLS
+from tracer.sources.strace.joining.state import CALLS
 
 PROBE = 1 << 14
 DENSE = 0.08

@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 
 from tracer.event import CLONE_THREAD
-from tracer.sources.strace import calls
+from tracer.sources.strace.lines import calls
 from tracer.sources.strace.records import JOIN_PID_NS, SUBREAPER, UNTOLD, Record
 
 _RESULT = re.compile(rb"\) += (?:(\d{2,3})|-1 (?:\(errno (\d{10,20})\)|ENOSYS .*))$")

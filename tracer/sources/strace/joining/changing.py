@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import re
 
-from tracer.sources.strace import calls
-from tracer.sources.strace.creating import Creating
-from tracer.sources.strace.grammar import result
+from tracer.sources.strace.joining.creating import Creating
+from tracer.sources.strace.joining.state import (
+    DETACHED_INSIDE,
+    TWO_ENDED,
+    UNFINISHED,
+    Handler,
+    Handlers,
+    Pending,
+    State,
+    halves,
+)
+from tracer.sources.strace.joining.untold import call_behind, records
+from tracer.sources.strace.lines import calls
+from tracer.sources.strace.lines.grammar import result
 from tracer.sources.strace.records import (
     EXEC,
     EXIT,
@@ -18,17 +29,6 @@ from tracer.sources.strace.records import (
     SAME_GROUP,
     SUBREAPER,
 )
-from tracer.sources.strace.state import (
-    DETACHED_INSIDE,
-    TWO_ENDED,
-    UNFINISHED,
-    Handler,
-    Handlers,
-    Pending,
-    State,
-    halves,
-)
-from tracer.sources.strace.untold import call_behind, records
 
 _PID_CHANGED = re.compile(rb"<pid changed to (\d{1,18}) \.\.\.>$")
 _NUMBER = rb"(?:\w+=)?(\d{1,18})(?:<[^,\n]*>)?(?: /\*[^*]*\*/)?, "

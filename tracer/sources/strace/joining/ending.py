@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from tracer.sources.strace import calls
-from tracer.sources.strace.creating import Creating
+from tracer.sources.strace.joining.creating import Creating
+from tracer.sources.strace.joining.state import LEAVING, Handler, Handlers, State, halves
+from tracer.sources.strace.lines import calls
 from tracer.sources.strace.records import EXIT, EXIT_BEGIN
-from tracer.sources.strace.state import LEAVING, Handler, Handlers, State, halves
 
 SIGKILL = 9
 _KILLED = re.compile(rb"killed by (\w+)( \(core dumped\))? \+\+\+")

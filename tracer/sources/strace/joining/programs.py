@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 
-from tracer.sources.strace import calls
+from tracer.sources.strace.lines import calls
 from tracer.sources.strace.records import Program
 
 MAX_KEPT_PROGRAMS = 5_000

@@ -10,15 +10,15 @@ from tracer.errors import EmptyInput, NotATrace
 from tracer.event import Event
 from tracer.sources.base import Progress, Source, SourceInfo, SourceStats
 from tracer.sources.open import Input
-from tracer.sources.strace.clock import first_time
-from tracer.sources.strace.fileset import TaskFile
-from tracer.sources.strace.grammar import Style, find_style, looks_like_strace
-from tracer.sources.strace.merging import Log, Merge
-from tracer.sources.strace.ordering import Orderer
-from tracer.sources.strace.programs import Programs
+from tracer.sources.strace.joining.programs import Programs
+from tracer.sources.strace.joining.settling import SettlingOfSet
+from tracer.sources.strace.lines.clock import first_time
+from tracer.sources.strace.lines.grammar import Style, find_style, looks_like_strace
+from tracer.sources.strace.ordering.orderer import Orderer
 from tracer.sources.strace.reading import Batch, read_blocks
 from tracer.sources.strace.records import CLONED, EXIT, OPEN, SEEN, Program, Record
-from tracer.sources.strace.settling import SettlingOfSet
+from tracer.sources.strace.sets.fileset import TaskFile
+from tracer.sources.strace.sets.merging import Log, Merge
 from tracer.sources.strace.source import count_unreadable, replay
 
 _BATCH = 5000

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from tracer.sources.strace import calls
-from tracer.sources.strace.grammar import result
-from tracer.sources.strace.records import CHILD_SIGNAL, REAP
-from tracer.sources.strace.state import (
+from tracer.sources.strace.joining.state import (
     DETACHED_INSIDE,
     MAX_DIGITS,
     UNFINISHED,
@@ -15,6 +12,9 @@ from tracer.sources.strace.state import (
     State,
     halves,
 )
+from tracer.sources.strace.lines import calls
+from tracer.sources.strace.lines.grammar import result
+from tracer.sources.strace.records import CHILD_SIGNAL, REAP
 
 _FAST_SIGCHLD = b"SIGCHLD {si_signo=SIGCHLD, si_code=CLD_EXITED, si_pid="
 

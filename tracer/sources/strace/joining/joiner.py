@@ -11,14 +11,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from tracer.sources.strace.changing import Changing
-from tracer.sources.strace.creating import Creating
-from tracer.sources.strace.ending import Ending
-from tracer.sources.strace.grammar import NOTICE, SPLICED_NOTICE, Row, Style, split, split_behind_output
-from tracer.sources.strace.programs import Programs
+from tracer.sources.strace.joining.changing import Changing
+from tracer.sources.strace.joining.creating import Creating
+from tracer.sources.strace.joining.ending import Ending
+from tracer.sources.strace.joining.programs import Programs
+from tracer.sources.strace.joining.state import LEAVING, UNFINISHED, Handler, Held, State
+from tracer.sources.strace.joining.waiting import Waiting
+from tracer.sources.strace.lines.grammar import NOTICE, SPLICED_NOTICE, Row, Style, split, split_behind_output
 from tracer.sources.strace.records import ATTACHED, DETACHED, SETTLED
-from tracer.sources.strace.state import LEAVING, UNFINISHED, Handler, Held, State
-from tracer.sources.strace.waiting import Waiting
 
 MAX_PIECES = 40
 """A line that was wrapped, or that others wrote into, is put together from at most so many."""

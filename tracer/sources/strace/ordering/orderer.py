@@ -26,9 +26,9 @@ from tracer.event import (
     Lost,
     Reap,
 )
-from tracer.sources.strace.births import Births
-from tracer.sources.strace.making import Maker
-from tracer.sources.strace.pidns import FAR, RESERVED, Call, Namespace
+from tracer.sources.strace.ordering.births import Births
+from tracer.sources.strace.ordering.making import Maker
+from tracer.sources.strace.ordering.pidns import FAR, RESERVED, Call, Namespace
 from tracer.sources.strace.records import (
     CHILD_SIGNAL,
     CLONED,

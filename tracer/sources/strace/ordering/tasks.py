@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from typing import NamedTuple
 
-from tracer.sources.strace.pidns import UNPLACED, Call, Namespace
+from tracer.sources.strace.ordering.pidns import UNPLACED, Call, Namespace
 from tracer.sources.strace.records import Record
 
 MAX_HISTORY = 1000

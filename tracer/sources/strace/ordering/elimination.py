@@ -10,11 +10,11 @@ import sys
 from itertools import islice
 
 from tracer.event import CLONE_NEWPID, CLONE_THREAD, CLONE_VFORK
-from tracer.sources.strace.counter import windows
-from tracer.sources.strace.pidns import RESERVED, UNPLACED, WRAPPED, Call, Namespace, calls_in_order, in_order
-from tracer.sources.strace.places import Places
+from tracer.sources.strace.ordering.counter import windows
+from tracer.sources.strace.ordering.pidns import RESERVED, UNPLACED, WRAPPED, Call, Namespace, calls_in_order, in_order
+from tracer.sources.strace.ordering.places import Places
+from tracer.sources.strace.ordering.tasks import Fresh
 from tracer.sources.strace.records import CLONED
-from tracer.sources.strace.tasks import Fresh
 
 MAX_COMPARED = 200
 """So many calls at once are compared with tasks that appear; no node has more, but a made-up log might."""

@@ -12,9 +12,9 @@ from __future__ import annotations
 import heapq
 from collections.abc import Collection, Iterator
 
-from tracer.sources.strace.fileset import TaskFile
-from tracer.sources.strace.lives import Lives, TaskLines
 from tracer.sources.strace.records import CHILD_SIGNAL, CLONED, EXEC, FREED, HANDOVER, REAP, SEEN, Record
+from tracer.sources.strace.sets.fileset import TaskFile
+from tracer.sources.strace.sets.lives import Lives, TaskLines
 
 _HALF_DAY = 43_200_000_000_000
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 
-from tracer.sources.strace.grammar import Style
+from tracer.sources.strace.lines.grammar import Style
 from tracer.sources.strace.records import GAP, Record
 
 _UNFINISHED = b" <unfinished ...>"

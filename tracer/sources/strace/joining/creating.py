@@ -6,10 +6,7 @@ import errno
 import re
 
 from tracer.event import CLONE_NEWPID, CLONE_THREAD, SIGCHLD
-from tracer.sources.strace import calls
-from tracer.sources.strace.grammar import result
-from tracer.sources.strace.records import CLONED, CUT_SHORT, EXIT, NOT_CLONED, OPEN, RUN, SEEN, Record
-from tracer.sources.strace.state import (
+from tracer.sources.strace.joining.state import (
     CREATING,
     DETACHED_INSIDE,
     MAX_DIGITS,
@@ -19,6 +16,9 @@ from tracer.sources.strace.state import (
     State,
     halves,
 )
+from tracer.sources.strace.lines import calls
+from tracer.sources.strace.lines.grammar import result
+from tracer.sources.strace.records import CLONED, CUT_SHORT, EXIT, NOT_CLONED, OPEN, RUN, SEEN, Record
 
 NO_START = "the beginning of the call, which says what it creates, is not in the trace"
 

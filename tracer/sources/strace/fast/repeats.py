@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from itertools import count
 
 from tracer.event import CLONE_NEWPID, CLONE_THREAD
-from tracer.sources.strace.joining import Joiner
-from tracer.sources.strace.programs import MAX_KEPT_PROGRAMS
+from tracer.sources.strace.fast.shortcuts import MAX_TID_DIGITS, Shortcuts
+from tracer.sources.strace.joining.joiner import Joiner
+from tracer.sources.strace.joining.programs import MAX_KEPT_PROGRAMS
 from tracer.sources.strace.records import (
     CHILD_SIGNAL,
     CLONED,
@@ -27,7 +28,6 @@ from tracer.sources.strace.records import (
     Record,
 )
 from tracer.sources.strace.runs import OF_CHILD, OF_CHILD_ITSELF, OF_CREATOR, Row, Run
-from tracer.sources.strace.shortcuts import MAX_TID_DIGITS, Shortcuts
 
 MAX_LENGTH = 4096
 """Bytes of a life's text."""

@@ -13,9 +13,7 @@ from io import BytesIO
 from itertools import repeat
 from operator import itemgetter
 
-from tracer.sources.strace.grammar import Style
-from tracer.sources.strace.joining import Joiner
-from tracer.sources.strace.meanings import (
+from tracer.sources.strace.fast.meanings import (
     CLONE_BEGINS,
     CLONE_RETURNS,
     ENDS,
@@ -30,6 +28,8 @@ from tracer.sources.strace.meanings import (
     meaning_before_number,
     meaning_of,
 )
+from tracer.sources.strace.joining.joiner import Joiner
+from tracer.sources.strace.lines.grammar import Style
 from tracer.sources.strace.records import CHILD_SIGNAL, CLONED, EXEC, EXIT, EXIT_BEGIN, OPEN, REAP, SEEN
 
 MAX_KEPT = 8_000

@@ -1,0 +1,1 @@
+"""Ways to the same records that are shorter: what a log repeats is understood once, what cannot matter is skipped."""
