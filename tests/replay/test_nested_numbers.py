@@ -11,7 +11,7 @@ import pytest
 
 import tracer
 
-from .literal import NESTED
+from .literal import NESTED, edges
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,3 +51,18 @@ def test_who_execs_under_its_own_number_is_no_thread(tmp_path: Path) -> None:
 def test_a_task_before_the_exec_may_be_a_thread(tmp_path: Path) -> None:
     log = RUNC_INIT + RENAMED.format(102) + EXEC + CHILDREN
     assert inside(tmp_path, log).keys().isdisjoint({102})
+
+
+def test_who_has_ended_had_called_unshare_before(tmp_path: Path) -> None:
+    """Who created 13 is found at the end. 20, whose calls are read then, is gone: its children are below it."""
+    log = (
+        "14 +++ exited with 232 +++\n11 <... vfork resumed>) = 13\n"
+        "13 clone(child_stack=0x1, flags=CLONE_VM|CLONE_VFORK|SIGCHLD <unfinished ...>\n"
+        "20 unshare(CLONE_NEWPID) = 0\n20 fork() = 21\n20 exit(194) = ?\n20 +++ exited with 194 +++\n"
+        "13 <... clone resumed>) = 20\n"
+        "13 --- SIGCHLD {si_signo=SIGCHLD, si_code=CLD_EXITED, si_pid=20, si_uid=0, si_status=194} ---\n"
+        "21 fork() = 6\n21 wait4(-1, NULL, WNOHANG, NULL) = 0\n"
+    )
+    found = edges(tmp_path, log)
+    assert (found[20], found[21]) == ((13, "inferred"), (1, "assumed"))
+    assert 6 not in found

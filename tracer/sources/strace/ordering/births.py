@@ -112,7 +112,7 @@ class Births(Returned):
 
     def _began(self, record: Record) -> Call:
         _, at, time, tid = record[:4]
-        call = self.open[tid] = Call(self._seq, at, time, tid, self.ns_of(tid), self.newest)
+        call = self.open[tid] = Call(self._seq, at, time, tid, self.ns_of(tid), self.next_ns.get(tid), self.newest)
         self.unsettled[call.seq] = call
         return call
 

@@ -43,7 +43,7 @@ class Elimination(Places):
             matched, call.guessed = PERHAPS_NESTED.format(child, call.tid), True
         if not matched and self.late_calls and child in self._ended and not call.flags & CLONE_VFORK:
             matched, call.guessed = PERHAPS_EARLIER.format(child), True
-        call.settle(child, self.next_ns.get(call.tid), matched)
+        call.settle(child, matched)
         if child:
             self._place_of_child(call)
         call.unsure = False
@@ -77,7 +77,7 @@ class Elimination(Places):
             for call in calls:
                 if call.tid == tid and call.real and call.ns is None:
                     call.ns = ns
-                    call.settle(call.child, self.next_ns.get(tid))
+                    call.settle(call.child)
 
     def _had_owner(self, number: int) -> bool:
         return any(record[4] == number for record in self.history)
@@ -217,7 +217,7 @@ class Elimination(Places):
             call.guessed = self.nested or call.untold  # numbers that mean nothing leave out less
             self.settle(call, tid, UNTOLD_CALL if call.untold else KILLED_INSIDE)
             return
-        if call.ns is None and self.nested and call.tid in self.unplaced:
+        if call.ns is None and self.nested and (call.tid in self.unplaced or call.tid in self.fresh):
             call.ns = UNPLACED
         supposed = call.ns is not None and call.ns.supposed and not self.nested
         if self._says(call, tid) or (call.number == tid and supposed and not call.chosen):

@@ -82,12 +82,21 @@ class Call:
     """A clone call from its beginning until its child is known and announced."""
 
     __slots__ = (
-        *("at", "born", "child", "child_ns", "chosen", "dead", "end", "exit_signal", "flags", "guessed"),
+        *("at", "below", "born", "child", "child_ns", "chosen", "dead", "end", "exit_signal", "flags", "guessed"),
         *("matched", "over"),
         *("newest", "ns", "number", "passed", "real", "reuses", "seq", "settled", "tid", "time", "unsure", "untold"),
     )
 
-    def __init__(self, seq: int, at: int, time: int | None, tid: int, ns: Namespace | None, newest: int) -> None:
+    def __init__(
+        self,
+        seq: int,
+        at: int,
+        time: int | None,
+        tid: int,
+        ns: Namespace | None,
+        below: Namespace | None,
+        newest: int,
+    ) -> None:
         self.seq = seq
         self.at = at
         self.end = 0
@@ -98,6 +107,8 @@ class Call:
         """The highest number of strace's namespace that was in use or past when the call began."""
         self.ns = ns
         """The caller's namespace; None for strace's own."""
+        self.below = below
+        """The one that unshare or setns has chosen for the caller's children; None: its own."""
         self.number = 0
         """What the call returned; 0 while it is open."""
         self.real = 0
@@ -130,7 +141,7 @@ class Call:
         self.born = False
         """The child's Clone event is out."""
 
-    def settle(self, child: int, ns_for_children: Namespace | None, matched: str = "") -> None:
+    def settle(self, child: int, matched: str = "") -> None:
         """The child is this one (0: none)."""
         self.settled = True
         self.child = child
@@ -143,7 +154,7 @@ class Call:
         elif self.flags & CLONE_NEWPID:
             self.child_ns = Namespace()
         else:
-            self.child_ns = self.ns if ns_for_children is None else ns_for_children
+            self.child_ns = self.ns if self.below is None else self.below
         inside = self.child_ns
         if inside is not None and inside is not self.ns and not inside.tasks and not inside.joined:
             inside.learn(1, child, chosen=False, guessed=bool(matched))

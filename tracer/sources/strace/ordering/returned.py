@@ -27,7 +27,7 @@ class Returned(Elimination):
         _, at, time, tid, number, flags, exit_signal, real, matched, chosen, end = record
         call = self.open.pop(tid, None)
         if call is None:
-            call = Call(self._seq, at, time, tid, self.ns_of(tid), self.newest)
+            call = Call(self._seq, at, time, tid, self.ns_of(tid), self.next_ns.get(tid), self.newest)
             self.unsettled[call.seq] = call
         call.number = number
         call.real = real
