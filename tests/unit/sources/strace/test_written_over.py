@@ -87,6 +87,7 @@ def test_an_end_does_not_undo_who_was_created_after_it(tmp_path: Path) -> None:
     "end",
     [
         "+++ killed by SIGKILL +++",
+        "+++ exited with 0 +++",
         "+++ superseded by execve in pid 104 +++\n1700000000.130000 <... execve resumed>) = 0",
     ],
 )
@@ -96,6 +97,13 @@ def test_what_a_killed_caller_was_told_may_be_anothers_result(tmp_path: Path, en
     files[103] = [("10", "fork() = 110"), ("13", end)]
     found = edges(tmp_path, files)
     assert found[110] == (102, "inferred")
+
+
+def test_who_lives_when_the_log_ends_was_not_killed(tmp_path: Path) -> None:
+    """Of 103, whose child it is, no later line tells. 102, which had not called exit, was killed on its way out."""
+    files = two_births([("12", "+++ exited with 0 +++")])
+    files[103] = [("10", "fork() = 110")]
+    assert edges(tmp_path, files)[110] == (103, "observed")
 
 
 def test_but_not_that_of_a_call_which_began_after_the_other_caller_had_gone_on(tmp_path: Path) -> None:

@@ -66,6 +66,7 @@ class StraceSet:
         for log in logs:
             if not log.records:  # a task that made no call that was traced
                 log.records.append((SEEN, 1, log.first, log.tid))
+                log.is_empty = log.first is None
         orderer = Orderer(follows=True, shows_exits=any(r[0] == EXIT for log in logs for r in log.records))
         table = dict(programs.new)
         yield from replay(self._merged(logs, table), orderer, self.stats)

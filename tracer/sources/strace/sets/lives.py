@@ -7,7 +7,7 @@ waits and signals that tell of their ends.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from tracer.sources.strace.records import CHILD_SIGNAL, CLONED, EXEC, EXIT, REAP, Record
@@ -38,24 +38,22 @@ class _Call(NamedTuple):
 
 
 def _is_killed(record: Record) -> bool:
-    """The record tells that the task was killed, by a signal or by another thread's execve (de_thread())."""
-    kind, _, _, tid = record[:4]
-    if kind == EXIT:
-        return bool((record[4] or 0) & 0x7F)
-    return kind == EXEC and bool(record[4] != tid)
+    """The record tells that the task was killed, if it had not called exit before: by a signal, or by another thread's
+    exit_group or execve, whose status it has then (do_group_exit(), de_thread())."""
+    return record[0] == EXIT or (record[0] == EXEC and bool(record[4] != record[3]))
 
 
 class Lives:
     """From the records of all files."""
 
-    def __init__(self, files: Iterable[TaskLines], clock: str | None) -> None:
+    def __init__(self, files: Sequence[TaskLines], clock: str | None) -> None:
         """`clock`: what kind of times the lines have (`SourceInfo.clock`); without any, `begins` stays empty."""
         self._by_day = clock == "day"
         self._first: dict[int, int | None] = {}
         self._calls: dict[int, list[_Call]] = {}
         self._ends: dict[int, list[int]] = {}
         """Number -> times before which somebody was told of an end."""
-        self._shows_exits = False
+        self._shows_exits = any(record[0] == EXIT for file in files for record in file.records)
         for file in files:
             self._first[file.tid] = file.first
             self._note(file)
@@ -71,7 +69,7 @@ class Lives:
 
     def _note(self, file: TaskLines) -> None:
         later: int | None = None
-        alive = False
+        alive = self._shows_exits  # where the file ends without that
         for record in reversed(file.records):
             kind, at, time = record[:3]
             if kind == CLONED:
@@ -81,7 +79,6 @@ class Lives:
                 self._ends.setdefault(record[6] or record[4], []).append(later)
             elif kind == CHILD_SIGNAL and time is not None:
                 self._ends.setdefault(record[5] or record[4], []).append(time)
-            self._shows_exits |= kind == EXIT
             alive = not _is_killed(record)
             later = later if time is None else time
 

@@ -34,6 +34,10 @@ class Log:
         self.records: list[Record] = []
         self.first: int | None = None
         """Time of the first line."""
+        self.is_empty = False
+        """No line at all: `records` has only that there was such a task."""
+        self.creating: Log | None = None
+        """Such a one that this task's last call has created, which was over when the next line was written."""
         self.next = 0
         self.shift = 0
         """ns to add: times of day begin again at midnight."""
@@ -144,6 +148,9 @@ class Merge:
 
     def _step(self, log: Log, record: Record, now: int) -> Iterator[tuple[Log, Record]]:
         kind = record[0]
+        if log.creating is not None:
+            self._begin(log.creating, None, log.shift)
+            log.creating = None
         if self._timed:
             log.key = max(now, log.key)
             if log.shift and record[2] is not None:
@@ -178,6 +185,9 @@ class Merge:
             return
         if not self._timed or self._lives.begins.get(child) == (log.tid, record[1]):
             self._lost.discard(child)
+            if self._timed and self._logs[child].is_empty:
+                log.creating = self._logs[child]
+                return
             self._begin(self._logs[child], now if self._timed else None, log.shift)
         elif not self._logs[child].next and not self._lives.is_older(child, now - log.shift):
             self._lost.add(child)
