@@ -103,11 +103,6 @@ class Forward:
         for _, _, _, event in sorted(events, key=lambda e: e[:3]):
             event()
 
-    def parent_of(self, task: Task) -> Proc | None:
-        """At the end; None for a thread."""
-        proc = self.of[task]
-        return proc.parent if proc.leader is task else None
-
     # ---- what happens ----
 
     def _born(self, call: Call, child: Task) -> None:

@@ -91,8 +91,7 @@ def run(
 
     folder = Path(tempfile.mkdtemp(prefix="ctrace-fuzz-"))
     try:
-        in_the_middle = live.start_again if live is not None and options.late == "often" else _go_on
-        _run_in(folder, trial, programs, look, rounds, tasks, in_the_middle)
+        _run_in(folder, trial, programs, look, rounds, tasks, live if options.late == "often" else None)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         if live is not None:
@@ -116,10 +115,6 @@ def command(options: OptionSet, folder: Path) -> list[str]:
     return [harness.STRACE, *options.options, *where[options.form]]
 
 
-def _go_on() -> None:
-    pass
-
-
 def _run_in(
     folder: Path,
     trial: Trial,
@@ -127,8 +122,9 @@ def _run_in(
     look: Look,
     rounds: int,
     tasks: int,
-    in_the_middle: Callable[[], None],
+    restarted: LiveTracer | None,
 ) -> None:
+    """`restarted`: after each quiet point it forgets all, and attaches anew."""
     options, seed = trial.options, trial.seed
     if options.form == "folder":
         (folder / "ff").mkdir()
@@ -167,7 +163,8 @@ def _run_in(
                 trial.points += 1
                 look(log, found)
             round_now = box.control.next_round()
-            in_the_middle()
+            if restarted is not None:
+                restarted.start_again()
     for process in late:
         process.kill()
         process.wait()

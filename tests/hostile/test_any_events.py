@@ -6,25 +6,18 @@ import json
 import tempfile
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 
+from tests.hostile.examples import many
 from tests.hostile.invariants import check_graph, check_tame
-from tests.hostile.strange_events import any_event, any_events, damaged_recordings, recording
+from tests.hostile.strange_events import any_event, any_events, recording
 from tests.hostile.test_output_bytes import FORMATS, run_ctrace
-from tracer import replay
-from tracer.errors import CtraceError
 from tracer.event import CLONE_THREAD, SIGCHLD, Clone, Event, Exec, Exit, Snapshot
 from tracer.reconstruct.engine import Engine
 from tracer.sources.recording import decode_event, encode_event
 
 
-def _many(examples: int) -> settings:
-    return settings(
-        max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-    )
-
-
-@_many(300)
+@many(300)
 @given(any_events)
 def test_the_engine_never_raises_nor_contradicts_itself(events: list[Event]) -> None:
     engine = Engine()
@@ -81,7 +74,7 @@ def _clone(creator: int, child: int) -> Clone:
     return Clone(1, None, creator, child, 0, SIGCHLD)
 
 
-@_many(300)
+@many(300)
 @given(any_event)
 def test_an_event_comes_back_from_its_line_as_it_was(one: Event) -> None:
     line = encode_event(one)
@@ -90,21 +83,8 @@ def test_an_event_comes_back_from_its_line_as_it_was(one: Event) -> None:
     assert decode_event(json.loads(line)) == one
 
 
-@_many(150)
-@given(damaged_recordings())
-def test_damaged_recordings(raw: bytes) -> None:
-    with tempfile.NamedTemporaryFile(prefix="ctrace-hostile-") as file:
-        file.write(raw)
-        file.flush()
-        try:
-            graph = replay(file.name)
-        except CtraceError:
-            return
-    check_graph(graph)
-
-
 @pytest.mark.parametrize("options", FORMATS, ids=" ".join)
-@_many(40)
+@many(40)
 @given(events=any_events)
 def test_recordings_print_tame(options: list[str], events: list[Event]) -> None:
     with tempfile.NamedTemporaryFile(prefix="ctrace-hostile-") as file:

@@ -9,8 +9,9 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 
+from tests.hostile.examples import many
 from tests.hostile.invariants import check_tame
 from tests.hostile.strange_logs import NASTY, logs
 from tracer.cli import main
@@ -39,7 +40,7 @@ def run_ctrace(arguments: list[str]) -> tuple[int, bytes]:
 
 
 @pytest.mark.parametrize("options", FORMATS, ids=" ".join)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@many(60)
 @given(raw=logs())
 def test_strange_logs_print_tame(options: list[str], raw: bytes) -> None:
     with tempfile.NamedTemporaryFile(prefix="ctrace-hostile-") as file:

@@ -7,20 +7,15 @@ import tempfile
 import time
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.hostile.examples import many
 from tests.hostile.invariants import check_graph
+from tests.hostile.strange_events import damaged_recordings
 from tests.hostile.strange_logs import NASTY, logs
 from tracer import replay
 from tracer.errors import CtraceError
-
-
-def _many(examples: int) -> settings:
-    """So many examples, however slow one is on a busy machine."""
-    return settings(
-        max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-    )
 
 
 def _read(raw: bytes) -> None:
@@ -35,25 +30,31 @@ def _read(raw: bytes) -> None:
         graph.to_networkx()
 
 
-@_many(150)
+@many(150)
 @given(logs())
 def test_logs_from_nearly_right_to_nonsense(raw: bytes) -> None:
     _read(raw)
 
 
-@_many(100)
+@many(100)
 @given(st.binary(max_size=2000))
 def test_any_bytes(raw: bytes) -> None:
     _read(raw)
 
 
-@_many(100)
+@many(100)
 @given(
     logs(),
     st.sampled_from([b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b'{"schema"', b"\x00", b"\xff\xfe", b"\xef\xbb\xbf", b"CTRC"]),
 )
 def test_magic_bytes_of_other_kinds_in_front(raw: bytes, magic: bytes) -> None:
     _read(magic + raw)
+
+
+@many(150)
+@given(damaged_recordings())
+def test_damaged_recordings(raw: bytes) -> None:
+    _read(raw)
 
 
 _PIECES = (

@@ -179,8 +179,3 @@ class Containerd:
                 self.cri.remove_all()
         self.cri.close()
         self.stop()
-
-
-def wait_for_shims_to_end(containerd: Containerd, timeout: float = 10) -> None:
-    """After a pod's removal its shim takes a moment."""
-    processes.wait_until(lambda: not containerd.shims(), timeout, "end of the shims")

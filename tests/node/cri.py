@@ -173,9 +173,6 @@ class Cri:
         """SIGTERM, after `grace` seconds SIGKILL; returns when it has ended."""
         self.call("StopContainer", {1: container_id, 2: grace})
 
-    def remove_container(self, container_id: str) -> None:
-        self.call("RemoveContainer", {1: container_id})
-
     def stop_pod(self, pod_id: str) -> None:
         """End its containers and the pause process; the shim ends too."""
         self.call("StopPodSandbox", {1: pod_id})
@@ -206,12 +203,6 @@ class Cri:
     def pause_pid(self, pod_id: str) -> int:
         """Of the sandbox's pause process."""
         return int(_info(self.call("PodSandboxStatus", {1: pod_id, 2: 1}))["pid"])
-
-    def execute(self, container_id: str, command: list[str], timeout: int = 10) -> tuple[int, bytes]:
-        """Run a command in the container (`runc exec`): (exit code, its output)."""
-        answer = self.call("ExecSync", {1: container_id, 2: command, 3: timeout})
-        output = answer.get(1, [b""])[-1]
-        return number(answer, 3), output if isinstance(output, bytes) else b""
 
 
 def _info(answer: dict[int, list[int | bytes]]) -> dict[str, Any]:
