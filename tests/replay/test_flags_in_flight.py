@@ -189,3 +189,19 @@ def test_where_ends_are_not_told_a_flag_may_be_set_between_the_call_of_exit_and_
     assert edge(tmp_path, "102 exit_group(0) = ?", *sets, signal) == (101, "inferred")
     told = "100 fork() = 105\n105 exit_group(0) = ?"  # another end that nothing tells
     assert edge(tmp_path, "102 exit_group(0) = ?", *sets, signal, told)[1] in ("inferred", "assumed")
+
+
+def test_of_the_task_without_a_number(tmp_path: Path) -> None:
+    """In a log from a terminal no line may name the first task."""
+    path = tmp_path / "strace.log"
+    path.write_text("""\
+execve("/a", ["a"], 0x1 /* 0 vars */) = 0
+prctl(PR_SET_CHILD_SUBREAPER, 1) = 0
+fork() = 102
+strace: Process 102 attached
+[pid 102] fork() = 103
+strace: Process 103 attached
+[pid 102] exit_group(0) = ?
+[pid 102] +++ exited with 0 +++
+""")
+    assert adopter(path) == (0, "derived")

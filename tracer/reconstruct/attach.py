@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tracer.event import Attach, SameProcess
-from tracer.graph import RUNNING, ZOMBIE, Task
+from tracer.event import Attach, Event, SameProcess
+from tracer.graph import RUNNING, ZOMBIE, Process, Task
 from tracer.reconstruct.hosts import may_be_thread
 from tracer.reconstruct.perhaps import born_of_one
 from tracer.reconstruct.state import State, bury
@@ -30,6 +30,12 @@ def attach(state: State, at: int, time: int | None, tid: int) -> Task:
     process.leader_known = tid == 1
     process.reason = "it was there before the trace, or its creation was not traced"
     return process.leader
+
+
+def process_of(state: State, event: Event) -> Process:
+    """Whose task did it; it was there before the trace if it is new."""
+    task = state.tasks.get(event.tid) or attach(state, event.at, event.time, event.tid)
+    return task.process
 
 
 def on_attach(state: State, event: Attach) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from tracer import event as ev
 from tracer.event import Event, Life
 from tracer.graph import ProcessGraph
-from tracer.reconstruct import attach, birth, namespaces, program, snapshot
+from tracer.reconstruct import attach, birth, namespaces, program, snapshot, subreaper
 from tracer.reconstruct.clues import Hints
 from tracer.reconstruct.exit import on_exit, on_exit_begin, on_gone
 from tracer.reconstruct.finish import finish
@@ -24,8 +24,8 @@ _HANDLERS: dict[type, Callable[[State, Any], None]] = {
     ev.NewPidNs: namespaces.on_new_pid_ns,
     ev.JoinPidNs: namespaces.on_join_pid_ns,
     ev.Exec: program.on_exec,
-    ev.SetSubreaper: program.on_set_subreaper,
-    ev.SubreaperSettled: program.on_subreaper_settled,
+    ev.SetSubreaper: subreaper.on_set_subreaper,
+    ev.SubreaperSettled: subreaper.on_subreaper_settled,
     ev.SetPdeathsig: program.on_set_pdeathsig,
     ev.Rename: program.on_rename,
     ev.Detach: program.on_detach,

@@ -191,7 +191,7 @@ def _doubts_for(state: State, father: Process) -> Mapping[Process, str]:
     if since is None:
         return state.doubts
     why = f"the subreaper flag was set while the threads of {father.tgid} died"
-    changed = {process: why for process, at in state.flags_settled.items() if at > since}
+    changed = {process: why for process, calls in state.flag_calls.items() if calls.settled_at > since}
     return {**changed, **state.doubts}
 
 

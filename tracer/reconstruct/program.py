@@ -10,15 +10,12 @@ from tracer.event import (
     Lost,
     Rename,
     SetPdeathsig,
-    SetSubreaper,
-    SubreaperSettled,
 )
 from tracer.graph import DEAD, RUNNING, Execed, Process, Program, Task
-from tracer.identity import Evidence
-from tracer.reconstruct.attach import attach, split_off
+from tracer.reconstruct.attach import attach, process_of, split_off
 from tracer.reconstruct.exit import merge_threads
-from tracer.reconstruct.membership import doubt_of, prove
-from tracer.reconstruct.state import ADOPTION_TAKES, State, is_below
+from tracer.reconstruct.membership import prove
+from tracer.reconstruct.state import State, is_below
 
 TASK_COMM_LEN = 16
 """include/linux/sched.h; the last byte is the terminating NUL."""
@@ -55,7 +52,7 @@ def on_exec(state: State, event: Exec) -> None:
     if state.dying_groups:
         state.dying_groups.pop(process, None)
     if state.clues.found_count:
-        _threads_died_unseen(state, process, at)
+        state.clues.exec_ends_threads(process, at)
     if tid != old_tid or len(process.threads) > 1:
         _take_over_group(state, process, task, tid)
     if not process.leader_known:
@@ -121,11 +118,6 @@ def _join_leader(state: State, task: Task, tid: int) -> bool:
     return True
 
 
-def _threads_died_unseen(state: State, process: Process, at: int) -> None:
-    """Tasks of unknown origin that ended right before an exec were threads of the process that called it."""
-    state.clues.exec_ends_threads(process, at)
-
-
 def _take_over_group(state: State, process: Process, task: Task, tid: int) -> None:
     """de_thread(): the caller takes the leader's number; all others are dead, their children are the caller's."""
     merge_threads(state, process, task)
@@ -144,97 +136,6 @@ def _take_over_group(state: State, process: Process, task: Task, tid: int) -> No
     state.tasks[tid] = task
 
 
-def on_set_subreaper(state: State, event: SetSubreaper) -> None:
-    """PR_SET_CHILD_SUBREAPER sets signal->is_child_subreaper: of the whole process, kept over exec, not inherited."""
-    process = _process_of(state, event)
-    if state.recent_adoptions and process.subreaper is not event.on:
-        _doubt_recent_adoptions(state, process, event)
-    known = process.subreaper is event.on and process not in state.doubts
-    if not event.returned:
-        state.flag_calls.setdefault(process, {})[event.tid] = event.on
-        if not known:
-            why = f"{event.tid} was inside prctl: whether it had set the subreaper flag is not known"
-            _doubt_flag(state, process, why)
-        return
-    process.subreaper = event.on
-    if not known:
-        process.subreaper_at = event.at
-    task = state.tasks.get(event.tid)
-    at_once = process in state.flag_calls and _changed_at_once(state, process, event)
-    if not event.sure and _may_be_earlier(state, process, event):
-        at_once = True
-    if at_once:
-        why = f"two threads of {process.tgid} set the subreaper flag at once: which was last is not known"
-        _doubt_flag(state, process, why)
-    elif task is not None and task.membership:
-        _doubt_flag(state, process, doubt_of(task))
-    elif event.sure:
-        state.doubts.pop(process, None)
-    elif not known:
-        why = f"{event.tid} set the subreaper flag at about the same time: which came first is not known"
-        _doubt_flag(state, process, why, until=event.tid)
-
-
-def on_subreaper_settled(state: State, event: SubreaperSettled) -> None:
-    """Ends that are told from here on came after what the task has set."""
-    process = _process_of(state, event)
-    calls = state.flags_in_flight.get(process)
-    if calls is not None:
-        calls.pop(event.tid, None)
-        if not calls:
-            del state.flags_in_flight[process]
-    if state.unsettled.get(process) == event.tid:
-        del state.unsettled[process]
-        state.doubts.pop(process, None)
-        state.flags_settled[process] = event.at
-
-
-def _doubt_flag(state: State, process: Process, why: str, until: int = 0) -> None:
-    """`until`: the task whose SubreaperSettled takes the doubt away; 0: none can."""
-    state.doubts[process] = why
-    if until:
-        state.unsettled[process] = until
-    else:
-        state.unsettled.pop(process, None)
-
-
-def _changed_at_once(state: State, process: Process, event: SetSubreaper) -> bool:
-    """While this call was open, another one of the process was that sets the flag to another value."""
-    calls = state.flag_calls[process]
-    overtaken = calls.pop(event.tid, event.on) is None
-    rivals = [tid for tid, on in calls.items() if on is not event.on and tid in process.threads]
-    calls.update(dict.fromkeys(rivals))
-    if not calls:
-        del state.flag_calls[process]
-    return overtaken or bool(rivals)
-
-
-def _may_be_earlier(state: State, process: Process, event: SetSubreaper) -> bool:
-    """Another thread set another value so shortly before that it may have been after this one."""
-    calls = state.flags_in_flight.setdefault(process, {})
-    rival = any(on is not event.on and tid != event.tid and tid in process.threads for tid, on in calls.items())
-    calls[event.tid] = event.on
-    return rival
-
-
-def _doubt_recent_adoptions(state: State, changed: Process, event: SetSubreaper) -> None:
-    """A father's end counts before exit_notify() has moved all his children (State.recent_adoptions): a flag above him
-    that changes just then may have counted, or not. Who asks /proc (state.moves) gets to know.
-    """
-    why = f"{changed.tgid} changed its subreaper flag at about the time of the adoption"
-    now = event.time or 0
-    for father, children in state.recent_adoptions:
-        if now - (father.exited_time or 0) > ADOPTION_TAKES or father is changed or not is_below(father, changed):
-            continue
-        for child in children:
-            steps = child.reparentings
-            if steps and steps[-1].old is father and child.evidence is Evidence.DERIVED:
-                child.evidence, child.reason = Evidence.INFERRED, why
-                steps[-1] = steps[-1]._replace(evidence=Evidence.INFERRED, reason=why)
-                if state.moves is not None:
-                    state.moves.append((child, steps[-1]))
-
-
 def on_set_pdeathsig(state: State, event: SetPdeathsig) -> None:
     """PR_SET_PDEATHSIG sets task->pdeath_signal: of the calling thread."""
     task = state.tasks.get(event.tid) or attach(state, event.at, event.time, event.tid)
@@ -243,7 +144,7 @@ def on_set_pdeathsig(state: State, event: SetPdeathsig) -> None:
 
 def on_rename(state: State, event: Rename) -> None:
     """PR_SET_NAME names the calling thread; a process is called what its leader is called."""
-    process = _process_of(state, event)
+    process = process_of(state, event)
     if process.tgid == event.tid:
         process.comm = event.comm
 
@@ -262,17 +163,10 @@ def on_container_told(state: State, event: ContainerTold) -> None:
 
 def on_detach(state: State, event: Detach) -> None:
     """The tracer let go: the task lives on, but nothing more is heard of it."""
-    _process_of(state, event)
+    process_of(state, event)
 
 
 def on_lost(state: State, event: Lost) -> None:
     """Events are missing; sources repair with Snapshot and Gone what they can."""
     state.stats.lost += event.count
     state.lost_at = event.at
-
-
-def _process_of(state: State, event: SetSubreaper | SubreaperSettled | Rename | Detach) -> Process:
-    task = state.tasks.get(event.tid)
-    if task is None:
-        task = attach(state, event.at, event.time, event.tid)
-    return task.process

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from tracer.graph import DEAD, NO_THREADS, GraphStats, PidNs, Process, Program, Reparenting, Task
@@ -33,6 +34,21 @@ RECENT_ADOPTIONS = 4096
 RECENT_THREADS = 4096
 
 
+@dataclass(slots=True)
+class FlagCalls:
+    """What the threads of one process do by prctl(PR_SET_CHILD_SUBREAPER), where it is not exactly known when."""
+
+    open: dict[int, bool | None] = field(default_factory=dict)
+    """Calls that have not returned: tid -> new value; None once another thread's with another value has meanwhile."""
+    returned: dict[int, bool] = field(default_factory=dict)
+    """Calls that have, without a SubreaperSettled: tid -> the value that each set."""
+    doubt_until: int | None = None
+    """The task (0: the one without a number) whose SubreaperSettled ends the doubt about the flag (State.doubts); None:
+    none does."""
+    settled_at: int = 0
+    """Where one did last."""
+
+
 class State:
     """Tasks by number, pid namespaces, and what was noted for the end."""
 
@@ -48,8 +64,6 @@ class State:
         "exit_begun",
         "exits_seen",
         "flag_calls",
-        "flags_in_flight",
-        "flags_settled",
         "half_dead",
         "hints",
         "hosts",
@@ -78,7 +92,6 @@ class State:
         "stats",
         "tasks",
         "unexplained",
-        "unsettled",
         "untraced",
     )
 
@@ -113,20 +126,13 @@ class State:
         """The trace shows that tasks exited; without (strace -qq shows only those killed) other signs must do."""
         self.doubts: dict[Process, str] = {}
         """Processes whose subreaper flag is not sure, and why."""
-        self.flag_calls: dict[Process, dict[int, bool | None]] = {}
-        """Calls that set the subreaper flag and have not returned: tid -> new value; None once another thread's call
-        with another value has returned meanwhile."""
-        self.unsettled: dict[Process, int] = {}
-        """Those of `doubts` whose doubt ends with the SubreaperSettled of this task."""
-        self.flags_settled: dict[Process, int] = {}
-        """Where the last such doubt about a process's flag ended."""
+        self.flag_calls: dict[Process, FlagCalls] = {}
+        """Calls that set the subreaper flag, where it is not exactly known when."""
         self.dying_groups: dict[Process, int] = {}
         """Processes of which a thread ended that had not called exit, and where the first of them did. If all others
         had PF_EXITING by then, its children left the process there (find_new_reaper() in kernel/exit.c)."""
         self.half_dead: dict[Process, tuple[int, int | None, bool]] = {}
         """The same, where the last of them did and with what status, and whether the one before had that, too."""
-        self.flags_in_flight: dict[Process, dict[int, bool]] = {}
-        """Calls that set the flag and have returned without a SubreaperSettled: tid -> the value that each set."""
         self.open_births: dict[Process, int] = {}
         """Children of CLONE_PARENT whose birth is only known to lie before some place (Clone.end)."""
         self.perhaps: dict[Process, dict[Process, Evidence]] = {}
