@@ -33,7 +33,7 @@ RULE_SEEN = "seen"
 class PidNs:
     """A pid namespace as the trace knows it. Level 0 is the one that the tracer sees."""
 
-    __slots__ = ("guess", "init", "joined", "level", "ns_id", "parent")
+    __slots__ = ("guess", "init", "init_elsewhere", "joined", "level", "ns_id", "parent")
 
     def __init__(self, level: int, parent: PidNs | None, ns_id: int = 0) -> None:
         self.level = level
@@ -44,6 +44,8 @@ class PidNs:
         """Inode number of the namespace where known; else 0."""
         self.joined = False
         """It was there before the trace: its init is some process that was not seen."""
+        self.init_elsewhere = False
+        """It was entered by setns: whoever was born into it that way is not its init."""
         self.guess = ""
         """Why `init` is thought to be the one, where the trace does not say so; else ''."""
 

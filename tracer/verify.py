@@ -244,6 +244,10 @@ def compare(graph: ProcessGraph, listing: Listing) -> Comparison:
         _compare_parent(process, result)
         _compare_threads(process, result)
     result.only_in_text = sum(1 for pid in listing.processes if pid not in alive and pid != graph.init.tgid)
+    if not alive and graph.processes:
+        raise NotATrace(
+            "nothing to compare: everything in the trace had ended", "--at LINE|TIME compares as it was then."
+        )
     if not result.compared and not result.differences:
         why = "; ".join(f"{count} {reason}" for reason, count in result.not_compared.items())
         raise NotATrace(

@@ -177,7 +177,8 @@ class Run:
     def end(self) -> None:
         """Kill all of it."""
         strace = self.started[-1].pid if self.started else 0
-        for tgid in self._members(strace) if strace else ():
+        # All are found before the first is killed: strace's death would hide the others that it traces.
+        for tgid in list(self._members(strace)) if strace else ():
             with contextlib.suppress(OSError):
                 os.kill(tgid, signal.SIGKILL)
         self.mark.end()

@@ -90,3 +90,33 @@ def test_zombies_of_a_log_with_waits_are_zombies(tmp_path: Path) -> None:
     log.write_text(JOBS + "12 clone(child_stack=NULL, flags=SIGCHLD) = 15\n15 +++ exited with 0 +++\n" + WAIT)
     both = ctrace("whatif", "exit", "12", log).stdout.decode()
     assert "a (13), a (15) are zombies already, and go to init (1), which waits for them: they are" in both
+
+
+ALONE = """\
+execve("/bin/a", ["a"], 0x7) = 0
+clone(child_stack=NULL, flags=SIGCHLD) = 11
+clone(child_stack=NULL, flags=SIGCHLD) = 12
+exit_group(0) = ?
++++ exited with 0 +++
+"""
+
+
+@pytest.mark.parametrize("notice", ["", "strace: Process 10 attached\n"])
+def test_strace_did_not_follow_the_children(tmp_path: Path, notice: str) -> None:
+    log = tmp_path / "strace.log"
+    log.write_text(notice + ALONE)
+    shown = ctrace("replay", log, "--reasons").stdout.decode()
+    assert "Not in this log: what the children did (-f), prctl" in shown
+    assert f"above {'10' if notice else 'the first process'}\n" in shown
+
+
+def test_strace_followed_them(tmp_path: Path) -> None:
+    log = tmp_path / "strace.log"
+    log.write_text(ALONE.replace("exit_group", "[pid    11] getppid() = 10\nexit_group"))
+    assert b"(-f)" not in ctrace("replay", log).stdout
+
+
+def test_children_that_are_quiet_under_f(tmp_path: Path) -> None:
+    log = tmp_path / "strace.log"
+    log.write_text("".join(f"10 {line}" for line in ALONE.splitlines(keepends=True)))
+    assert b"(-f)" not in ctrace("replay", log).stdout

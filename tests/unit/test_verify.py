@@ -299,6 +299,15 @@ def test_nothing_in_common_is_an_error_not_an_agreement() -> None:
         compare(Script().graph(), parse_processes(POD))
 
 
+def test_where_all_have_ended_an_earlier_moment_is_proposed() -> None:
+    script = pod()
+    for process in list(script.graph().live()):
+        script.exit(process.tgid)
+    with pytest.raises(NotATrace, match="everything in the trace had ended") as error:
+        compare(script.graph(), parse_processes(POD))
+    assert "--at" in error.value.hint
+
+
 @pytest.mark.skipif(not REFERENCE.is_dir(), reason="the reference case is not beside the checkout")
 def test_reference_text_is_read_whole() -> None:
     listing = read_processes(str(REFERENCE / "pstree.txt"))

@@ -226,7 +226,8 @@ def _write_lacking(painter: Painter, processes: list[Process], source: Source) -
     from tracer.render.prose import Prose
     from tracer.sources.detect import COMPLETE_LOG
 
-    said = lacking(processes, source.stats.calls) if source.info.kind == "strace" else ""
+    stats = source.stats
+    said = lacking(processes, stats.calls, follows=stats.follows) if source.info.kind == "strace" else ""
     if said:
         prose = Prose(painter.width, painter.text)
         command = prose.lines([Span(COMPLETE_LOG)], first="  ", hang=4)

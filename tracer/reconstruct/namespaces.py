@@ -69,6 +69,7 @@ def on_join_pid_ns(state: State, event: JoinPidNs) -> None:
     ns = state.ns_by_id.get(event.ns_id)
     if ns is None:
         ns = unseen_ns(state, own, "the only pid namespace seen that setns can have meant", event.ns_id)
+        ns.init_elsewhere = True
         if event.ns_id:
             state.ns_by_id[event.ns_id] = ns
     state.ns_for_children[event.tid] = ns

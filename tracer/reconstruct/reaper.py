@@ -128,12 +128,13 @@ def _child_reaper(
         thread = find_alive_thread(init)
         if not above_unknown and not init.outside:
             return _result(thread, RULE_CHILD_REAPER, evidence, reason)
-        return Reaper(thread, RULE_CHILD_REAPER, Evidence.ASSUMED, f"no living subreaper was seen above {father.tgid}")
+        who = father.tgid or "the first process"  # strace need not write its number
+        return Reaper(thread, RULE_CHILD_REAPER, Evidence.ASSUMED, f"no living subreaper was seen above {who}")
     if ns.init is not None:
         if ns.guess:
             evidence, reason = Evidence.weakest(evidence, Evidence.INFERRED), ns.guess
         return _result(find_alive_thread(ns.init), RULE_CHILD_REAPER, evidence, reason)
-    if highest is None:
+    if highest is None or ns.init_elsewhere:
         why = f"the init of the pid namespace of {father.tgid} was not seen"
         return Reaper(None, RULE_CHILD_REAPER, Evidence.UNKNOWN, why)
     why = f"the init of the pid namespace was not seen; {highest.tgid} is the highest process of it that was"

@@ -16,17 +16,27 @@ if TYPE_CHECKING:
 _CREATING = {"clone", "fork", "vfork", "clone3"}
 
 
-def lacking(processes: Iterable[Process], calls: set[str]) -> str:
-    """Which calls would have told more about these processes; '' where none would. `calls`: what the log shows.
+def lacking(processes: Iterable[Process], calls: set[str], *, follows: bool = True) -> str:
+    """What would have told more about these processes; '' where nothing would.
 
-    A call that is not there was left out by the filter, or nobody called it: a log does not tell which.
+    calls    what the log shows; a call that is not there was left out by the filter, or nobody called it: a log does
+             not tell which
+    follows  its lines say whose they are
     """
     unborn = assumed = zombies = 0
+    silent = not follows
+    children = 0
     for process in processes:
+        if process.creator is not None:
+            children += 1
+            # What somebody's child did would be in a line of its own.
+            silent = silent and process.exec_at is None and process.creator.creator is None
         unborn += process.creator is None
         zombies += process.state is ZOMBIE
         assumed += bool(process.reparentings) and process.evidence.rank > Evidence.DERIVED.rank
     absent = []
+    if silent and children:
+        absent.append("what the child did (-f)" if children == 1 else "what the children did (-f)")
     if unborn > 1:  # one is where the trace begins
         if not calls & _CREATING:
             absent.append("clone, clone3, fork, vfork (who created whom)")

@@ -53,6 +53,9 @@ class SourceStats:
     calls: set[str] = field(default_factory=set)
     """Names of the process-related system calls that the input shows, also failed ones (`wait4`, `prctl`, `clone3`):
     what is missing here was perhaps left out by the tracer's filter."""
+    follows: bool = True
+    """False: the beginning of an strace log does not say whose lines they are, so perhaps they are all of one task (no
+    `-f`)."""
     unreadable_lines: list[tuple[int, str]] = field(default_factory=list)
     """(line number, text, cut to 200 characters), the first UNREADABLE_KEPT of them. Raw: clean before printing."""
 

@@ -110,6 +110,23 @@ def test_setns_into_the_only_namespace_there_is() -> None:
     assert edges(reconstruct(Memory(events)))[13] == (20, "inferred")
 
 
+def test_setns_among_several_namespaces_means_nobody_knows_which() -> None:
+    """20 and 30 are inits; 11 enters the namespace of one of the two."""
+    events = parse("10 exec top\n10 newpid 20\n10 newpid 30\n10 fork 11")
+    events += [JoinPidNs(5, None, 11), *parse("11 fork 12\n12 fork 13\n12 exit 0")]
+    assert edges(reconstruct(Memory(events)))[13] == (None, "unknown")
+
+
+def test_who_came_into_a_namespace_by_setns_is_never_its_init() -> None:
+    """The namespace is older than the trace: 12's orphan goes to somebody in it whom the trace does not have."""
+    events = [
+        *parse("10 exec nsenter"),
+        JoinPidNs(1, None, 10),
+        *parse("10 fork 11\n11 fork 12\n12 fork 13\n12 exit 0"),
+    ]
+    assert edges(reconstruct(Memory(events)))[13] == (None, "unknown")
+
+
 @pytest.mark.parametrize(("unshares", "level"), [(10, 0), (12, 1)])
 def test_exec_by_a_thread_keeps_that_threads_namespace_for_children(unshares: int, level: int) -> None:
     """nsproxy->pid_ns_for_children is of the task, and de_thread() ends the leader's task."""

@@ -44,15 +44,15 @@ class StraceSource:
         return self._batches(progress, condense=True)
 
     def _batches(self, progress: Progress | None, condense: bool) -> Iterator[list[Event | Life]]:
-        self.stats = SourceStats()
+        style = self._style
+        follows = style.prefixed or style.bracketed
+        self.stats = SourceStats(follows=follows)
         if sparse.pays(self._input, self._style):
             batches = sparse.read(self._input, self._style, progress)
         elif worker.pays(self._input):
             batches = worker.read_elsewhere(self._input, progress)
         else:
             batches = read(self._input, self._style, progress)
-        style = self._style
-        follows = style.prefixed or style.bracketed
         orderer = Orderer(follows, condense=condense, late_calls=style.successful, places=self._places)
         yield from ordered(batches, orderer, self.stats)
         self._places = orderer.places
