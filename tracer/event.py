@@ -13,7 +13,7 @@ number is used again only after its Exit. This module imports nothing of the pro
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 # include/uapi/linux/sched.h
 CLONE_VM = 0x00000100
@@ -26,6 +26,7 @@ CLONE_NEWPID = 0x20000000
 UNTRACED = "it was created with CLONE_UNTRACED: what it did since, its end included, is not in the trace"
 """Clone.matched where the tracer does not follow the child."""
 
+SIGKILL = 9
 SIGCHLD = 17
 
 
@@ -380,27 +381,5 @@ Event = (
     | ContainerTold
 )
 
-KINDS: tuple[type, ...] = (
-    Clone,
-    Exec,
-    ExitBegin,
-    Exit,
-    Reap,
-    ChildSignal,
-    SetSubreaper,
-    SubreaperSettled,
-    SetPdeathsig,
-    Rename,
-    NewPidNs,
-    JoinPidNs,
-    Attach,
-    SameProcess,
-    Detach,
-    Snapshot,
-    Gone,
-    Lost,
-    CgroupMove,
-    PidNsId,
-    ContainerTold,
-)
+KINDS: tuple[type, ...] = get_args(Event)
 """All of them."""

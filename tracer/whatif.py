@@ -12,14 +12,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from tracer.event import Exit
+from tracer.event import SIGKILL, Exit
 from tracer.graph import DEAD, RUNNING, ZOMBIE, PidNs, Process, ProcessGraph, Reparenting
 from tracer.identity import Evidence, signal_name
 from tracer.mirror import Mirror
 from tracer.reconstruct.engine import Engine
 from tracer.runtime.ends import PDEATH_SIGNAL, PID_NAMESPACE, Death, Doubt, World
 
-_SIGKILL = 9
 _NOT_DEADLY = frozenset({17, 18, 19, 20, 21, 22, 23, 28})
 """Signals whose default action is not to end the process: CHLD, CONT, STOP, TSTP, TTIN, TTOU, URG, WINCH."""
 
@@ -129,7 +128,7 @@ class _Simulation:
             return
         for tid in [*(t for t in twin.threads if t != twin.tgid), twin.tgid]:
             if twin.state is RUNNING:
-                self._engine.feed([Exit(at, None, tid, _SIGKILL)])
+                self._engine.feed([Exit(at, None, tid, SIGKILL)])
         for child, step in moves:
             self._last_step[child] = step
 
@@ -153,7 +152,7 @@ class _Simulation:
         for child in children:
             for signal in sorted({task.pdeath_signal for task in child.threads.values()} - _NOT_DEADLY - {0}):
                 name = signal_name(signal)
-                if signal == _SIGKILL:
+                if signal == SIGKILL:
                     deaths.append(Death(child, PDEATH_SIGNAL, f"its pdeath_signal is {name}", Evidence.DERIVED, father))
                 elif child.ns.init is child and child.ns.level:
                     # sig_task_ignored(): SIGNAL_UNKILLABLE.

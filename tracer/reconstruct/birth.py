@@ -11,8 +11,9 @@ from tracer.event import (
 )
 from tracer.graph import DEAD, RUNNING, ZOMBIE, Process, Task
 from tracer.identity import Evidence
+from tracer.reconstruct.adoption import reparent
 from tracer.reconstruct.attach import attach
-from tracer.reconstruct.exit import end_unseen, end_unseen_process, reparent
+from tracer.reconstruct.exit import end_unseen, end_unseen_process
 from tracer.reconstruct.membership import doubt_of, number_in_use
 from tracer.reconstruct.namespaces import enter_ns, ns_as_told, ns_of_child, unseen_ns
 from tracer.reconstruct.perhaps import born_beside, common, heirs, owner, suppose_one_of

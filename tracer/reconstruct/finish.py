@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from tracer.event import SIGKILL
 from tracer.graph import DEAD, RULE_CHILD_REAPER, RUNNING, ZOMBIE, Process
 from tracer.identity import Evidence
-from tracer.reconstruct.exit import SIGKILL, end_unseen_process, ns_is_dying
+from tracer.reconstruct.adoption import ns_is_dying
+from tracer.reconstruct.exit import end_unseen_process
 from tracer.reconstruct.hosts import doubt_children, doubt_ended, has_lived_on
 from tracer.reconstruct.reaper import find_alive_thread, known_before
 from tracer.reconstruct.state import WAIT_CALLS, State, bury

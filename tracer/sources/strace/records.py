@@ -44,5 +44,14 @@ RUN = 23  # child, number of a run; `time` is None or a time for each record of 
 RUN_MEANS = 24  # number, what it means: comes before the first RUN with that number
 GAP = 25  # lines are missing somewhere before this one; tid is 0
 
+_REAL = {CLONED: 7, REAP: 6, CHILD_SIGNAL: 5}
+
+
+def child_of(record: Record) -> int:
+    """The child that a record of one of these kinds tells of: strace's own number for it where the log gives that."""
+    child: int = record[_REAL[record[0]]] or record[4]
+    return child
+
+
 Program = tuple[str, tuple[str, ...], bool]
 """filename, argv, whether something of argv was left out."""

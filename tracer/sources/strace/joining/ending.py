@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
+from tracer.event import SIGKILL
 from tracer.sources.strace.joining.creating import Creating
 from tracer.sources.strace.joining.state import LEAVING, Handler, Handlers, State, halves
 from tracer.sources.strace.lines import calls
 from tracer.sources.strace.records import EXIT, EXIT_BEGIN
 
-SIGKILL = 9
 _KILLED = re.compile(rb"killed by (\w+)( \(core dumped\))? \+\+\+")
 _SUPERSEDED = re.compile(rb"superseded by execve in pid (\d{1,18})")
 

@@ -11,7 +11,18 @@ written of occurs twice: that ends the asking, and its death is told behind the 
 
 from __future__ import annotations
 
-from tracer.sources.strace.records import CLONED, EXEC, EXIT, EXIT_BEGIN, REAP, RUN, SETTLED, SUBREAPER, Record
+from tracer.sources.strace.records import (
+    CLONED,
+    EXEC,
+    EXIT,
+    EXIT_BEGIN,
+    REAP,
+    RUN,
+    SETTLED,
+    SUBREAPER,
+    Record,
+    child_of,
+)
 
 PRCTL_TAKES = 1_000_000_000
 """ns: much longer than any prctl was seen to take under strace (2,289 calls under load: 42 ms)."""
@@ -76,7 +87,7 @@ class Settling:
         elif record[0] == EXIT:
             self._returned.pop(record[3], None)
         elif record[0] == REAP:
-            self._returned.pop(record[6] or record[4], None)
+            self._returned.pop(child_of(record), None)
         elif record[0] == EXEC and record[4] in self._returned:
             self._returned[record[3]] = (*self._returned.pop(record[4])[:3], record[3], *record[4:])
 

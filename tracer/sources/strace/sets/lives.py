@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from tracer.sources.strace.records import CHILD_SIGNAL, CLONED, EXEC, EXIT, REAP, Record
+from tracer.sources.strace.records import CHILD_SIGNAL, CLONED, EXEC, EXIT, REAP, Record, child_of
 
-_HALF_DAY = 43_200_000_000_000
+HALF_DAY = 43_200_000_000_000
+"""ns: what seems to be earlier by more is later, on the next day."""
 
 Place = tuple[int, int]
 """A record: the number of its file, and its line there."""
@@ -74,11 +75,11 @@ class Lives:
             kind, at, time = record[:3]
             if kind == CLONED:
                 call = _Call(time or 0, (file.tid, at), later, not alive)
-                self._calls.setdefault(record[7] or record[4], []).append(call)
+                self._calls.setdefault(child_of(record), []).append(call)
             elif kind == REAP and later is not None:  # a wait's line has the time when it began
-                self._ends.setdefault(record[6] or record[4], []).append(later)
+                self._ends.setdefault(child_of(record), []).append(later)
             elif kind == CHILD_SIGNAL and time is not None:
-                self._ends.setdefault(record[5] or record[4], []).append(time)
+                self._ends.setdefault(child_of(record), []).append(time)
             alive = not _is_killed(record)
             later = later if time is None else time
 
@@ -109,4 +110,4 @@ class Lives:
         return time is not None and self._is_before(first, time)
 
     def _is_before(self, time: int | None, other: int) -> bool:
-        return time is not None and (other - _HALF_DAY if self._by_day else 0) < time < other
+        return time is not None and (other - HALF_DAY if self._by_day else 0) < time < other

@@ -12,11 +12,9 @@ from __future__ import annotations
 import heapq
 from collections.abc import Collection, Iterator
 
-from tracer.sources.strace.records import CHILD_SIGNAL, CLONED, EXEC, FREED, HANDOVER, REAP, SEEN, Record
+from tracer.sources.strace.records import CHILD_SIGNAL, CLONED, EXEC, FREED, HANDOVER, REAP, SEEN, Record, child_of
 from tracer.sources.strace.sets.fileset import TaskFile
-from tracer.sources.strace.sets.lives import Lives, TaskLines
-
-_HALF_DAY = 43_200_000_000_000
+from tracer.sources.strace.sets.lives import HALF_DAY, Lives, TaskLines
 
 CONTESTED = "two calls returned {}: which one created this task is not known"
 BY_FILE = "number {} is of another pid namespace; {} is the next file of the set that no call explains"
@@ -66,7 +64,7 @@ class Merge:
         if self._timed:
             children: Collection[int] = self._lives.begins
         else:
-            children = {record[7] or record[4] for log in logs for record in log.records if record[0] == CLONED}
+            children = {child_of(record) for log in logs for record in log.records if record[0] == CLONED}
         self._roots = [log for log in logs if log.tid not in children]
         self._unclaimed: list[int] = []
         if not self._timed and any(child not in self._logs for child in children):
@@ -101,8 +99,8 @@ class Merge:
         self._begun.add(log.tid)
         first = log.records[0][2]
         log.shift = shift
-        if time is not None and first is not None and first + shift < time - _HALF_DAY:
-            log.shift += 2 * _HALF_DAY
+        if time is not None and first is not None and first + shift < time - HALF_DAY:
+            log.shift += 2 * HALF_DAY
         self._push(log)
 
     def _push(self, log: Log, not_before: int = 0) -> None:
@@ -134,10 +132,8 @@ class Merge:
 
     def _needs(self, record: Record) -> Log | None:
         """The log that has to end before this can have happened."""
-        if record[0] == REAP:
-            other = self._logs.get(record[6] or record[4])
-        elif record[0] == CHILD_SIGNAL:
-            other = self._logs.get(record[5] or record[4])
+        if record[0] in (REAP, CHILD_SIGNAL):
+            other = self._logs.get(child_of(record))
         elif record[0] == EXEC and record[3] != record[4]:
             other = self._logs.get(record[4])
         else:
@@ -164,14 +160,13 @@ class Merge:
         if kind == CLONED:
             yield from self._created(log, record, now)
             return
-        child = (record[6] or record[4]) if kind == REAP else (record[5] or record[4]) if kind == CHILD_SIGNAL else 0
-        if child in self._lost:
-            yield log, (FREED, record[1], record[2], log.tid, child)
+        if kind in (REAP, CHILD_SIGNAL) and child_of(record) in self._lost:
+            yield log, (FREED, record[1], record[2], log.tid, child_of(record))
         yield log, record
 
     def _created(self, log: Log, record: Record, now: int) -> Iterator[tuple[Log, Record]]:
         """A clone call: the child's file begins after it, if it is that task's."""
-        child = record[7] or record[4]
+        child = child_of(record)
         if child not in self._logs and self._unclaimed:
             child = next((tid for tid in self._unclaimed if tid > log.tid), self._unclaimed[0])
             self._unclaimed.remove(child)
