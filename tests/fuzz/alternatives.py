@@ -122,7 +122,7 @@ def descents(given: list[tuple[int, int, int]]) -> int:
         above = [one for one in able if one[2] > cursor]
         if not above:
             count += 1
-        chosen = min(above or able, key=lambda one: one[2])
+        chosen = min(above or able, key=lambda one: (one[2], one[1]))
         cursor = chosen[2]
         left.remove(chosen)
     return count

@@ -20,6 +20,8 @@ BESIDE = "clone(child_stack=NULL, flags=CLONE_PARENT|SIGCHLD"
 FLAG = "prctl(PR_SET_CHILD_SUBREAPER, 1) = 0"
 ALIVE = "prctl(PR_SET_PDEATHSIG, SIGTERM) = 0"
 KILLED = "+++ killed by SIGKILL +++"
+ENDED = "104 +++ exited with 0 +++\n"
+"""The log tells of ordinary ends, so no end is missing."""
 
 START = (
     '100 execve("/a", ["a"], 0x1) = 0\n'
@@ -142,7 +144,7 @@ def test_whose_own_number_is_higher_came_later(tmp_path: Path) -> None:
     log = (
         f"{START}100 fork( <unfinished ...>\n50 {ALIVE}\n100 <... fork resumed>) = 50\n"
         f"103 fork( <unfinished ...>\n105 fork() = 52\n52 fork( <unfinished ...>\n51 fork( <unfinished ...>\n"
-        f"103 {KILLED}\n52 {KILLED}\n51 <... fork resumed>) = 54\n"
+        f"103 {KILLED}\n52 {KILLED}\n51 <... fork resumed>) = 54\n{ENDED}"
     )
     assert edges(tmp_path, log)[51] == (101, "inferred")
 
@@ -295,3 +297,39 @@ def test_whose_end_a_parent_is_told_is_no_thread(tmp_path: Path) -> None:
     told = "101 --- SIGCHLD {si_signo=SIGCHLD, si_code=CLD_EXITED, si_pid=106, si_uid=0, si_status=3} ---\n"
     log += "106 exit_group(3 <unfinished ...>\n" + ends.format(105) + ends.format(106) + told
     assert edges(tmp_path, log)[106] == (101, "observed")
+
+
+@BOTH_WAYS
+def test_who_has_only_one_call_leaves_the_others_to_the_rest(tmp_path: Path, turn: Turn) -> None:
+    """106 shows itself before 105's call begins, so that has created the other one, whose number does not say it."""
+    begun = f"103 fork( <unfinished ...>\n106 {ALIVE}\n105 fork( <unfinished ...>\n"
+    ends = "".join(f"{tid} {KILLED}\n" for tid in turn((103, 105)))
+    found = edges(tmp_path, f"{START}{begun}{ends}107 {ALIVE}\n")
+    assert (found[106], found[107]) == ((101, "inferred"), (102, "inferred"))
+
+
+def test_who_outlives_the_process_is_no_thread_of_it(tmp_path: Path) -> None:
+    """A leader's end is told after those of all its threads: 106, of which nothing more is told, is 105's child."""
+    begun = f"103 {THREAD} <unfinished ...>\n105 fork( <unfinished ...>\n106 {ALIVE}\n"
+    log = f"{START}103 {THREAD}) = 107\n" + begun.replace("103 clone", "107 clone")
+    killed = f"105 {KILLED}\n107 {KILLED}\n"
+    assert edges(tmp_path, f"{log}{killed}")[106] == (None, "unknown")
+    assert edges(tmp_path, f"{log}{killed}103 {KILLED}\n")[106] == (102, "inferred")
+
+
+def test_who_goes_on_under_a_leaders_number_was_its_thread(tmp_path: Path) -> None:
+    """So the other one that shows itself is 105's child."""
+    begun = f'103 {THREAD} <unfinished ...>\n105 fork( <unfinished ...>\n106 {ALIVE}\n107 execve("/b", ["b"], 0x1'
+    exec_ = " <unfinished ...>\n103 +++ superseded by execve in pid 107 +++\n103 <... execve resumed>) = 0\n"
+    found = edges(tmp_path, f"{START}{begun}{exec_}105 {KILLED}\n106 {ALIVE}\n")
+    assert found[106] == (102, "inferred")
+    assert found[103] == (101, "observed")
+
+
+def test_a_number_was_given_before_its_task_was_seen(tmp_path: Path) -> None:
+    """The counter was set back once: 105 is killed inside before, 103 after. 106 shows itself late, and was given
+    when 103 was inside."""
+    before = f"100 fork() = 150\n105 fork( <unfinished ...>\n100 fork() = 151\n105 {KILLED}\n100 fork() = 152\n"
+    after = f"100 fork() = 105\n103 fork( <unfinished ...>\n100 fork() = 107\n103 {KILLED}\n106 {ALIVE}\n"
+    assert edges(tmp_path, START + before + after + ENDED)[106] == (101, "inferred")
+    assert edges(tmp_path, START + before + after)[106] == (None, "unknown")

@@ -137,13 +137,24 @@ class Births(Returned):
         self.next_ns.pop(tid, None)
         if tid in self.fresh:
             self._ended[tid] = status
+            self.fresh[tid] = self.fresh[tid]._replace(ended=at)
         call = self.open.pop(tid, None)
         if call is not None:
             self._died(call, at)
+        self._threads_are_gone(tid, at)
+
+    def _threads_are_gone(self, leader: int, at: int) -> None:
+        """A leader's end is told when no other thread is left (delay_group_leader()), and so is its execve's success
+        (de_thread())."""
+        for call in self.watched.pop(leader, ()):
+            call.gone = at
+            self._changes += 1
+            self.match()
 
     def _execs(self, tid: int, thread: int, at: int) -> None:
         if thread != tid:
             self._takes_over(tid, thread, at)
+        self._threads_are_gone(tid, at)
         if len(self.unsettled) <= MAX_COMPARED:
             for call in self.unsettled.values():
                 if call.tid == tid and call.number:
@@ -153,6 +164,10 @@ class Births(Returned):
         """de_thread(): the thread goes on under the leader's number."""
         if thread not in self.fresh and not self.alive(thread):
             self._appeared(thread, (SEEN, at, None, thread))
+        if thread in self.fresh:
+            self.fresh[thread] = self.fresh[thread]._replace(ended=at, leader=leader)
+            self._changes += 1
+            self.match()
         self.ahead[thread] = False
         self.next_ns.pop(leader, None)
         if thread in self.next_ns:

@@ -2,69 +2,82 @@
 
 Numbers go up by one. So a task got its number after the call that gave the next lower one began, and before the call
 that gave the next higher one had returned. Where the counter has begun again (at the top, or set back by a write to
-ns_last_pid) that holds for each pass of its own, and a number may have been given in any pass that has others near it.
+ns_last_pid), it has so no more often than the numbers ask for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_right, insort
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from tracer.sources.strace.ordering.pidns import WRAPPED
 from tracer.sources.strace.records import Record
 
-NEAR = 32
-"""Calls that overlap can return in another order than their numbers'; more than so many numbers back is a new pass."""
-
-Window = tuple[int, int]
-"""First and last line."""
+NEVER = 1 << 62
 
 
-def windows(history: Iterable[Record], tid: int, at: int, begins_again: bool) -> list[Window]:
-    """Where the kernel can have given the number to a task that shows itself at line `at`, one at least.
+class Given(NamedTuple):
+    """A number, and the lines between which the kernel gave it."""
 
-    `history`: CLONED records in the order of the log. `begins_again`: the counter was seen to go down.
+    begin: int
+    end: int
+    number: int
+
+
+def in_order(history: Iterable[Record], tid: int, at: int) -> Given | None:
+    """The number of a task that shows itself at line `at`; None if the counter has begun again meanwhile.
+
+    `history`: CLONED records.
     """
-    if not begins_again:
-        low, high = _window(history, tid, at)
-        return [(low, high)] if low <= high else [(0, at)]
-    found = []
-    before: Record | None = None
-    passes = _passes(history)
-    for part, after in zip(passes, [*passes[1:], []], strict=True):
-        numbers = [record[4] for record in part]
-        if min(numbers) - NEAR <= tid <= max(numbers) + NEAR:
-            low, high = _window(part, tid, at)
-            if before is not None and tid < min(numbers):
-                low = max(low, before[1])
-            if after and tid > max(numbers):
-                high = min(high, after[0][10] or high)
-            if low <= high:
-                found.append((low, high))
-        before = part[-1]
-    return found or [(0, at)]
-
-
-def _window(part: Iterable[Record], tid: int, at: int) -> Window:
     low, high = 0, at
-    for record in part:
+    for record in history:
         begin, number, end = record[1], record[4], record[10]
         if number < tid:
             if begin > low and tid - number < WRAPPED:
                 low = begin
         elif number > tid and end and end < high and number - tid < WRAPPED:
             high = end
-    return low, high
+    return Given(low, high, tid) if low <= high else None
 
 
-def _passes(history: Iterable[Record]) -> list[list[Record]]:
-    """The history cut where the counter began again."""
-    passes: list[list[Record]] = []
-    highest = 0
+def given(history: Sequence[Record], acts: Iterable[tuple[int, int]], until: int) -> list[Given]:
+    """The numbers of these CLONED records, in half lines: a task has its number before the first line where it acts.
+
+    `acts`: (line, number of the task), to which the calls of the history are added. `until`: the line of now.
+    """
+    by_number: dict[int, list[int]] = {}
+    for line, tid in sorted([*acts, *((record[1], record[3]) for record in history)]):
+        by_number.setdefault(tid, []).append(line)
+    found = []
     for record in history:
-        number = record[4]
-        if not passes or not highest - NEAR < number < highest + 10 * NEAR:
-            passes.append([])
-            highest = number
-        passes[-1].append(record)
-        highest = max(highest, number)
-    return passes
+        begin, number, end = record[1], record[4], 2 * (record[10] or until) + 1
+        lines = by_number.get(number, ())
+        later = bisect_right(lines, begin)
+        found.append(Given(2 * begin, min(end, 2 * lines[later]) if later < len(lines) else end, number))
+    return found
+
+
+def descents(given: Iterable[Given]) -> int:
+    """How often the counter went down, at least, to give these numbers.
+
+    It goes up as far as it can: the next number above is given, as long as none is left behind whose time is over.
+    """
+    waiting = sorted(set(given), reverse=True)
+    ends = sorted((one.end, one.number, one.begin) for one in waiting)
+    able: list[tuple[int, int, int]] = []
+    done: set[tuple[int, int, int]] = set()
+    count = cursor = first = 0
+    for _ in range(len(ends)):
+        while ends[first] in done:
+            first += 1
+        while waiting and (waiting[-1].begin < ends[first][0] or not able):
+            begin, end, number = waiting.pop()
+            insort(able, (number, end, begin))
+        place = bisect_right(able, (cursor, NEVER, NEVER))
+        if place == len(able):
+            count += 1
+            place = 0
+        cursor, end, begin = able.pop(place)
+        done.add((end, cursor, begin))
+    return count

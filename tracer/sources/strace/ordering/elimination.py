@@ -10,14 +10,18 @@ import sys
 from itertools import islice
 
 from tracer.event import CLONE_NEWPID, CLONE_THREAD, CLONE_VFORK
-from tracer.sources.strace.ordering.counter import windows
-from tracer.sources.strace.ordering.pidns import RESERVED, UNPLACED, WRAPPED, Call, Namespace, calls_in_order, in_order
+from tracer.sources.strace.ordering import pidns
+from tracer.sources.strace.ordering.counter import Given, descents, given, in_order
+from tracer.sources.strace.ordering.pidns import RESERVED, UNPLACED, WRAPPED, Call, Namespace, calls_in_order
 from tracer.sources.strace.ordering.places import Places
+from tracer.sources.strace.ordering.sharing import shares
 from tracer.sources.strace.ordering.tasks import Fresh
 from tracer.sources.strace.records import CLONED
 
 MAX_COMPARED = 200
 """So many calls at once are compared with tasks that appear; no node has more, but a made-up log might."""
+MAX_COUNTED = 32
+"""Of so many it is found out when the counter would have had to be set back."""
 MAX_PASSED = 64
 """So many calls whose children did not appear so far are remembered."""
 
@@ -86,11 +90,15 @@ class Elimination(Places):
         if child < call.newest < child + WRAPPED and call.ns is None and call.number == child:
             self._wraps = self._wraps or child >= RESERVED or child in self.fresh
         self.recent = child
-        self.history.append((CLONED, call.at, None, call.tid, child, call.flags, 0, 0, "", False, call.end))
+        end = min(call.end, self.fresh[child].at) if child in self.fresh and call.end else call.end
+        self.history.append((CLONED, call.at, None, call.tid, child, call.flags, 0, 0, "", False, end))
 
     def _died(self, call: Call, at: int) -> None:
         call.dead = True
         call.end = call.end or at
+        leader = self._leader(call.tid) if call.flags & CLONE_THREAD and self.whole and not call.untold else 0
+        if leader:
+            self.watched.setdefault(leader, []).append(call)
         self._pass(call)
         self.match()
 
@@ -109,10 +117,13 @@ class Elimination(Places):
 
     def candidates(self, tid: int) -> list[Call]:
         """The calls that can have created the task."""
-        found = self._able(tid, self._wraps)
-        set_back = self._wraps or (self.whole and not (found or self.nested))  # somebody has created it
-        if set_back and not found:
-            found = self._able(tid, set_back)
+        found = self._open_then(tid, self._wraps)
+        if not (found or self._wraps or self.nested) and self.whole:  # somebody has created it
+            found = [call for call in self._open_then(tid, True) if not call.untold]
+        return found
+
+    def _open_then(self, tid: int, set_back: bool) -> list[Call]:
+        found = self._able(tid, set_back)
         if len(found) > 1 or (found and found[0].passed):
             return self._at_the_time(found, tid, self.fresh[tid].at, set_back)
         return found
@@ -125,6 +136,10 @@ class Elimination(Places):
         for call in self.unsettled.values():
             if call.seq > fresh.seq:
                 break
+            if call.tid == tid:
+                continue
+            if fresh.leader and not self._may_be_thread_of(fresh.leader, call):
+                continue
             if is_thread and (call.dead or call.number) and not call.flags & CLONE_THREAD:
                 continue
             if self._says(call, tid) and not call.dead and self._unsure.get(call.tid) is not call:
@@ -150,18 +165,16 @@ class Elimination(Places):
 
     def _at_the_time(self, found: list[Call], tid: int, at: int, set_back: bool) -> list[Call]:
         """Those that were open when the number was given."""
-        own = [call for call in found if call.tid == tid]
-        if set_back and not all(call.dead for call in found if call not in own):
-            return found  # what a call has returned says more than a counter that was set back
-        given = windows(self.history, tid, at, set_back)
-        able = [c for c in found if c in own or any(self._was_open(c, low, high, tid) for low, high in given)]
-        return able or (found if set_back else [])
-
-    def _was_open(self, call: Call, low: int, high: int, tid: int) -> bool:
-        """Between these lines. Whose own number is the higher one was not there yet."""
-        if call.at > high or 0 < call.end < low:
-            return False
-        return call.tid < tid or not any(record[4] == call.tid and record[1] >= low for record in self.history)
+        then = None if set_back else in_order(self.history, tid, at)
+        if then is not None:
+            return [call for call in found if call.at <= then.end and not 0 < call.end < then.begin]
+        if not (self.exits_seen and all(call.dead for call in found)) or len(found) > MAX_COUNTED:
+            return found  # a result says more than a counter that was set back; and without ends none is sure
+        before = given(list(self.history), [(call.at, call.tid) for call in self.unsettled.values()], at)
+        first = 2 * min(call.at for call in found)
+        before += [Given(first, max(first + 1, 2 * new.at), other) for other, new in self.fresh.items() if other != tid]
+        costs = {call: descents([*before, _given_by(call, tid, at)]) for call in found}
+        return [call for call in found if costs[call] == min(costs.values())]
 
     def may_be_explained(self, tid: int) -> bool:
         """Is there a call that can turn out to have created the task?"""
@@ -194,11 +207,34 @@ class Elimination(Places):
         """A thread does not go on when its creator is killed inside the call, or execs later: the whole process ends,
         or all of it but that one. And it does not exec under a number of its own (de_thread())."""
         over = call.end if call.dead and not call.untold else call.over
-        return bool(call.flags & CLONE_THREAD) and (fresh.acted > over > 0 or fresh.acted == LEADS)
+        outlived = (
+            fresh.acted > over > 0 or fresh.acted == LEADS or (call.gone > 0 and not 0 < fresh.ended <= call.gone)
+        )
+        return bool(call.flags & CLONE_THREAD) and outlived
+
+    def _may_be_thread_of(self, leader: int, call: Call) -> bool:
+        return bool(call.flags & CLONE_THREAD) and self._leader(call.tid) in (leader, 0)
+
+    def _leader(self, tid: int) -> int:
+        """Of the task's process; 0 where that is not known."""
+        for record in reversed(self.history):
+            if record[4] == tid:
+                if not record[5] & CLONE_THREAD:
+                    return tid
+                tid = record[3]
+        return tid if tid in self._first and len(self._first) == 1 else 0
+
+    def _possible(self) -> dict[int, list[Call]]:
+        """For each task that appeared the calls that can have created it, none of which has another child for sure."""
+        able = {tid: self.candidates(tid) for tid in self.fresh}
+        if not (self.whole and self.exits_seen) or self.nested or self.late_calls:
+            return able
+        shared = {-tid: [call for call in calls if not call.settled] for tid, calls in self.shared.items()}
+        found = shares(able | shared)
+        return {tid: found[tid] for tid in able}
 
     def _match_one(self) -> bool:
-        for tid in self.fresh:
-            found = self.candidates(tid)
+        for tid, found in self._possible().items():
             if any(self._is_open(call) for call in found):
                 continue
             if len(found) > 1:
@@ -241,7 +277,7 @@ class Elimination(Places):
         calls = [call for call in self.unsettled.values() if call.seq <= last]
         if len(calls) != len(self.fresh) or any(call.dead or self._is_open(call) for call in calls):
             return False
-        pairs = list(zip(calls_in_order(calls), in_order(list(self.fresh)), strict=True))
+        pairs = list(zip(calls_in_order(calls), pidns.in_order(list(self.fresh)), strict=True))
         if not all(call in self.candidates(tid) for call, tid in pairs):
             return False
         for call, tid in pairs:
@@ -279,8 +315,7 @@ class Elimination(Places):
 
     def decide(self, tid: int, at_end: bool) -> None:
         """Nothing more is waited for: choose a creator for the task, or none."""
-        found = self.candidates(tid) if len(self.unsettled) <= MAX_COMPARED else []
-        found = [call for call in found if call.tid != tid]
+        found = self._possible().get(tid, []) if len(self.unsettled) <= MAX_COMPARED else []
         if at_end:
             for call in [c for c in found if not c.number and not c.dead]:
                 call.dead = True
@@ -298,6 +333,7 @@ class Elimination(Places):
         else:
             if len(dead) == len(found):
                 self.creators[tid] = dead
+                self.shared[tid] = dead
             self._forget(tid)
 
     def origins_of(self, tid: int, at: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -326,9 +362,15 @@ class Elimination(Places):
         if len(self.fresh) > MAX_COMPARED:
             return calls[0]
         rivals = [new for new in self.fresh if new == tid or any(call in calls for call in self.candidates(new))]
-        return calls[min(in_order(rivals).index(tid), len(calls) - 1)]
+        return calls[min(pidns.in_order(rivals).index(tid), len(calls) - 1)]
 
     def _forget(self, tid: int) -> None:
         """No call will explain the task."""
         self.fresh.pop(tid, None)
         self._ended.pop(tid, None)
+
+
+def _given_by(call: Call, tid: int, at: int) -> Given:
+    """The task's number, if this call has created it."""
+    end = min(2 * call.end + 1 if call.end else 2 * at, 2 * at)
+    return Given(2 * call.at, max(2 * call.at + 1, end), tid)

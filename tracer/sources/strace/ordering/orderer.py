@@ -130,18 +130,19 @@ class Orderer:
         unplaced = births.unplaced
         early = maker.early
         history = births.history.append
-        waits = bool(self._kept or maker.reused)
+        watched = births.watched
+        waits = bool(self._kept or maker.reused or watched)
         for record in records:
             kind = record[0]
             if kind >= RUN:
                 if kind != RUN or waits or not self._life(record):
                     self._run(record)
-                    waits = bool(self._kept or maker.reused)
+                    waits = bool(self._kept or maker.reused or watched)
                 continue
             tid = record[3]
             if waits or tid not in known:
                 self._slowly(record)
-                waits = bool(self._kept or maker.reused)
+                waits = bool(self._kept or maker.reused or watched)
                 continue
             if kind == CLONED:
                 _, _, _, _, child, flags, _, real, matched, chosen, _ = record
@@ -194,7 +195,7 @@ class Orderer:
                 append(_new(ChildSignal, record[1:5]))
                 continue
             self._slowly(record)
-            waits = bool(self._kept or maker.reused)
+            waits = bool(self._kept or maker.reused or watched)
 
     def _life(self, record: Record) -> bool:
         """A whole life, if nothing about it is in doubt."""

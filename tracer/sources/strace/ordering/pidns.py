@@ -82,8 +82,8 @@ class Call:
     """A clone call from its beginning until its child is known and announced."""
 
     __slots__ = (
-        *("at", "below", "born", "child", "child_ns", "chosen", "dead", "end", "exit_signal", "flags", "guessed"),
-        *("matched", "over"),
+        *("at", "below", "born", "child", "child_ns", "chosen", "dead", "end", "exit_signal", "flags", "gone"),
+        *("guessed", "matched", "over"),
         *("newest", "ns", "number", "passed", "real", "reuses", "seq", "settled", "tid", "time", "unsure", "untold"),
     )
 
@@ -136,6 +136,8 @@ class Call:
         """Reading has gone on without the child; it is announced when it shows itself."""
         self.over = 0
         """The line of the caller's next execve, which ended the thread that the call made, if it made one."""
+        self.gone = 0
+        """A call of a dead task that makes a thread: the line before which the end of each such thread was told."""
         self.reuses = False
         """The number's last owner ended while the call was open."""
         self.born = False

@@ -19,7 +19,7 @@ class Places(Tasks):
     def _is_stranger(self, tid: int, record: Record) -> None:
         """Nothing explains the task."""
         noticed = record[0] == ATTACHED
-        if tid not in self._first:
+        if tid not in self._first and not (tid in self.shared and self.exits_seen):
             self.whole = not self._first and record[0] == EXEC and record[1] <= 1
         if self._translated or tid in self.unplaced or tid in self._first:
             return

@@ -19,6 +19,10 @@ class Fresh(NamedTuple):
     at: int
     acted: int
     """The last line that shows it at work; sys.maxsize: it leads a process, so it is no thread of its creator's."""
+    ended: int = 0
+    """The line that tells of its end, or of its execve if it was a thread."""
+    leader: int = 0
+    """By such an execve: the leader whose thread it was."""
 
 
 class Tasks(ABC):
@@ -35,9 +39,13 @@ class Tasks(ABC):
         """Calls whose child is not known, oldest first."""
         self.settled: dict[int, list[Call]] = {}
         """Calls whose child is known and not yet announced, by child."""
+        self.watched: dict[int, list[Call]] = {}
+        """Leader -> calls of killed threads of its process that make threads: with its end or next program all end."""
         self.fresh: dict[int, Fresh] = {}
         self.creators: dict[int, list[Call]] = {}
         """Tasks that one of several calls created: these."""
+        self.shared: dict[int, list[Call]] = {}
+        """The same for those that are announced: each has one of these calls."""
         self.earlier: set[int] = set()
         """Numbers of which the next task to be announced has no creator, whatever a later call has returned."""
         self.next_ns: dict[int, Namespace] = {}
