@@ -38,15 +38,17 @@ def test_the_probes_have_every_live_process_where_the_kernel_has_it(
 ) -> None:
     harness.build(tmp_path)
     gaps: list[str] = []
+    compared = 0
     for seed in SEEDS:
         done = trial.run(options, seed, tmp_path, tmp_path, replay, live=live)
         assert not done.never_quiet, f"seed {seed}: {done.never_quiet}"
-        assert done.points > 0, f"seed {seed}: nothing was compared"
+        compared += done.points  # some trees end before the first quiet point
         said = f"{options.name} seed {seed}: " + "; ".join(map(str, done.verdict.fatal))
         # What the probes have wrong is kept in a folder of that name; the rest is strace's.
         assert not [case for case in done.kept if case.name.endswith(trial.LIVE)], said
         assert not any(map(is_strong, done.verdict.fatal)), said
         gaps += [said + "; ".join(done.disagreements)] if done.kept or done.disagreements else []
+    assert compared > 0
     assert live.lost == 0
     if gaps:
         pytest.xfail("known gap of complete strace logs, see docs/trust.md: " + gaps[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -118,17 +119,20 @@ def test_target_not_found(target: str, message: str) -> None:
     assert len(lines) >= 2, "nothing is said about what to do"
 
 
-def test_target_ambiguous() -> None:
-    sleeps = [subprocess.Popen(["sleep", "31.7"], start_new_session=True) for _ in range(2)]
+def test_target_ambiguous(tmp_path: Path) -> None:
+    # A name that only these have: of many processes not all are listed.
+    program = shutil.copy(shutil.which("sleep") or "/bin/sleep", tmp_path / "two-of-us")
+    sleeps = [subprocess.Popen([program, "31.7"], start_new_session=True) for _ in range(2)]
     try:
-        done = subprocess.run([*ARGV, "watch", "sleep"], capture_output=True, text=True, timeout=90, check=False)
+        done = subprocess.run([*ARGV, "watch", "two-of-us"], capture_output=True, text=True, timeout=90, check=False)
     finally:
         for sleep in sleeps:
             sleep.kill()
             sleep.wait()
     lines = said(done)
-    assert "processes are called sleep" in lines[0]
-    assert any(f"{sleeps[0].pid}  sleep 31.7" in line for line in lines)
+    assert "2 processes are called two-of-us" in lines[0]
+    for sleep in sleeps:
+        assert any(f"{sleep.pid}  {program} 31.7" in line for line in lines)
 
 
 def test_all_and_a_target_is_wrong_usage() -> None:

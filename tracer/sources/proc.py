@@ -27,7 +27,7 @@ _PF_EXITING, _PF_KTHREAD = 0x4, 0x00200000  # include/linux/sched.h
 _ARGS_MAX = 1 << 15
 _ARGUMENTS_MAX = 1024
 """What is kept of a process's arguments: a stranger chooses them, and 1 MB of short ones would be 20 MB as strings."""
-_LOOKS_AT_ZOMBIES = 3
+_LOOKS_AT_ZOMBIES = 20
 _CONTAINER = re.compile("[0-9a-f]{64}")
 
 
@@ -42,6 +42,8 @@ class Stat(NamedTuple):
     start_ticks: int
     exiting: bool = False
     """It is on its way through do_exit()."""
+    tasks: int = 1
+    """Of its process, those that are not released yet, itself included; 0: it was released while this was read."""
 
 
 @dataclass(slots=True)
@@ -88,6 +90,7 @@ def parse_stat(raw: bytes) -> Stat:
         kernel_thread=bool(flags & _PF_KTHREAD),
         start_ticks=int(fields[19]),
         exiting=bool(flags & _PF_EXITING),
+        tasks=int(fields[17]),
     )
 
 
@@ -152,8 +155,9 @@ def kept_arguments(raw: bytes, size: int, count: int) -> tuple[tuple[str, ...], 
 def _threads(folder: Path, tgid: int) -> dict[int, Stat]:
     """By tid, the leader's first; who ends meanwhile is left out. Raises OSError or ValueError: the leader is gone.
 
-    A dead leader with no one beside it is looked at again: an exec can have given its number to the last other thread
-    meanwhile (de_thread()), and that one need not be dead.
+    A dead leader is a zombie where it is its process's only task: do_task_stat() counts them under the lock under which
+    they are released. Where it is not, and no other was seen alive, an exec can have given its number to another thread
+    meanwhile (de_thread()), so it is looked at again.
     """
     threads: dict[int, Stat] = {}
     for _ in range(_LOOKS_AT_ZOMBIES):
@@ -163,8 +167,10 @@ def _threads(folder: Path, tgid: int) -> dict[int, Stat]:
                 if int(entry.name) != tgid:
                     with contextlib.suppress(OSError, ValueError):
                         threads[int(entry.name)] = parse_stat((entry / "stat").read_bytes())
-        if any(stat.state not in "ZX" for stat in threads.values()):
+        if threads[tgid].tasks == 1 or any(stat.state not in "ZX" for stat in threads.values()):
             break
+    if threads[tgid].state == "X":
+        raise ProcessLookupError  # reaped
     return threads
 
 
