@@ -102,6 +102,12 @@ def _scroll() -> None:
         terminal.wait_for("lines above")
         terminal.type(b"g")
         wait_until(lambda: not terminal.shown("lines above"), "not at the top again")
+        terminal.type(b"\x1b[Bjx\x1b[15~j")  # a key that is held down: several at once, and two that mean nothing
+        terminal.wait_for("4 lines above")
+        terminal.type(b"G")
+        wait_until(lambda: not terminal.shown("more below"), "not at the end")
+        terminal.type(b"g")
+        wait_until(lambda: not terminal.shown("lines above"), "not at the top again")
         terminal.type(b"\x1b[6~")
         terminal.wait_for("lines above")
         for _ in range(100):
@@ -115,6 +121,9 @@ def test_compare_with_a_key() -> None:
         terminal.wait_for("watching")
         terminal.type(b"v")
         terminal.wait_for("verified: ")
+        wait_until(
+            lambda: any("─── events ───" in line and "verified: " in line for line in terminal.frames[-1]), "gone"
+        )
 
 
 def test_suspended_and_continued() -> None:

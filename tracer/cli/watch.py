@@ -49,7 +49,7 @@ Examples:
   sudo ctrace watch --format jsonl | jq .event     lines of JSON: ctrace.events/1
 
 \b
-On the screen: arrows, j, k, PgUp, PgDn, g scroll the tree; v compares with /proc; q or Ctrl-C ends and leaves the
+On the screen: arrows, j, k, PgUp, PgDn, g, G scroll the tree; v compares with /proc; q or Ctrl-C ends and leaves the
 final tree. SIGUSR1 compares with /proc, too.
 
 \b

@@ -34,6 +34,8 @@ PACE = 0.09
 """... and between two looks at the events while they come: each makes a frame, more than ten a second."""
 IDLE_FRAME = 1.0
 """... and at most, for the clock in the head."""
+_FAR = 1 << 30
+"""Lines; more than any tree has."""
 
 
 class ScreenOutput:
@@ -92,14 +94,15 @@ class ScreenOutput:
         self.tick(session, changed=True)
 
     def key(self) -> str | None:
-        """Scroll, if that was asked for; else the key that was pressed."""
-        key = self._keys.pressed()
-        page = max(self._screen.page - 2, 1)
-        steps = {"up": -1, "down": 1, "page up": -page, "page down": page, "home": -self._screen.offset}
-        if key in steps:
-            self._screen.offset = max(self._screen.offset + steps[key], 0)
+        """Scroll as far as was asked for; else the key that was pressed."""
+        while (key := self._keys.pressed()) is not None:
+            page = max(self._screen.page - 2, 1)
+            steps = {"up": -1, "down": 1, "page up": -page, "page down": page, "home": -_FAR, "end": _FAR}
+            if key not in steps:
+                return key
+            self._screen.scroll(steps[key])
             self.resized()
-        return key
+        return None
 
     def suspend(self) -> None:
         """Give the terminal to the shell until it continues us."""
@@ -138,8 +141,11 @@ class ScreenOutput:
         self._drawn, self._changed = now, False
 
     def verified(self, agreement: Agreement) -> None:
-        """In the stream."""
-        self._stream.add(agreement_lines(agreement))
+        """In the stream, and where the events do not carry it away."""
+        lines = agreement_lines(agreement)
+        self._stream.add(lines)
+        now = self._clock.show(time.clock_gettime_ns(time.CLOCK_BOOTTIME))
+        self._screen.note = [Span(now[:8] + " ", "dim"), *lines[0].left]
         self._changed = True
 
     def found(self, findings: Sequence[Finding]) -> None:

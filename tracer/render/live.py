@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracer.graph import DEAD, RUNNING, Process, ProcessGraph
 from tracer.render.happened import QUIET, happened_line
-from tracer.render.lines import Line, Painter, Span
+from tracer.render.lines import Line, Painter, Span, width_of
 from tracer.render.tree import tree_lines
 from tracer.runtime.roles import Roles, is_helper
 from tracer.view import NOW, Finished, View
@@ -160,10 +160,16 @@ class Screen:
         self.head: list[Line] = []
         self.view: View | None = None
         self.living = 0
+        self.note: list[Span] = []
+        """Said above the events, which scroll away."""
         self.offset = 0
         """So many lines of the tree are scrolled out at the top."""
         self.page = 10
         """Lines that the tree had in the last frame."""
+
+    def scroll(self, lines: int) -> None:
+        """Down, or up where negative; no farther than the top, and with the next frame no farther than the end."""
+        self.offset = max(self.offset + lines, 0)
 
     def draw(self, width: int, height: int) -> str:
         """The frame from the terminal's first place to its last: written here, since rich takes thrice as long."""
@@ -182,7 +188,11 @@ class Screen:
         room -= len(tree)
         if room < 2:
             return [*head, *tree]
-        rule = Line([Span("─" * 3 + " events " + "─" * max(width - 11, 0), "guide")])
+        said = [Span("─── events ", "guide")]
+        if self.note:
+            said += [Span("─── ", "guide"), *self.note, Span(" ")]
+        left = width - sum(width_of(span.text) for span in said)
+        rule = Line([*said, Span("─" * max(left, 0), "guide")])
         events = self._stream.last(room - 1)
         return [*head, *tree, rule, *events]
 
