@@ -205,3 +205,35 @@ strace: Process 103 attached
 [pid 102] +++ exited with 0 +++
 """)
     assert adopter(path) == (0, "derived")
+
+
+def told(child: int, parent: int) -> str:
+    """The end of `child`, told to `parent`."""
+    signal = f"{{si_signo=SIGCHLD, si_code=CLD_KILLED, si_pid={child}, si_uid=0, si_status=SIGKILL}}"
+    return f"{child} +++ killed by SIGKILL +++\n{parent} --- SIGCHLD {signal} ---"
+
+
+def test_what_one_child_shows_when_it_ends_holds_for_all_that_were_left(tmp_path: Path) -> None:
+    """The guess would be that 102 died before 101 had the flag."""
+    other = "102 fork() = 104"
+    assert edge(tmp_path, other, BEGINS, KILLED, RETURNS, told(104, 101)) == (101, "inferred")
+    sibling = "103 clone(child_stack=NULL, flags=CLONE_PARENT|SIGCHLD) = 104"
+    assert edge(tmp_path, BEGINS, KILLED, RETURNS, sibling, told(104, 101)) == (101, "inferred")
+    before = edge(tmp_path, sibling, BEGINS, KILLED, RETURNS, told(104, 101))
+    assert before == (101, "inferred")
+
+
+def test_but_not_what_a_younger_child_shows(tmp_path: Path) -> None:
+    """103's own child goes to 101, which has the flag by then; 103 was not asked."""
+    own = "103 fork() = 104\n101 getpid() = 101"
+    moved = edge(tmp_path, own, BEGINS, KILLED, RETURNS, told(104, 103))
+    assert moved == (1, "assumed")
+
+
+def test_nor_where_two_children_contradict_each_other(tmp_path: Path) -> None:
+    """The threads of 102 have died one after the other: each leaves its own children."""
+    more = "101 prctl(PR_SET_CHILD_SUBREAPER, 0) = 0\n100 prctl(PR_SET_CHILD_SUBREAPER, 1) = 0\n100 getpid() = 100"
+    others = "102 fork() = 104\n102 fork() = 105"
+    lines = (more, others, BEGINS, KILLED, RETURNS)
+    assert edge(tmp_path, *lines, told(104, 101)) == (101, "inferred")
+    assert edge(tmp_path, *lines, told(104, 101), told(105, 100)) == (100, "inferred")

@@ -10,6 +10,7 @@ from tracer.graph import ProcessGraph
 from tracer.identity import Moment
 from tracer.reconstruct.clues import Hints
 from tracer.reconstruct.engine import Engine
+from tracer.reconstruct.heirs import told_heirs
 from tracer.reconstruct.state import NOTHING, WAIT_CALLS, Lacks
 from tracer.sources.base import Condensing, Progress, Source
 
@@ -26,11 +27,12 @@ def reconstruct(
 ) -> ProcessGraph:
     """Read the whole source and give the graph at its end, or at a moment. `feed` may look at each event on its way.
 
-    A source that lacks something (tasks come out of nowhere, no ends or no waits are shown) is read again with what the
-    first pass found out.
+    A source that lacks something (tasks come out of nowhere, no ends or no waits are shown), or tells late who inherited
+    from whom, is read again with what the first pass found out.
     Raises InputError as the source does.
     """
     hints: Hints = {}
+    heirs: Hints = {}
     lacks = NOTHING
     engine = Engine(hints, lacks, ptraced=source.info.kind == "strace")
     for passes_left in reversed(range(MAX_PASSES)):
@@ -43,12 +45,14 @@ def reconstruct(
                 feed(engine, batch)
         found = engine.state.clues.solve() if engine.state.clues.found_count else {}
         missing = _missing(source, engine) if lacks is NOTHING else lacks
-        if not passes_left or (not found.keys() - hints.keys() and missing == lacks):
+        told = told_heirs(engine.state)
+        known = not found.keys() - hints.keys() and not told.keys() - heirs.keys()
+        if not passes_left or (known and missing == lacks):
             break
-        hints, lacks = {**found, **hints}, missing
+        hints, heirs, lacks = {**found, **hints}, {**told, **heirs}, missing
         # Processes and their tasks name each other: without this, the memory of a pass would outlive it where the
         # command line has switched the collector off.
-        engine = Engine(hints, lacks, ptraced=source.info.kind == "strace")
+        engine = Engine(hints, lacks, ptraced=source.info.kind == "strace", heirs=heirs)
         gc.collect()
     calls = source.stats.calls if source.info.kind == "strace" else None
     return engine.finish(calls)

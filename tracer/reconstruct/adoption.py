@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from tracer.graph import RULE_CHILD_REAPER, RULE_SUBREAPER, RUNNING, ZOMBIE, PidNs, Process, Reparenting, Task
 from tracer.identity import Evidence
+from tracer.reconstruct.heirs import heir_as_told
 from tracer.reconstruct.perhaps import common, father_ended, possible_reapers, suppose_one_of
 from tracer.reconstruct.reaper import Reaper, find_new_reaper
 from tracer.reconstruct.state import ADOPTION_TAKES, State, bury, is_below, set_real_parent
@@ -33,7 +34,8 @@ def forget_original_parent(
         reapers = possible_reapers(state, father)
         reaper = common(reapers)
     else:
-        reaper = find_new_reaper(father, state.init, _doubts_for(state, father), state.lost_at)
+        told = heir_as_told(state, father) if state.heirs else None
+        reaper = told or find_new_reaper(father, state.init, _doubts_for(state, father), state.lost_at)
     cause = f"exit of {father.tgid}"
     ended = state.ptraced and last is father.leader and not (state.lacks.ends and dying_since is not None)
     if children and not ended:

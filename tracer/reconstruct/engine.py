@@ -48,8 +48,15 @@ class Engine:
     handlers = _HANDLERS
     """By type of event; for callers that look at the graph between events."""
 
-    def __init__(self, hints: Hints | None = None, lacks: Lacks = NOTHING, *, ptraced: bool = False) -> None:
-        self.state = State(hints, lacks, ptraced)
+    def __init__(
+        self,
+        hints: Hints | None = None,
+        lacks: Lacks = NOTHING,
+        *,
+        ptraced: bool = False,
+        heirs: Hints | None = None,
+    ) -> None:
+        self.state = State(hints, lacks, ptraced, heirs)
         state = self.state
         self.graph = ProcessGraph(state.root_ns, state.init, state.processes, state.stats)
         self.graph.containers = state.containers

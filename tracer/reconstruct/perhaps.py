@@ -13,6 +13,7 @@ from itertools import islice
 from tracer.event import CLONE_PARENT, Attach
 from tracer.graph import DEAD, RULE_CHILD_REAPER, RULE_SUBREAPER, RUNNING, ZOMBIE, PidNs, Process
 from tracer.identity import Evidence
+from tracer.reconstruct.heirs import heir_as_told
 from tracer.reconstruct.reaper import Reaper, find_alive_thread, find_new_reaper
 from tracer.reconstruct.state import State, bury, is_below, set_real_parent
 
@@ -225,6 +226,9 @@ def possible_reapers(
     """find_new_reaper() for each way in which the processes above can hang together; with `above`, those in which that
     is the father's parent."""
     seen: set[Process] = set()
+    told = heir_as_told(state, father) if state.heirs and above is None else None
+    if told is not None:
+        return [told]
 
     def search(supposed: dict[Process, Process]) -> list[Reaper]:
         found = find_new_reaper(father, state.init, state.doubts, state.lost_at, supposed, as_of)

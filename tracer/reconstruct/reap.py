@@ -6,6 +6,7 @@ from tracer.event import ChildSignal, Reap
 from tracer.graph import DEAD, RULE_SEEN, RUNNING, Process, Reparenting, Task
 from tracer.identity import Evidence
 from tracer.reconstruct.exit import end_told
+from tracer.reconstruct.heirs import note_parent
 from tracer.reconstruct.membership import hang, number_was_free
 from tracer.reconstruct.perhaps import parent_told, waits_for_it
 from tracer.reconstruct.reaper import find_alive_thread
@@ -70,6 +71,8 @@ def _kernel_told(state: State, child: Process, told: Task, at: int, time: int | 
     told_process = told.process
     if told_process.state is not RUNNING:
         return
+    if child.evidence is not Evidence.OBSERVED:
+        note_parent(state, child, told_process)
     if not child.leader_known:
         state.clues.end_told(child)
     if parent is not None and parent.process is told_process:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from tracer.graph import DEAD, NO_THREADS, GraphStats, PidNs, Process, Program, Reparenting, Task
 from tracer.identity import Evidence
-from tracer.reconstruct.clues import Clues, Hints
+from tracer.reconstruct.clues import Clues, Hints, Key
 
 
 class Lacks(NamedTuple):
@@ -65,6 +65,8 @@ class State:
         "exits_seen",
         "flag_calls",
         "half_dead",
+        "heirs",
+        "heirs_told",
         "hints",
         "hosts",
         "init",
@@ -95,7 +97,9 @@ class State:
         "untraced",
     )
 
-    def __init__(self, hints: Hints | None = None, lacks: Lacks = NOTHING, ptraced: bool = False) -> None:
+    def __init__(
+        self, hints: Hints | None = None, lacks: Lacks = NOTHING, ptraced: bool = False, heirs: Hints | None = None
+    ) -> None:
         self.root_ns = PidNs(0, None)
         self.init = Process(1, 0, self.root_ns, 0, None)
         self.init.outside = True
@@ -164,6 +168,10 @@ class State:
         self.eliminated = False
         """A birth was found by elimination, which counts for sure only where no birth is missing."""
         self.hints = hints if hints is not None else {}
+        self.heirs = heirs if heirs is not None else {}
+        """Where a process ended, and its number -> who inherited from it (heirs.told_heirs)."""
+        self.heirs_told: dict[Key, dict[int, str]] = {}
+        """The same -> whose children turned out to be those that it left, and why; first who was taken for that."""
         self.lacks = lacks
         self.ptraced = ptraced
         """The tracer is strace: it tells of an end after the children have moved, and of a leader's last of all threads

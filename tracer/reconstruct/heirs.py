@@ -1,0 +1,63 @@
+"""Who inherited from a process, where that is told later: what one pass finds out for the next.
+
+All children that a dead task leaves get the same new parent: forget_original_parent() (kernel/exit.c) asks
+find_new_reaper() once. Where a race leaves open who that was, the end of one of them, told to its parent, says it of all,
+and so does that of a sibling that one of them made there (CLONE_PARENT).
+"""
+
+from __future__ import annotations
+
+from tracer.graph import RULE_CHILD_REAPER, RULE_SUBREAPER, RUNNING, Process, Reparenting
+from tracer.identity import Evidence
+from tracer.reconstruct.clues import Hint, Hints
+from tracer.reconstruct.reaper import Reaper, find_alive_thread
+from tracer.reconstruct.state import State, is_below
+
+MAX_SIBLINGS = 100
+"""So many, each made by the next with CLONE_PARENT, are gone through."""
+
+
+def note_parent(state: State, child: Process, told: Process) -> None:
+    """The kernel has said whose child it is, which was a guess."""
+    step = _adoption_behind(child)
+    if step is None or step.evidence.rank < Evidence.INFERRED.rank:
+        return
+    why = f"{child.tgid}, which {step.old.tgid} left to the same, was {told.tgid}'s child when it ended"
+    guess = 0 if step.new is None or step.new.outside else step.new.tgid
+    state.heirs_told.setdefault((step.at, step.old.tgid), {guess: ""})[told.tgid] = why
+
+
+def _adoption_behind(child: Process) -> Reparenting | None:
+    """The step by which it came to its parent: its own last one, or that of the sibling that made it."""
+    before: int | None = None
+    for _ in range(MAX_SIBLINGS):
+        steps = child.reparentings or []
+        past = [step for step in steps if before is None or step.at < before]
+        if past:
+            return past[-1]
+        first = steps[0].old if steps else child.parent
+        if child.creator is None or first is child.creator:
+            return None
+        before, child = child.born_at, child.creator
+    return None
+
+
+def told_heirs(state: State) -> Hints:
+    """By place and number of the dead process: who inherited from it, where that was not who was taken for it."""
+    found = {}
+    for father, told in state.heirs_told.items():
+        heirs = [(heir, why) for heir, why in told.items() if why]
+        if len(heirs) == 1 and next(iter(told)) != heirs[0][0]:
+            found[father] = Hint(*heirs[0])
+    return found
+
+
+def heir_as_told(state: State, father: Process) -> Reaper | None:
+    """Who inherits from the dead process, if the pass before has found it out."""
+    hint = state.heirs.get((father.exited_at or 0, father.tgid))
+    task = None if hint is None else state.live_task(hint.tgid)
+    thread = None if task is None else find_alive_thread(task.process)
+    if hint is None or thread is None or thread.process.state is not RUNNING or is_below(thread.process, father):
+        return None
+    rule = RULE_CHILD_REAPER if thread.process in (father.ns.init, state.init) else RULE_SUBREAPER
+    return Reaper(thread, rule, Evidence.INFERRED, hint.reason)
