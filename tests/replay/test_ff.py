@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.unit.sources.strace.test_written_over import LIVES, START, edges
 
 if TYPE_CHECKING:
@@ -22,3 +24,33 @@ def test_a_task_without_a_line_may_be_younger_than_where_its_creators_call_began
         105: [],
     }
     assert edges(tmp_path, files)[104] == (100, "inferred")
+
+
+@pytest.mark.parametrize("shows", ["exit_group(0) = ?", 'execve("/b", ["b"], 0x1) = 0', "fork() = 105"])
+def test_who_has_shown_itself_had_its_number_before(tmp_path: Path, shows: str) -> None:
+    """103's number was given before 104's, and 102 called fork only then."""
+    killed = "+++ killed by SIGKILL +++"
+    files = {
+        100: [START, ("02", "fork() = 101"), ("03", "fork() = 102"), ("30", LIVES)],
+        101: [("04", "clone(child_stack=NULL, flags=CLONE_PARENT|SIGCHLD) = ?"), ("20", killed)],
+        102: [("05", "fork() = 104"), ("07", "fork() = ?"), ("20", killed)],
+        103: [("08", LIVES)],
+        104: [("06", shows)],
+    }
+    assert edges(tmp_path, files)[103] == (100, "inferred")
+
+
+def test_who_takes_its_leaders_place_was_made_as_a_thread(tmp_path: Path) -> None:
+    """103 is 101's, so 104 is whom 100 created before 103 has killed it."""
+    thread = "clone(child_stack=0x1, flags=CLONE_VM|CLONE_SIGHAND|CLONE_THREAD) = {}"
+    files = {
+        100: [
+            *(START, ("02", thread.format(101)), ("03", "fork() = 102"), ("06", "fork( <unfinished ...>")),
+            *(("08", "+++ superseded by execve in pid 103 +++"), ("08", "<... execve resumed>) = 0")),
+        ],
+        101: [("05", thread.format("?")), ("08", "+++ exited with 0 +++")],
+        102: [("04", LIVES)],
+        103: [("07", 'execve("/b", ["b"], 0x1 <pid changed to 100 ...>')],
+        104: [],
+    }
+    assert edges(tmp_path, files) == {102: (100, "observed"), 104: (100, "inferred")}

@@ -237,3 +237,12 @@ def test_nor_where_two_children_contradict_each_other(tmp_path: Path) -> None:
     lines = (more, others, BEGINS, KILLED, RETURNS)
     assert edge(tmp_path, *lines, told(104, 101)) == (101, "inferred")
     assert edge(tmp_path, *lines, told(104, 101), told(105, 100)) == (100, "inferred")
+
+
+def test_who_inherits_has_the_flag_from_then_on(tmp_path: Path) -> None:
+    """100 was killed inside prctl by its thread's execve; that its flag is set shows later."""
+    lines = ["100 clone(child_stack=0x1, flags=CLONE_VM|CLONE_SIGHAND|CLONE_THREAD) = 104"]
+    lines += [BEGINS.replace("101", "100"), '104 execve("/b", ["b"], 0x1 /* 0 vars */ <pid changed to 100 ...>']
+    lines += ["100 +++ superseded by execve in pid 104 +++", "100 <... execve resumed>) = 0"]
+    lines += ["101 +++ killed by SIGKILL +++", told(102, 100)]
+    assert edge(tmp_path, *lines) == (100, "inferred")

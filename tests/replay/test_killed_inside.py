@@ -333,3 +333,15 @@ def test_a_number_was_given_before_its_task_was_seen(tmp_path: Path) -> None:
     after = f"100 fork() = 105\n103 fork( <unfinished ...>\n100 fork() = 107\n103 {KILLED}\n106 {ALIVE}\n"
     assert edges(tmp_path, START + before + after + ENDED)[106] == (101, "inferred")
     assert edges(tmp_path, START + before + after)[106] == (None, "unknown")
+
+
+def test_a_zombie_is_one_though_no_wait_is_in_the_log(tmp_path: Path) -> None:
+    """Who was created by one of several killed callers does not show that the log leaves calls out."""
+    log = (
+        '100 execve("/a", ["a"], 0x1 /* 0 vars */) = 0\n100 fork() = 101\n100 fork() = 102\n'
+        "101 fork( <unfinished ...>\n102 fork( <unfinished ...>\n103 fork() = 104\n"
+        "101 <... fork resumed>) = ?\n102 <... fork resumed>) = ?\n"
+        "101 +++ killed by SIGKILL +++\n102 +++ killed by SIGKILL +++\n"
+        "104 exit_group(0) = ?\n104 +++ exited with 0 +++\n"
+    )
+    assert edges(tmp_path, log)[104] == (103, "inferred")

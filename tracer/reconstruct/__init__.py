@@ -27,8 +27,8 @@ def reconstruct(
 ) -> ProcessGraph:
     """Read the whole source and give the graph at its end, or at a moment. `feed` may look at each event on its way.
 
-    A source that lacks something (tasks come out of nowhere, no ends or no waits are shown), or tells late who inherited
-    from whom, is read again with what the first pass found out.
+    A source that lacks something (tasks come out of nowhere, no ends or no waits are shown), or tells late who had
+    inherited from whom, is read again with what the first pass found out.
     Raises InputError as the source does.
     """
     hints: Hints = {}
@@ -63,7 +63,7 @@ def _missing(source: Source, engine: Engine) -> Lacks:
     if source.info.kind != "strace":
         return NOTHING
     state = engine.state
-    waits = state.clues.incomplete and not source.stats.calls & WAIT_CALLS
+    waits = state.clues.unexplained and not source.stats.calls & WAIT_CALLS
     births = state.clues.incomplete and state.eliminated
     places = state.clues.incomplete and state.nested
     return Lacks(waits=waits, ends=not state.exits_seen and bool(state.exit_begun), places=places, births=births)

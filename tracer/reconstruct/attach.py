@@ -11,7 +11,7 @@ from tracer.reconstruct.state import State, bury
 NO_THREAD = "it turned out to be no thread of {}: who created it is not known"
 
 
-def attach(state: State, at: int, time: int | None, tid: int) -> Task:
+def attach(state: State, at: int, time: int | None, tid: int, explained: bool = False) -> Task:
     """A task whose creation was not seen: a thread where a hint of the first pass says so, else its own process."""
     hint = state.hints.get((at, tid))
     if hint is not None:
@@ -25,7 +25,7 @@ def attach(state: State, at: int, time: int | None, tid: int) -> Task:
     first = not state.processes
     process = state.new_process(tid, state.root_ns, at, time, 0, state.tasks.get(tid))
     if not first:
-        state.clues.found(process)
+        state.clues.found(process, explained)
     process.subreaper = None
     process.leader_known = tid == 1
     process.reason = "it was there before the trace, or its creation was not traced"
@@ -48,7 +48,7 @@ def on_attach(state: State, event: Attach) -> None:
         state.early_reuse[tid] = old.process  # the dead do nothing: another task has the number
         bury(old.process, at, time)
     first = not state.processes
-    task = attach(state, at, time, tid)
+    task = attach(state, at, time, tid, explained=bool(creators))
     process = task.process
     if comm and process.leader is task:
         process.comm = comm

@@ -66,7 +66,7 @@ class Clues:
 
     __slots__ = (
         *("_attached", "_bursts", "_leading", "_links", "_newest", "_strays", "_unannounced", "found_count"),
-        "incomplete",
+        *("incomplete", "unexplained"),
     )
 
     def __init__(self) -> None:
@@ -80,12 +80,15 @@ class Clues:
         """Tasks out of nowhere that are riddles: nothing is noted while there is none."""
         self.incomplete = False
         """A task other than the first came out of nowhere: the trace lacks something."""
+        self.unexplained = False
+        """And not where somebody was killed inside a call that may have created it."""
         self._newest: Process | None = None
 
-    def found(self, process: Process) -> None:
-        """A task out of nowhere, other than the first of the trace."""
+    def found(self, process: Process, explained: bool) -> None:
+        """A task out of nowhere, other than the first of the trace. `explained`: by callers that were killed."""
         self.found_count += 1
         self.incomplete = True
+        self.unexplained |= not explained
         self._newest = process
 
     def proven(self, process: Process) -> None:

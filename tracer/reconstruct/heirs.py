@@ -1,8 +1,8 @@
 """Who inherited from a process, where that is told later: what one pass finds out for the next.
 
 All children that a dead task leaves get the same new parent: forget_original_parent() (kernel/exit.c) asks
-find_new_reaper() once. Where a race leaves open who that was, the end of one of them, told to its parent, says it of all,
-and so does that of a sibling that one of them made there (CLONE_PARENT).
+find_new_reaper() once. Where a race leaves open who that was, the end of one of them, told to its parent, says it of
+all, and so does that of a sibling that one of them made there (CLONE_PARENT).
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ MAX_SIBLINGS = 100
 
 
 def note_parent(state: State, child: Process, told: Process) -> None:
-    """The kernel has said whose child it is, which was a guess."""
+    """The kernel has said whose child it is; a guess may have been behind what was taken for that."""
     step = _adoption_behind(child)
-    if step is None or step.evidence.rank < Evidence.INFERRED.rank:
+    if step is None or step.new is None or step.evidence.rank < Evidence.INFERRED.rank:
         return
     why = f"{child.tgid}, which {step.old.tgid} left to the same, was {told.tgid}'s child when it ended"
-    guess = 0 if step.new is None or step.new.outside else step.new.tgid
+    guess = 0 if step.new.outside else step.new.tgid
     state.heirs_told.setdefault((step.at, step.old.tgid), {guess: ""})[told.tgid] = why
 
 
@@ -59,5 +59,8 @@ def heir_as_told(state: State, father: Process) -> Reaper | None:
     thread = None if task is None else find_alive_thread(task.process)
     if hint is None or thread is None or thread.process.state is not RUNNING or is_below(thread.process, father):
         return None
-    rule = RULE_CHILD_REAPER if thread.process in (father.ns.init, state.init) else RULE_SUBREAPER
+    heir = thread.process
+    rule = RULE_CHILD_REAPER if heir in (father.ns.init, state.init) else RULE_SUBREAPER
+    if rule == RULE_SUBREAPER and heir in state.doubts:
+        heir.subreaper = True
     return Reaper(thread, rule, Evidence.INFERRED, hint.reason)

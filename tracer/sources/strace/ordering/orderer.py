@@ -157,18 +157,24 @@ class Orderer:
                     and (not (unplaced or births.roaming) or births.inherits_place(tid, child))
                 ):
                     # The number is near the last one, as most are; nothing about it is in doubt.
+                    if tid > births.newest and tid not in births.chosen:
+                        births.newest = tid
                     births.recent = child
                     history(record)
                     known[child] = None
                     append(_new(Clone, record[1:7] + _CLONE_REST))
                     continue
             elif kind == EXIT_BEGIN:
+                if tid > births.newest and tid not in births.chosen:
+                    births.newest = tid
                 append(_new(ExitBegin, record[1:]))
                 continue
             elif tid in busy:
                 pass
             elif kind == EXEC:
                 if record[4] == tid and record[5]:
+                    if tid > births.newest and tid not in births.chosen:
+                        births.newest = tid
                     append(_new(Exec, record[1:5] + programs[record[5]]))
                     continue
             elif kind == SEEN:
