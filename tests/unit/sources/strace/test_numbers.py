@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 
 def test_reused_number_without_exit_lines(tmp_path: Path) -> None:
-    log = "100 fork() = 101\n101 exit_group(0) = ?\n100 fork() = 101\n"
-    assert events_of(tmp_path, log)[3:] == ["Exit(101)", "Clone(100, 101, exit_signal=17)"]
+    log = "1000 fork() = 1001\n1001 exit_group(0) = ?\n1000 fork() = 1001\n"
+    assert events_of(tmp_path, log)[3:] == ["Exit(1001)", "Clone(1000, 1001, exit_signal=17)"]
 
 
 def test_nested_namespace_numbers(tmp_path: Path) -> None:
