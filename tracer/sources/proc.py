@@ -167,10 +167,11 @@ def _threads(folder: Path, tgid: int) -> dict[int, Stat]:
                 if int(entry.name) != tgid:
                     with contextlib.suppress(OSError, ValueError):
                         threads[int(entry.name)] = parse_stat((entry / "stat").read_bytes())
-        if threads[tgid].tasks == 1 or any(stat.state not in "ZX" for stat in threads.values()):
-            break
+        leader = threads[tgid]
+        if leader.state != "X" and (leader.tasks == 1 or any(stat.state not in "ZX" for stat in threads.values())):
+            return threads
     if threads[tgid].state == "X":
-        raise ProcessLookupError  # reaped
+        raise ProcessLookupError  # being reaped
     return threads
 
 
