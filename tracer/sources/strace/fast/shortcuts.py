@@ -102,40 +102,33 @@ class Shortcuts:
             return tids, repeat(b""), rests
         return tids, [rest[: self._width] for rest in rests], [rest[self._width + 1 :] for rest in rests]
 
-    def _feed(self, lines: Iterator[_Line]) -> None:  # noqa: C901 - one branch a meaning, no calls
+    def _feed(self, lines: Iterator[_Line]) -> None:  # noqa: C901 - the hot loop: a branch for each meaning, no calls
         joiner = self._joiner
-        records = joiner.records
-        append = records.append
-        pending, opened, seen, leaders = joiner.pending, joiner.opened, joiner.seen, joiner.leaders
-        returned = joiner.returned
-        exec_by = joiner.exec_by
-        program_of = joiner.programs.by_args.get
+        append = joiner.records.append
+        pending, seen, leaders = joiner.pending, joiner.seen, joiner.leaders
         forget = joiner.tids.pop
         known = self._tids
         find_tid = known.get
         clock = joiner.time_of if self._width else None
-        numbered = self._numbered.get
-        slowly = self._slowly
-        second = number = b""
+        numbered, slowly = self._with_number, self._slowly
+        second = b""
+        base = 0
         now: int | None = None
         if joiner.is_holding:
             self._until_free(lines)
         for at, line, text, time, rest, what in lines:
-            if clock is not None and (time[:-6] != second or not time[-6:].isdigit()):
-                slowly(at, line, rest, lines)
-                second = time[:-6] if _TIME.fullmatch(time) else b""
-                continue
-            if what is None:
-                if rest.startswith(_SIGCHLD):
-                    number = rest[_SIGCHLD_LENGTH : rest.find(b",", _SIGCHLD_LENGTH)]
-                    what = _SIGNAL if number.isdigit() else None
-                else:
-                    start = rest.rstrip(_DIGITS)
-                    number = rest[len(start) :]
-                    what = numbered(start) if len(number) > 1 else None
-                if what is None or len(number) > MAX_DIGITS:
+            if clock is not None:
+                fraction = time[-6:]
+                if time[:-6] != second or not fraction.isdigit():
+                    second = time[:-6] if _TIME.fullmatch(time) else b""
+                    base = (clock(second + b"000000") or 0) if second else 0
                     slowly(at, line, rest, lines)
                     continue
+                now = base + int(fraction) * 1000
+            if what is None:
+                if not numbered(at, now, text, rest):
+                    slowly(at, line, rest, lines)
+                continue
             kind = what[0]
             if kind == NOTHING and text in known:
                 continue
@@ -143,64 +136,85 @@ class Shortcuts:
             if not tid:
                 slowly(at, line, rest, lines)
                 continue
-            if clock is not None:
-                now = clock(time)
-            if kind < CLONE_BEGINS:
-                if kind == LEAVES:
-                    append((EXIT_BEGIN, at, now, tid, what[1], what[2]))
-                elif kind == ENDS:
-                    if tid in pending or tid in leaders:
-                        slowly(at, line, rest, lines)
-                        continue
-                    seen.discard(tid)
-                    del self._tids[text]
-                    forget(text.rstrip(), None)
-                    append((EXIT, at, now, tid, what[1]))
-                elif kind == EXEC_RETURNS:
-                    call = pending.get(tid)
-                    program = 0
-                    if call is not None and call[0] == what[1] and tid not in exec_by:
-                        program = program_of(call[1]) or joiner.programs.reference(call[1])
-                    if not program:
-                        slowly(at, line, rest, lines)
-                        continue
-                    del pending[tid]
-                    append((EXEC, at, now, tid, tid, program))
-                else:  # NOTHING, WAITS, EXEC_BEGINS
-                    if kind == EXEC_BEGINS:
-                        pending[tid] = what[1]
-                    if tid not in seen:
-                        seen.add(tid)
-                        append((SEEN, at, now, tid))
-            elif kind == REAPS:
-                if number != b"0\n":
-                    append((REAP, at, now, tid, int(number), what[1], 0))
-            elif kind == SIGNALLED:
-                append((CHILD_SIGNAL, at, now, tid, int(number), 0))
-            elif kind == CLONE_RETURNS:
-                call = pending.get(tid)
-                if call is None or call[0] != what[1] or call[4] is None or number == b"0\n":
+            if kind == LEAVES:
+                append((EXIT_BEGIN, at, now, tid, what[1], what[2]))
+            elif kind == ENDS:
+                if tid in pending or tid in leaders:
+                    slowly(at, line, rest, lines)
+                    continue
+                seen.discard(tid)
+                del known[text]
+                forget(text.rstrip(), None)
+                append((EXIT, at, now, tid, what[1]))
+            elif kind == EXEC_RETURNS:
+                program = self._program(tid, what[1])
+                if not program:
                     slowly(at, line, rest, lines)
                     continue
                 del pending[tid]
-                child = int(number)
-                record = (CLONED, call[2], call[3], tid, child, *call[4], 0, "", False, at)
-                place = opened.pop(tid, None)
-                if place is None or child == joiner.last_child or returned.get(child, 0) > place:
-                    place = len(records)
-                    append(record)
-                else:
-                    records[place] = record
-                returned[child] = place
-                joiner.last_child = child
+                append((EXEC, at, now, tid, tid, program))
             elif kind == CLONE_BEGINS:
                 pending[tid] = (what[1], what[2], at, now, what[3])
-                opened[tid] = len(records)
+                joiner.opened[tid] = len(joiner.records)
                 append((OPEN, at, now, tid))
-            elif number != b"0\n":  # CLONES
-                child = joiner.last_child = int(number)
-                returned[child] = len(records)
-                append((CLONED, at, now, tid, child, what[1], what[2], 0, "", False, at))
+            else:  # NOTHING, WAITS, EXEC_BEGINS
+                if kind == EXEC_BEGINS:
+                    pending[tid] = what[1]
+                if tid not in seen:
+                    seen.add(tid)
+                    append((SEEN, at, now, tid))
+
+    def _with_number(self, at: int, now: int | None, text: bytes, rest: bytes) -> bool:
+        """A line with a number that is another in each: at its end, or of the child that a signal tells of. False: it
+        is not known."""
+        if rest.startswith(_SIGCHLD):
+            number = rest[_SIGCHLD_LENGTH : rest.find(b",", _SIGCHLD_LENGTH)]
+            what = _SIGNAL if number.isdigit() else None
+        else:
+            start = rest.rstrip(_DIGITS)
+            number = rest[len(start) :]
+            what = self._numbered.get(start) if len(number) > 1 else None
+        if what is None or len(number) > MAX_DIGITS:
+            return False
+        kind = what[0]
+        if kind == NOTHING and text in self._tids:
+            return True
+        tid = self._tids.get(text) or self._new_tid(text)
+        if not tid:
+            return False
+        joiner = self._joiner
+        child = int(number)
+        if kind == SIGNALLED:
+            joiner.records.append((CHILD_SIGNAL, at, now, tid, child, 0))
+        elif kind == CLONE_RETURNS:
+            return self._clone_returns(at, tid, what[1], child)
+        elif kind == NOTHING:
+            if tid not in joiner.seen:
+                joiner.seen.add(tid)
+                joiner.records.append((SEEN, at, now, tid))
+        elif child and kind == REAPS:
+            joiner.records.append((REAP, at, now, tid, child, what[1], 0))
+        elif child:  # CLONES
+            joiner.last_child = child
+            joiner.returned[child] = len(joiner.records)
+            joiner.records.append((CLONED, at, now, tid, child, what[1], what[2], 0, "", False, at))
+        return True
+
+    def _clone_returns(self, at: int, tid: int, name: str, child: int) -> bool:
+        call = self._joiner.pending.get(tid)
+        if call is None or call[0] != name or call[4] is None or not child:
+            return False
+        del self._joiner.pending[tid]
+        self._joiner.cloned((CLONED, call[2], call[3], tid, child, *call[4], 0, "", False, at))
+        return True
+
+    def _program(self, tid: int, name: str) -> int:
+        """The reference for the execve of that name that the task is in; 0: it is in none, or a thread's goes on."""
+        joiner = self._joiner
+        call = joiner.pending.get(tid)
+        if call is None or call[0] != name or tid in joiner.exec_by:
+            return 0
+        return joiner.programs.reference(call[1])
 
     def _new_tid(self, text: bytes) -> int:
         number = text.rstrip(b" ")

@@ -128,17 +128,7 @@ class Creating:
         if state.exec_by:
             self._is_free(real or child, end, now)
         chosen = b"set_tid=[" in args
-        record = (CLONED, at, now, tid, child, flags, exit_signal, real, matched, chosen, end)
-        place = state.opened.pop(tid, None) if state.opened else None
-        if place is not None and (chosen or child != state.last_child) and state.returned.get(child, 0) <= place:
-            state.records[place] = record
-        else:
-            # Said twice (in a row: of one child), a number is the first call's: it comes first, though it may have
-            # begun later.
-            place = len(state.records)
-            state.records.append(record)
-        state.returned[child] = place
-        state.last_child = child
+        state.cloned((CLONED, at, now, tid, child, flags, exit_signal, real, matched, chosen, end))
 
     def _is_free(self, number: int, at: int, now: int | None) -> None:
         """The number is given again. If a thread had it whose execve goes on as the leader's, that thread is gone."""

@@ -125,6 +125,22 @@ class State:
             self.seen.add(tid)
             self.records.append((SEEN, at, self.time_of(time), tid))
 
+    def cloned(self, record: Record) -> None:
+        """A clone call has returned: the record stands where the call began.
+
+        Said twice (in a row: of one child), a number is the first call's: it comes first, though it may have begun
+        later.
+        """
+        child, chosen = record[4], record[9]
+        place = self.opened.pop(record[3], None)
+        if place is not None and (chosen or child != self.last_child) and self.returned.get(child, 0) <= place:
+            self.records[place] = record
+        else:
+            place = len(self.records)
+            self.records.append(record)
+        self.returned[child] = place
+        self.last_child = child
+
     def superseded(self, at: int, time: bytes, thread: int, leader: int) -> None:
         """The thread's execve goes on under the leader's number, and has succeeded: the kernel says so at its end
         (PTRACE_EVENT_EXEC, exec_binprm() in fs/exec.c)."""
