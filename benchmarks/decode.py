@@ -14,8 +14,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from tracer.event import Event, ShortLife
-from tracer.graph import Process
+from tracer.event import Event
+from tracer.live.lives import Untold
 from tracer.live.session import Session
 from tracer.reconstruct.engine import Engine
 from tracer.sources.ebpf import wire
@@ -30,16 +30,6 @@ UNPACK = {
     wire.T_FREE: wire.FREE_BRIEF.unpack,
     wire.T_WAIT: wire.WAIT_BRIEF.unpack,
 }
-
-
-class Nobody:
-    """Is told nothing: the cost of words is not measured here."""
-
-    def learn(self, process: Process) -> tuple[str, ...]:
-        return ()
-
-    def tell_life(self, life: ShortLife, words: tuple[str, ...]) -> None:
-        pass
 
 
 def flood(binary: str, forks: int) -> None:
@@ -72,7 +62,7 @@ def single(source: EbpfSource, binary: str, forks: int) -> None:
 
 
 def as_one(source: EbpfSource, binary: str, forks: int) -> None:
-    session = Session(source, lives=Nobody())
+    session = Session(source, lives=Untold())
     session.feed(source.start(lambda _: Selection({os.getpid()})))
     while session.step(0.2):
         pass

@@ -183,13 +183,14 @@ class _Recording:
 
     def run(self, events: list[Event]) -> int:
         """Record `events` and what follows; the exit code."""
+        from tracer.live.lives import Untold
         from tracer.live.session import Session
         from tracer.runtime.bundles import Files
 
         failed = False
         try:
             writer = self._writer()
-            session = Session(self._source, recorder=writer, files=Files())
+            session = Session(self._source, recorder=writer, lives=Untold(), files=Files())
             session.feed(events)
             session.settle()
             self._say(f"recording {self._wanted.name} to {self._output}")

@@ -38,6 +38,17 @@ class LifeTeller(Protocol):
         ...
 
 
+class Untold:
+    """For who tells nobody, or tells of all before."""
+
+    def learn(self, process: Process) -> tuple[str, ...]:
+        """No words are needed."""
+        return ()
+
+    def tell_life(self, life: ShortLife, words: tuple[str, ...]) -> None:
+        """Nothing is told."""
+
+
 class _Look(NamedTuple):
     mother: Process
     comm: str

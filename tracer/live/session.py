@@ -49,6 +49,7 @@ class Recorder(Protocol):
     """What the session needs of a writer (sources.recording)."""
 
     def write(self, events: Sequence[Event]) -> None: ...
+    def write_lives(self, items: Sequence[Event | ShortLife]) -> None: ...
     def tick(self) -> None: ...
 
 
@@ -57,8 +58,8 @@ class Session:
 
     tell       called for every change, in order, before the next one is applied; None when nobody wants to know
     tell_last  with a number: nobody needs more than so many changes of one batch, so a flood is not told in full
-    recorder   gets every event that the engine gets
-    lives      who can tell of short lives that are not built; None: all are built, and the recorder gets every event
+    recorder   gets every event; with `lives` also of what is not built
+    lives      who can tell of short lives that are not built; None: all are built
     files      who is asked for names of containers, as long as they are there; the recorder gets what they say
     """
 
@@ -126,12 +127,16 @@ class Session:
         """The same; the short lives that need not be built are not."""
         items = self.source.poll_lives(timeout)
         if items:
+            if self.recorder is not None:
+                self.recorder.write_lives(items)
             last = self.tell_last if self._journal is not None else 0
-            events = lives.take(items, last, self.feed if last is None else self._feed_quietly)
+            events = lives.take(items, last, self._apply if last is None else self._feed_quietly)
             if events:
-                self.feed(events)
+                self._apply(events)
             self._latest = max(self._latest, items[-1].time or 0)
             self._see()
+        elif self.recorder is not None:
+            self.recorder.tick()
         return len(items)
 
     def drain(self) -> None:
@@ -145,6 +150,9 @@ class Session:
         """Apply and record."""
         if self.recorder is not None:
             self.recorder.write(events)
+        self._apply(events)
+
+    def _apply(self, events: list[Event]) -> None:
         self._feed(*self._split(events))
         self._latest = events[-1].time or self._latest
 

@@ -6,15 +6,18 @@ import io
 from typing import Any
 
 import pytest
+import zstandard
 
 from tests.unit.live.memory import LiveMemory
 from tests.unit.sources.random_records import ROOT, Machine
 from tracer.cli.watch_outputs import JsonlOutput, LinesOutput
 from tracer.event import Event, ShortLife
 from tracer.graph import Process
+from tracer.live.lives import Untold
 from tracer.live.session import Session
 from tracer.live.start import Scope
 from tracer.sources.ebpf.lives import Condenser
+from tracer.sources.recording import Header, RecordingWriter
 
 BATCH = 150
 """Records."""
@@ -101,6 +104,30 @@ def test_the_end_of_who_was_named_is_said(capsys: pytest.CaptureFixture[str]) ->
         said.append(capsys.readouterr().err)
     assert said[0].count("make (") > 20
     assert said[1] == said[0]
+
+
+def recorded(seed: int, *, lives: bool) -> tuple[list[bytes], dict[int, tuple[object, ...]], int]:
+    """The recording's lines, who is left, and how many processes were built."""
+    file = io.BytesIO()
+    writer = RecordingWriter(file, Header("ctrace.recording/1", "boot", 0, "", "", "", "", ""))
+    session = Session(Records(seed, 2000), recorder=writer, lives=Untold() if lives else None)
+    session.feed([*Machine.snapshot()])
+    while session.step(0):
+        pass
+    writer.close()
+    lines = zstandard.ZstdDecompressor().decompressobj().decompress(file.getvalue()).splitlines()
+    left = {p.tgid: (p.comm, p.state, p.parent and p.parent.tgid, p.evidence) for p in session.graph.live()}
+    return lines, left, len(session.graph.processes)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_the_same_recording(seed: int) -> None:
+    lines, left, built = recorded(seed, lives=False)
+    same_lines, same_left, fewer_built = recorded(seed, lives=True)
+    assert len(lines) > 1000
+    assert same_lines == lines
+    assert same_left == left
+    assert fewer_built <= built
 
 
 def test_what_is_told_last_is_built() -> None:

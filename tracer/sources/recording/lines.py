@@ -10,7 +10,7 @@ from types import UnionType
 from typing import Any, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 from tracer import event
-from tracer.event import Clone, Event, Exec, Exit, Reap
+from tracer.event import Clone, Event, Exec, Exit, Reap, ShortLife
 
 TEXT_MAX = 1 << 18
 """Characters of all strings of an event together; longer arguments are cut by the writer."""
@@ -72,6 +72,22 @@ _IN_SHORT: dict[type, Callable[[Any], str | None]] = {
     Exit: _exit_in_short,
     Reap: _reap_in_short,
 }
+
+
+def encode_life(life: ShortLife) -> list[tuple[int, str]]:
+    """`at` and line of each of its events: what encode_event() gives for them."""
+    (
+        at, time, tid, child, program, status, exec_at, exec_time, exit_at, exit_time, reap_at, reap_time,
+        flags, exit_signal, start, cgroup, parent,
+    ) = life  # fmt: skip
+    lines = [
+        (at, f'["Clone",{at},{time},{tid},{child},{flags},{exit_signal},0,"",{start},[],{cgroup},{parent}]'),
+        (exit_at, f'["Exit",{exit_at},{exit_time},{child},{status}]'),
+        (reap_at, f'["Reap",{reap_at},{reap_time},{tid},{child},{status}]'),
+    ]
+    if program is not None:
+        lines.append((exec_at, f'["Exec",{exec_at},{exec_time},{child},{child},{_program_text(*program)}'))
+    return lines
 
 
 def _shortened(one: Event) -> Iterator[object]:

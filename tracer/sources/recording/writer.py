@@ -7,20 +7,22 @@ import os
 import time
 from collections.abc import Sequence
 from io import RawIOBase
+from operator import itemgetter
 from typing import BinaryIO
 
 import zstandard
 
 from tracer.errors import OutputError
-from tracer.event import Event
+from tracer.event import Event, ShortLife
 from tracer.sources.recording.header import Header
-from tracer.sources.recording.lines import encode_event
+from tracer.sources.recording.lines import encode_event, encode_life
 
 FLUSH_INTERVAL = 1.0
 """Seconds between two points up to which the file is readable."""
 FRAME_BYTES = 16 << 20
 """Expanded bytes per zstd frame."""
 _LEVEL = 3
+_place = itemgetter(0)
 _encode = json.JSONEncoder(check_circular=False, separators=(",", ":")).encode
 
 
@@ -45,10 +47,24 @@ class RecordingWriter:
 
     def write(self, events: Sequence[Event]) -> None:
         """Add events, in order."""
-        if not events:
+        self._write([encode_event(event) for event in events])
+
+    def write_lives(self, items: Sequence[Event | ShortLife]) -> None:
+        """The same: each event of a short life gets its own line, in its place."""
+        lines: list[tuple[int, str]] = []
+        for item in items:
+            if type(item) is ShortLife:
+                lines += encode_life(item)
+            else:
+                lines.append((item.at, encode_event(item)))  # type: ignore[arg-type]
+        lines.sort(key=_place)
+        self._write([line for _, line in lines])
+
+    def _write(self, lines: list[str]) -> None:
+        if not lines:
             return
-        self._put(("\n".join(map(encode_event, events)) + "\n").encode("ascii"))
-        self.events += len(events)
+        self._put(("\n".join(lines) + "\n").encode("ascii"))
+        self.events += len(lines)
         self.tick()
 
     def tick(self) -> None:
