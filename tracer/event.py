@@ -93,6 +93,17 @@ class Exit(NamedTuple):
     """The number that wait(2) would fill in (identity.wait_status), None where the trace did not say."""
 
 
+class Killed(NamedTuple):
+    """The task is about to die, if it has not already: SIGKILL was sent to its process, or it is being killed inside a
+    call. An Exit tells when it has."""
+
+    at: int
+    time: int | None
+    tid: int
+    group: bool
+    """SIGKILL: its whole process will end."""
+
+
 class Reap(NamedTuple):
     """A wait call of `tid` returned `child`, which had ended: it is gone now.
 
@@ -362,6 +373,7 @@ Event = (
     | Exec
     | ExitBegin
     | Exit
+    | Killed
     | Reap
     | ChildSignal
     | SetSubreaper

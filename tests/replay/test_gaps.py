@@ -9,7 +9,7 @@ import pytest
 import tracer
 from tests.unit.cli.command import ctrace
 
-from .literal import edges
+from .literal import SIGNALLED, edges
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,3 +104,75 @@ def test_an_end_that_only_a_signal_tells_of(tmp_path: Path) -> None:
     signal = "102 --- SIGCHLD {si_signo=SIGCHLD, si_code=CLD_EXITED, si_pid=103, si_uid=0, si_status=0} ---\n"
     assert edges(tmp_path, log)[104] == (103, "observed")
     assert edges(tmp_path, log + signal)[104] == (103, "inferred")
+
+
+ALL_KINDS = f"{FAMILY}100 vfork( <unfinished ...>\n104 +++ exited with 0 +++\n100 <... vfork resumed>) = 104\n"
+ALL_KINDS += "102 clone(child_stack=NULL, flags=SIGCHLD) = 105\n102 clone3({flags=0, exit_signal=SIGCHLD}, 88) = 106\n"
+"""The log shows each kind of call that creates tasks."""
+
+
+def test_a_task_that_no_call_can_have_created(tmp_path: Path) -> None:
+    """The line of the call is missing, and so may be that of 101's end."""
+    appears = '107 execve("/b", ["b"], 0x1) = 0\n'
+    assert edges(tmp_path, ALL_KINDS + "106 fork() = 107\n" + appears)[102] == (101, "observed")
+    assert edges(tmp_path, ALL_KINDS + appears)[102] == (101, "inferred")
+    assert lost(tmp_path, ALL_KINDS + appears) == 1
+    head, *_ = ctrace("replay", str(tmp_path / "strace.log")).stdout.splitlines()
+    assert b"1 lost" in head
+
+
+@pytest.mark.parametrize(
+    ("log", "why"),
+    [
+        (ALL_KINDS.replace("clone3", "clone"), "clone3 may not be traced"),
+        (ALL_KINDS + "106 fork( <unfinished ...>\n106 +++ killed by SIGKILL +++\n", "106 may have created it"),
+        (ALL_KINDS + "106 fork( <unfinished ...>\n", "the same"),
+        (ALL_KINDS + "106 fork() = 105\n105 fork() = 108\n", "strace may have printed what is no result"),
+        (ALL_KINDS.replace("+++ exited", "+++ killed"), "-qq"),
+    ],
+)
+def test_a_task_that_a_call_may_have_created(tmp_path: Path, log: str, why: str) -> None:
+    assert lost(tmp_path, log + '107 execve("/b", ["b"], 0x1) = 0\n') == 0, why
+
+
+def test_an_end_that_was_told_to_the_parent_alone(tmp_path: Path) -> None:
+    """strace tells of an end before the parent can be told (wait_consider_task()), so its line was left out."""
+    end, signal = "103 +++ exited with 0 +++\n", f"100 {SIGNALLED.format(103)}\n"
+    more = TWO_LINES.format("102 +++ exited with 0 +++\n") + "100 fork() = 105\n"
+    assert edges(tmp_path, FAMILY + more + end + signal)[105] == (100, "observed")
+    assert edges(tmp_path, FAMILY + more + signal)[105] == (100, "inferred")
+    assert lost(tmp_path, FAMILY + more + signal) == 1
+    waited = "100 wait4(103, NULL, 0, NULL) = 103\n"
+    assert edges(tmp_path, FAMILY + more + end + waited)[105] == (100, "observed")
+    assert edges(tmp_path, FAMILY + more + waited)[105] == (100, "inferred")
+    assert lost(tmp_path, FAMILY + more + waited) == 1
+
+
+@pytest.mark.parametrize(
+    ("killed", "weak"),
+    [
+        ("100 kill(101, SIGKILL) = 0\n", True),
+        ("100 kill(101, SIGKILL <unfinished ...>\n103 getppid() = 100\n100 <... kill resumed>) = 0\n", True),
+        ("101 kill(101, SIGKILL) = ?\n", True),
+        ("101 wait4(-1,  <unfinished ...>\n101 <... wait4 resumed> <unfinished ...>) = ?\n", True),
+        ("100 kill(101, SIGKILL) = -1 ESRCH (No such process)\n", False),
+        ("100 kill(101, SIGTERM) = 0\n", False),
+        ("100 kill(101, SIGKILL) = 0\n101 +++ killed by SIGKILL +++\n", False),
+        ("102 clone(child_stack=NULL, flags=CLONE_NEWPID|SIGCHLD) = 104\n104 kill(1, SIGKILL) = 0\n", False),
+    ],
+)
+def test_who_was_killed_may_be_gone(tmp_path: Path, killed: str, weak: bool) -> None:
+    """101 has ended, or will at once: whether 102 has moved, the log does not tell."""
+    found = edges(tmp_path, f"{FAMILY}103 +++ exited with 0 +++\n{killed}")
+    assert (found[102][1] == "inferred") is weak
+    assert (found[101][1] == "inferred") is weak
+
+
+def test_a_notice_takes_nothing_away_from_the_calls_of_others(tmp_path: Path) -> None:
+    """102 was inside wait4 when 105 was announced, and after that it returns from another call."""
+    log = (
+        "[pid 102] wait4(-1,  <unfinished ...>\n[pid 103] fork(strace: Process 105 attached\n) = 105\n"
+        "strace: Process 106 attached\n[pid 102] prctl(PR_SET_NAME, \"x\") = 0\n"
+    )  # fmt: skip
+    assert lost(tmp_path, log) == 1
+    assert lost(tmp_path, log.replace("[pid 102] prctl", "prctl")) == 0

@@ -10,7 +10,7 @@ from tracer.event import Event, Life
 from tracer.graph import ProcessGraph
 from tracer.reconstruct import attach, birth, namespaces, program, snapshot, subreaper
 from tracer.reconstruct.clues import Hints
-from tracer.reconstruct.exit import on_exit, on_exit_begin, on_gone
+from tracer.reconstruct.exit import on_exit, on_exit_begin, on_gone, on_killed
 from tracer.reconstruct.finish import finish
 from tracer.reconstruct.life import on_life
 from tracer.reconstruct.reap import on_child_signal, on_reap
@@ -32,6 +32,7 @@ _HANDLERS: dict[type, Callable[[State, Any], None]] = {
     ev.Lost: program.on_lost,
     ev.ExitBegin: on_exit_begin,
     ev.Exit: on_exit,
+    ev.Killed: on_killed,
     ev.Gone: on_gone,
     ev.Reap: on_reap,
     ev.ChildSignal: on_child_signal,

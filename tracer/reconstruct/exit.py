@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tracer.event import Exit, ExitBegin, Gone
+from tracer.event import Exit, ExitBegin, Gone, Killed
 from tracer.graph import RUNNING, ZOMBIE, Process, Task
 from tracer.reconstruct.adoption import forget_original_parent
 from tracer.reconstruct.hosts import doubt_children, group_exit
@@ -30,6 +30,13 @@ def on_exit_begin(state: State, event: ExitBegin) -> None:
             end_unseen_process(state, task.process, at, time)
         else:
             end_unseen(state, task, at, time)
+
+
+def on_killed(state: State, event: Killed) -> None:
+    """Noted for the end of the trace: it may lack the line that tells of the death."""
+    task = state.live_task(event.tid)
+    if task is not None and task.process.state is RUNNING:
+        state.doomed[event.tid] = task.process, event.at, event.group
 
 
 def on_exit(state: State, event: Exit) -> None:

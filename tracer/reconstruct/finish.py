@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tracer.event import SIGKILL
-from tracer.graph import DEAD, RULE_CHILD_REAPER, RUNNING, ZOMBIE, Process
+from tracer.graph import DEAD, RULE_CHILD_REAPER, RUNNING, ZOMBIE, Process, Task
 from tracer.identity import Evidence
 from tracer.reconstruct.adoption import ns_is_dying
 from tracer.reconstruct.exit import end_unseen_process
@@ -28,6 +28,8 @@ def finish(state: State, calls: set[str] | None) -> None:
     waits_seen = calls is None or bool(calls & WAIT_CALLS)
     given_again = state.nested and not waits_seen and any(process.serial for process in processes)
     _doubt_children_of_leaving(state)
+    if state.exits_seen:
+        _doubt_doomed(state)
     doubt_ended(state)
     if calls is not None and calls.isdisjoint(LEAVING):
         _doubt_children_of_half_dead(state)
@@ -59,6 +61,23 @@ def _doubt_children_of_leaving(state: State) -> None:
         if father.status is None and find_alive_thread(father) is not None:
             continue
         doubt_children(father, f"{father.tgid} was exiting: its children may have moved already")
+
+
+def _doubt_doomed(state: State) -> None:
+    """Who was killed has ended, though the trace does not say so, or not yet. (Where it never does, that is known.)"""
+    for process, at, group in state.doomed.values():
+        if process.state is not RUNNING or has_lived_on(process, at):
+            continue
+        if group or all(task.exiting or _is_doomed(state, task) for task in process.threads.values()):
+            why = f"{process.tgid} was killed: it may be gone"
+            doubt_children(process, why)
+            if process.evidence.rank < Evidence.INFERRED.rank:
+                process.evidence, process.reason = Evidence.INFERRED, why
+
+
+def _is_doomed(state: State, task: Task) -> bool:
+    told = state.doomed.get(task.tid)
+    return told is not None and told[0] is task.process
 
 
 def _doubt_children_of_half_dead(state: State) -> None:

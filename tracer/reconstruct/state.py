@@ -56,6 +56,7 @@ class State:
         "claims",
         "clues",
         "containers",
+        "doomed",
         "doubts",
         "dying_groups",
         "early_reuse",
@@ -119,6 +120,8 @@ class State:
         """Number -> how many processes had it, for numbers that a thread has had since."""
         self.exit_begun: dict[int, int] = {}
         """tid -> where its exit call began, until it is dead."""
+        self.doomed: dict[int, tuple[Process, int, bool]] = {}
+        """Tasks that will end soon -> process, where that was told, and whether all of it will."""
         self.ended_threads: dict[int, Process] = {}
         """strace: the processes of the last threads that ended. One killed inside clone may have a child to come."""
         self.untraced = False

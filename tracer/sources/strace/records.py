@@ -39,10 +39,12 @@ FREED = 20  # number
 SETTLED = 21
 # In OPEN's place: strace will not tell of the call's end (`untold`). It has ended before the task's next record.
 UNTOLD = 22  # flags and exit signal that it probably has
+# The process with this number got SIGKILL from the task; or, 0, the task is being killed inside a call.
+KILLED = 23  # number, real
 # Lives that are all alike but for their numbers (`runs`): tid is the creator.
-RUN = 23  # child, number of a run; `time` is None or a time for each record of the run
-RUN_MEANS = 24  # number, what it means: comes before the first RUN with that number
-GAP = 25  # lines are missing somewhere before this one; tid is 0
+RUN = 24  # child, number of a run; `time` is None or a time for each record of the run
+RUN_MEANS = 25  # number, what it means: comes before the first RUN with that number
+GAP = 26  # lines are missing somewhere before this one; tid is 0
 
 _REAL = {CLONED: 7, REAP: 6, CHILD_SIGNAL: 5}
 

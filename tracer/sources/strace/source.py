@@ -14,7 +14,6 @@ from tracer.sources.strace.joining.programs import forget_old
 from tracer.sources.strace.lines.grammar import find_style
 from tracer.sources.strace.ordering.orderer import Orderer, Places
 from tracer.sources.strace.reading import Batch, read
-from tracer.sources.strace.records import GAP
 
 _SHOWN = 200
 
@@ -83,8 +82,6 @@ def ordered(batches: Iterator[Batch], orderer: Orderer, stats: SourceStats) -> I
         if programs:
             orderer.programs.update(programs)
             forget_old(orderer.programs)
-        if records and records[0][0] == GAP:  # a batch of its own
-            stats.lost += len(records)
         orderer.feed(records)
         yield from _taken(orderer, stats)
     orderer.finish()
@@ -93,6 +90,7 @@ def ordered(batches: Iterator[Batch], orderer: Orderer, stats: SourceStats) -> I
 
 def _taken(orderer: Orderer, stats: SourceStats) -> Iterator[list[Event | Life]]:
     events = orderer.take()
+    stats.lost = orderer.lost
     if events:
         stats.events += len(events) + orderer.condensed
         orderer.condensed = 0

@@ -101,6 +101,7 @@ class Changing:
                 finish(at, time, tid, args + found.args)
             elif found.open and start is not None and tid not in state.exec_by:
                 pending[tid] = start
+                state.dying(at, time, tid)
             elif is_exec and self._has_taken_over(tid, start) and (behind := call_behind(rest)) is not None:
                 finish(at, time, tid, args + found.args)
                 state.records += records(at, state.time_of(time), tid, *behind)

@@ -226,6 +226,8 @@ class Creating:
                 created(name, start[1] + found.args, start[2], start[3], tid, found.value, found.real, at)
             elif found.open or _is_not_read(found.value, rest):
                 self._cut_short(name, start[1] + found.args, at, tid)  # perhaps there is a child
+                if found.open:
+                    state.dying(at, time, tid)
             else:
                 place = opened.pop(tid, None)
                 if place is not None:

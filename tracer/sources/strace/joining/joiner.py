@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from tracer.sources.strace.joining.changing import Changing
 from tracer.sources.strace.joining.creating import Creating
 from tracer.sources.strace.joining.ending import Ending
+from tracer.sources.strace.joining.killing import Killing
 from tracer.sources.strace.joining.programs import Programs
 from tracer.sources.strace.joining.state import LEAVING, UNFINISHED, Handler, Held, State
 from tracer.sources.strace.joining.waiting import Waiting
@@ -36,6 +37,7 @@ class Joiner(State):
         self._handlers = {
             **self._creating.handlers(),
             **Waiting(self).handlers(),
+            **Killing(self).handlers(),
             **Ending(self, self._creating).handlers(),
             **Changing(self, self._creating).handlers(),
         }

@@ -10,7 +10,7 @@ from tracer.sources.strace.joining.programs import Programs
 from tracer.sources.strace.joining.settling import Settling
 from tracer.sources.strace.lines.clock import make_clock
 from tracer.sources.strace.lines.grammar import Style
-from tracer.sources.strace.records import EXEC, SEEN, Program, Record
+from tracer.sources.strace.records import EXEC, KILLED, SEEN, Program, Record
 
 CREATING = ("clone", "clone2", "clone3", "fork", "vfork")
 WAITING = ("wait4", "waitid", "waitpid", "wait3")
@@ -140,6 +140,10 @@ class State:
             self.records.append(record)
         self.returned[child] = place
         self.last_child = child
+
+    def dying(self, at: int, time: bytes, tid: int) -> None:
+        """The task is being killed inside a call."""
+        self.records.append((KILLED, at, self.time_of(time), tid, 0, 0))
 
     def superseded(self, at: int, time: bytes, thread: int, leader: int) -> None:
         """The thread's execve goes on under the leader's number, and has succeeded: the kernel says so at its end

@@ -66,10 +66,12 @@ class Waiting:
             if rest[-14:] != DETACHED_INSIDE:
                 state.hold(at, time, tid, head, rest)
             return
-        if name == "waitid":
+        if name == "waitid" and not found.open:
             info = calls.child_info(found.args) if found.value == 0 and not calls.leaves_zombie(found.args) else None
             if info is not None:
                 state.records.append((REAP, at, state.time_of(time), tid, info[0], info[2], info[1]))
+        elif found.open:
+            state.dying(at, time, tid)
         elif found.value is not None and found.value > 0:
             self._reaped(found.args + b")", at, time, tid, found.value, found.real)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 
-from tracer.sources.strace.lines.grammar import Style
+from tracer.sources.strace.lines.grammar import NOTICE, Style
 from tracer.sources.strace.records import GAP, Record
 
 _UNFINISHED = b" <unfinished ...>"
@@ -29,6 +29,8 @@ class Gaps:
         self._usable = (style.prefixed or style.bracketed) and not style.successful  # -z leaves calls out
         self._inside: dict[bytes, bytes] = {}
         """Task -> the unfinished call that it is inside of, or _OUTSIDE. Where that is not sure it is not here."""
+        self._last = b""
+        """The task of the last line that names one, where lines need not."""
         self._from_start = False
         """The log begins with the execve of `strace COMMAND`, so that no task was inside a call before."""
 
@@ -46,7 +48,9 @@ class Gaps:
             if task is None:
                 if line:
                     self._unnamed(line)
-            elif inside.get(task[1]) or line[-17:] == _UNFINISHED or line[-9:] == b" attached" or b"<... " in line:
+                continue
+            self._last = task[1]
+            if inside.get(task[1]) or line[-17:] == _UNFINISHED or line[-9:] == b" attached" or b"<... " in line:
                 if self._contradicts(line):
                     found.append((GAP, number, None, 0))
             else:
@@ -54,9 +58,13 @@ class Gaps:
         return found
 
     def _unnamed(self, line: bytes) -> None:
-        """A notice of strace's or the tracee's output, which may be written into a line that is to say more, or a line
-        of a task that is traced alone."""
-        if not self._prefixed:
+        """A notice of strace's; the rest of the line before, into which a notice or the tracee's output was written; a
+        line of a task that is traced alone; output, behind which there may be a line of anybody's."""
+        if self._prefixed or NOTICE.match(line):
+            return
+        if line[:2] == b") " or line == _UNFINISHED:
+            self._inside.pop(self._last, None)
+        else:
             self._inside.clear()
 
     def _contradicts(self, line: bytes) -> bool:

@@ -21,6 +21,7 @@ from tracer.sources.strace.records import (
     EXIT,
     FREED,
     JOIN_PID_NS,
+    KILLED,
     NEW_PID_NS,
     NOT_CLONED,
     OPEN,
@@ -30,10 +31,10 @@ from tracer.sources.strace.records import (
     Record,
 )
 
-_INSIDE = frozenset((CLONED, NOT_CLONED, EXIT, CHILD_SIGNAL, ATTACHED, DETACHED, CUT_SHORT, FREED))
+_INSIDE = frozenset((CLONED, NOT_CLONED, EXIT, KILLED, CHILD_SIGNAL, ATTACHED, DETACHED, CUT_SHORT, FREED))
 """What can be told of a task while it is inside a clone call."""
 
-_ENDS = frozenset((SEEN, EXIT, CUT_SHORT, ATTACHED, CHILD_SIGNAL))
+_ENDS = frozenset((SEEN, EXIT, KILLED, CUT_SHORT, ATTACHED, CHILD_SIGNAL))
 """What strace can tell of a task when that is being killed already."""
 
 
@@ -129,6 +130,12 @@ class Births(Returned):
         if last is None or at < last[1] or (at > last[10] and not returned):
             return False
         return any(record[4] == number and record is not last for record in self.history)
+
+    def ends_are_told(self, child: int, at: int) -> bool:
+        """The log would say of the task that has this number at that line that it has ended, before anybody is told."""
+        last = next((record for record in reversed(self.history) if record[4] == child), None)
+        told = self.from_start and self.exits_seen and not (self.late_calls or self.nested)
+        return told and child not in self.chosen and last is not None and last[10] < at
 
     def _ends(self, tid: int, status: int | None, at: int) -> None:
         if status is not None and not status & 0x7F:

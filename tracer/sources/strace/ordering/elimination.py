@@ -105,6 +105,7 @@ class Elimination(Places):
     def _pass(self, call: Call) -> None:
         self._changes += 1
         call.passed = True
+        self._silent += 1
         self._passed.append(call)
         if len(self._passed) > MAX_PASSED:
             self.unsettled.pop(self._passed.popleft().seq, None)
@@ -335,6 +336,19 @@ class Elimination(Places):
                 self.creators[tid] = dead
                 self.shared[tid] = dead
             self._forget(tid)
+
+    def is_one_too_many(self, tid: int, at: int) -> bool:
+        """One more task comes to light that no call explains: does the log lack the call? It shows calls of all kinds,
+        and those of them that may not have said whom they created are fewer."""
+        if tid in self._first or not self._first:
+            return False
+        self.strangers_seen += 1
+        shown = self.creating_shown
+        all_shown = {"clone", "clone3"} <= shown and not shown.isdisjoint(("fork", "vfork"))
+        told = self.from_start and all_shown and self.exits_seen and not (self.nested or self.late_calls)
+        latest = islice(reversed(self.history), MAX_COMPARED)
+        unsure = sum(record[1] < at < record[10] for record in latest)  # what is told of a dying task may be no result
+        return told and self.strangers_seen > self._silent + len(self.open) + unsure
 
     def origins_of(self, tid: int, at: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Attach.creators and Attach.hosts of a task that shows itself there first."""

@@ -19,7 +19,9 @@ from tracer.event import (
     Exit,
     ExitBegin,
     JoinPidNs,
+    Killed,
     Life,
+    Lost,
     NewPidNs,
     Reap,
     Rename,
@@ -40,6 +42,7 @@ from tracer.sources.strace.records import (
     EXIT_BEGIN,
     FREED,
     JOIN_PID_NS,
+    KILLED,
     NEW_PID_NS,
     PDEATHSIG,
     REAP,
@@ -73,6 +76,8 @@ class Maker:
         self.known = births.known
         """Tasks that are announced and have not ended, with their nested namespace or None."""
         self.events: list[Event | Life] = []
+        self.lost = 0
+        """How often that showed."""
         self.programs: dict[int, Program] = {}
         """The exec table that EXEC records refer to."""
         self.attached: set[int] = set()
@@ -82,6 +87,8 @@ class Maker:
         self.early: dict[int, Record] = {}
         """Waits that stand before their child's end, by child: the order of -ff files is by beginnings. Elsewhere the
         tracer sees an end first (wait_consider_task()); what a dead task's wait seems to return is another's result."""
+        self.untraced: set[int] = set()
+        """Those of `known` of which strace tells nothing (CLONE_UNTRACED)."""
         self._told: dict[int, int] = {}
         """Living children of whose end a signal has told -> to whom. The line of an end can be lost: droptcb() drops
         what -z keeps back of a call, and that with it."""
@@ -92,8 +99,13 @@ class Maker:
         self._last_attached_end = 0
         """The task that ended with the last record, if its creation was not in the trace."""
 
-    def finish(self) -> None:
-        """The log has ended: nothing more is waited for."""
+    def finish(self, at: int) -> None:
+        """The log has ended: nothing more is waited for. Whose wait has returned a child that lives, and who lives
+        himself, so that it was his, was told the truth."""
+        for child, reap in [*self.early.items()]:
+            if reap[3] in self.known and child in self.known and self.births.ends_are_told(child, reap[1]):
+                self.lines_are_missing(at, None)
+                self._lost_its_end(reap[1], reap[2], reap[3], child, reap[5])
         for call in list(self.reused.values()):
             self._announce(call)
 
@@ -180,8 +192,15 @@ class Maker:
                 self.events.append(_new(ChildSignal, (at, time, tid, child)))
                 if child in self.known and self.births.exits_seen:
                     self._told[child] = tid
+                    if child not in self.untraced and self.births.ends_are_told(child, at):
+                        self.lines_are_missing(at, time)
         elif kind == REAP:
             self._reaped(record)
+        elif kind == KILLED:
+            number, real = record[4:]
+            target = real or self._translate(tid, number) if number else tid
+            if target in self.known and (real or not number or self._is_sure(tid, number)):
+                self.events.append(Killed(at, time, target, bool(number)))
         elif kind == SAME_GROUP:
             one, other = self._translate(tid, record[5]), self._translate(tid, record[4])
             if one in self.known and other in self.known and one != other:
@@ -225,11 +244,18 @@ class Maker:
         if tid in self._freed:
             self._freed.discard(tid)
             self.events.append(Reap(record[1], record[2], 0, tid, None))
+        if self.births.is_one_too_many(tid, record[1]):
+            self.lines_are_missing(record[1], record[2])
         creators, hosts = self.births.origins_of(tid, record[1])
         self.events.append(Attach(record[1], record[2], tid, "", noticed, record[4] if noticed else 0, creators, hosts))
         self.attached.add(tid)
         self.known[tid] = self.births.place_of_stranger(tid, record)
         return True
+
+    def lines_are_missing(self, at: int, time: int | None) -> None:
+        """Before this line there were others that the log does not have."""
+        self.lost += 1
+        self.events.append(Lost(at, time, 0, 1))
 
     def _announce_line(self, call: Call) -> None:
         """The birth of a call's child, and before it that of the caller, if that has not been told either (-z)."""
@@ -256,6 +282,7 @@ class Maker:
             self.events.append(Exit(call.at, call.time, child, None))
         self._told.pop(child, None)
         self.known[child] = call.child_ns
+        (self.untraced.add if call.flags & CLONE_UNTRACED else self.untraced.discard)(child)
         number = call.number if call.number != child else 0
         end = call.end if call.flags & CLONE_PARENT and call.end > call.at else 0
         matched = call.matched or (UNTRACED if call.flags & CLONE_UNTRACED else "")

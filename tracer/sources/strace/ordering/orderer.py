@@ -23,7 +23,6 @@ from tracer.event import (
     Exit,
     ExitBegin,
     Life,
-    Lost,
     Reap,
 )
 from tracer.sources.strace.ordering.births import Births
@@ -57,6 +56,7 @@ _SELDOM = CLONE_NEWPID | CLONE_PARENT | CLONE_UNTRACED
 """Where there is more to say."""
 
 _ENTERING = ("unshare", "setns")
+_CREATING = ("clone", "clone3", "fork", "vfork")
 
 _new = tuple.__new__
 
@@ -103,6 +103,8 @@ class Orderer:
         """The table that RUN records refer to."""
         self._kept: deque[tuple[Record, Call | None]] = deque()
         self._nameless: list[Record] | None = []
+        self._read_to = 0
+        """The last line that there was something to read in."""
 
     @property
     def places(self) -> Places | None:
@@ -115,6 +117,7 @@ class Orderer:
             self._births.entering_shown = True
         if "exit_group" in calls:
             self._births.leaving_shown = True
+        self._births.creating_shown |= calls.intersection(_CREATING)
 
     def feed(self, records: Iterable[Record]) -> None:  # noqa: C901 - the hot loop: a function call costs as much as all
         """Read records; events come out as far as they can."""
@@ -132,6 +135,7 @@ class Orderer:
         history = births.history.append
         watched = births.watched
         waits = bool(self._kept or maker.reused or watched)
+        record = None
         for record in records:
             kind = record[0]
             if kind >= RUN:
@@ -203,6 +207,9 @@ class Orderer:
             self._slowly(record)
             waits = bool(self._kept or maker.reused or watched)
 
+        if record is not None:
+            self._read_to = record[1]
+
     def _life(self, record: Record) -> bool:
         """A whole life, if nothing about it is in doubt."""
         _, at, times, tid, child, number = record
@@ -236,7 +243,7 @@ class Orderer:
     def _run(self, record: Record) -> None:
         """A life record by record, or what its number means; or what is of no task."""
         if record[0] == GAP:
-            self._maker.events.append(Lost(record[1], record[2], 0, 1))
+            self._maker.lines_are_missing(record[1], record[2])
         elif record[0] == RUN:
             self.feed(records_of(record, self._plans[record[5]].run))
         else:
@@ -291,7 +298,7 @@ class Orderer:
             if len(self._kept) == length:
                 self._maker.force(record[3])
                 self._drain()
-        self._maker.finish()
+        self._maker.finish(self._read_to)
 
     def _named(self, records: Iterable[Record]) -> Iterable[Record]:
         """The first task has no number until a later line names it: wait for that."""
@@ -311,6 +318,11 @@ class Orderer:
             self._nameless = None
             return waiting
         return ()
+
+    @property
+    def lost(self) -> int:
+        """How often it showed so far that lines are missing."""
+        return self._maker.lost
 
     def take(self) -> list[Event | Life]:
         """The events so far; the next call returns only what is new."""

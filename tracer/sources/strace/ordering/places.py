@@ -21,6 +21,7 @@ class Places(Tasks):
         noticed = record[0] == ATTACHED
         if tid not in self._first and not (tid in self.shared and self.exits_seen):
             self.whole = not self._first and record[0] == EXEC and record[1] <= 1
+            self.from_start = self.from_start or self.whole
         if self._translated or tid in self.unplaced or tid in self._first:
             return
         if not self._first and record[1] <= 1:

@@ -82,6 +82,7 @@ class Returned(Elimination):
         is of another namespace, or it is not the result."""
         call.unsure = True
         self._unsure[call.tid] = call
+        self._silent += 1
 
     def _is_said_again(self, call: Call) -> bool:
         """No number is given twice in a row; but see creating.REFUSALS."""

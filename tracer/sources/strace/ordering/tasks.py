@@ -72,6 +72,12 @@ class Tasks(ABC):
         """The log begins with the program that strace has started, and so far says who created each task."""
         self._first_threads = 0
         self._translated = False
+        self.from_start = False
+        """The log begins with the program that strace has started."""
+        self.creating_shown: set[str] = set()
+        """The calls that create tasks which the log has shown."""
+        self.strangers_seen = 0
+        """How many tasks came to light that no call explains, but for the first."""
         self.late_calls = False
         """A call is told when it has returned (strace -z): a task may be its child that appeared before."""
         self.exits_seen = False
@@ -90,6 +96,9 @@ class Tasks(ABC):
         """Calls that returned the number of a living task, by caller."""
         self._passed: deque[Call] = deque()
         """Calls that nothing waits for any more, though their children may still appear."""
+        self._silent = 0
+        """Calls so far that may have created a task that nothing explains: these, and those that returned a number that
+        was in use."""
         self._ended: dict[int, int | None] = {}
         """Fresh tasks that have ended already -> status."""
         self._seq = 0
