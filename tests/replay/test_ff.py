@@ -54,3 +54,17 @@ def test_who_takes_its_leaders_place_was_made_as_a_thread(tmp_path: Path) -> Non
         104: [],
     }
     assert edges(tmp_path, files) == {102: (100, "observed"), 104: (100, "inferred")}
+
+
+@pytest.mark.parametrize(("end", "is_there"), [("SIGKILL", False), ("SIGTERM", True)])
+def test_a_number_that_was_passed_is_nobodys_where_its_caller_was_killed(
+    tmp_path: Path, end: str, is_there: bool
+) -> None:
+    """strace before 6.12 prints what it has read last. Of another signal than SIGKILL it tells after the result."""
+    files = {
+        100: [START, ("02", "fork() = 101"), ("02", "fork() = 120"), ("03", "fork() = 121"), ("20", LIVES)],
+        101: [("05", "fork() = 40"), ("06", f"+++ killed by {end} +++")],
+        120: [("04", LIVES)],
+        121: [("04", "exit_group(0) = ?"), ("05", "+++ exited with 0 +++")],
+    }
+    assert (40 in edges(tmp_path, files)) == is_there

@@ -345,3 +345,12 @@ def test_a_zombie_is_one_though_no_wait_is_in_the_log(tmp_path: Path) -> None:
         "104 exit_group(0) = ?\n104 +++ exited with 0 +++\n"
     )
     assert edges(tmp_path, log)[104] == (103, "inferred")
+
+
+@BOTH_WAYS
+def test_what_a_sibling_shows_holds_for_who_made_it(tmp_path: Path, turn: Turn) -> None:
+    """102 is told of the end of 107, a sibling of 106 (CLONE_PARENT): so 106 is 105's child."""
+    log = f"{race(*turn((103, 105)))}106 {BESIDE}) = 107\n106 {BESIDE}) = 108\n105 {KILLED}\n107 {KILLED}\n"
+    log += f"102 {TOLD.replace('106, si', '107, si')}\n"
+    found = edges(tmp_path, log)
+    assert (found[106], found[107], found[108]) == ((102, "inferred"), (102, "observed"), (102, "inferred"))

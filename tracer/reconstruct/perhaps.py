@@ -113,11 +113,16 @@ def _spend(state: State, spent: Claim) -> None:
 
 
 def born_beside(state: State, process: Process, mother: Process) -> None:
-    """CLONE_PARENT by one whose own parent is one of several."""
+    """CLONE_PARENT by one whose own parent is one of several: whose child the one is, the other is."""
     ways = state.perhaps.get(mother)
-    if ways is not None:
-        process.reason = mother.reason
-        suppose(state, process, dict(ways))
+    if ways is None:
+        return
+    process.reason = mother.reason
+    suppose(state, process, dict(ways))
+    claims = state.claims.get(mother)
+    if claims is not None and process in state.perhaps:
+        state.left_by[process] = mother
+        state.claims[process] = {claim: set(fathers) for claim, fathers in claims.items()}
 
 
 def owner(state: State, tid: int, at: int) -> Process | None:

@@ -153,7 +153,8 @@ class State:
         self.claims: dict[Process, dict[tuple[int, int], set[Process]]] = {}
         """The same by call: who is the parent if that call (caller, where it began) created the process."""
         self.left_by: dict[Process, Process] = {}
-        """Those of `claims` that one of several calls did not create, but whom it created has left -> who that was."""
+        """Those of `claims` that one of several calls did not create, but whom it created has left, or has made beside
+        itself (CLONE_PARENT) -> who that was."""
         self.spent: set[tuple[int, int]] = set()
         """Those of these calls of which it is known whom they created."""
         self.merged: set[Process] = set()

@@ -56,6 +56,8 @@ class Births(Returned):
             self.fresh[tid] = self.fresh[tid]._replace(acted=LEADS if leads else max(at, self.fresh[tid].acted))
         if self._unsure:
             self._resolve(tid, kind, record)
+        if self._odd:
+            self._killed_on_the_way_out(tid, kind, record)
         if kind == CLONED:
             return self._returned(record)
         if kind == OPEN:

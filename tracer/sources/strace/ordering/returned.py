@@ -7,7 +7,7 @@ below RESERVED_PIDS that was passed long ago (idr_alloc_cyclic() gives those aga
 
 from __future__ import annotations
 
-from tracer.event import CLONE_NEWPID
+from tracer.event import CLONE_NEWPID, SIGKILL
 from tracer.sources.strace.ordering.elimination import GUESSED, MAX_COMPARED, Elimination
 from tracer.sources.strace.ordering.pidns import FAR, RESERVED, UNPLACED, Call, in_order
 from tracer.sources.strace.records import EXEC, EXIT, Record
@@ -16,6 +16,9 @@ SET_BACK = "number {} was passed already: the counter was set back, or it is of 
 FAR_BELOW = "number {} is far below the last ones: the counter has begun again, or it is of another pid namespace"
 NEXT = 8
 """A number so little above the last one follows it, in a counter that has been set back."""
+NEIGHBOUR = 10
+"""The kernel gives numbers so near to each other at about the same time, but where the counter is set."""
+LINES_AROUND = 64
 NEXT_LINES = 5
 """Of other kinds, such as signals, may stand between a result and the same one said again."""
 
@@ -75,6 +78,7 @@ class Returned(Elimination):
             self.settle(call, number)
         else:
             call.unsure = True
+            self._odd[call.tid] = call
             self.match()
 
     def _in_use(self, call: Call) -> None:
@@ -154,6 +158,24 @@ class Returned(Elimination):
             self.match()
         elif late is not None:
             self.settle(late, late.number)
+
+    def _killed_on_the_way_out(self, tid: int, kind: int, record: Record) -> None:
+        """The number was passed already, and nothing more is told of the caller but that it was killed: then that is
+        likelier to be nobody's (creating.REFUSALS) than the counter to have been set back."""
+        call = self._odd.pop(tid, None)
+        if call is None or call.settled or call.ns is not None or self.nested:
+            return
+        if self.late_calls or not self.leaving_shown or self._has_neighbours(call):  # it may have called exit
+            return
+        killed = kind == EXIT and (record[4] or 0) & 0x7F in (0, SIGKILL)  # strace tells of another signal first
+        if killed or (kind == EXEC and record[4] != tid):
+            call.number, call.unsure = 0, False
+            self._died(call, record[1])
+
+    def _has_neighbours(self, call: Call) -> bool:
+        """Were numbers near this one given at that time?"""
+        lately = (record[4] for record in self.history if abs(record[1] - call.at) < LINES_AROUND)
+        return any(0 < abs(number - call.number) <= NEIGHBOUR for number in (*lately, *self.fresh))
 
     def _means_another(self, call: Call) -> bool:
         return (self.exits_seen and self.alive(call.number)) or (self._contradicts(call) and not self._translated)

@@ -94,6 +94,8 @@ class Tasks(ABC):
         """Numbers have begun again, in a space smaller than WRAPPED or by a write to ns_last_pid: no order any more."""
         self._unsure: dict[int, Call] = {}
         """Calls that returned the number of a living task, by caller."""
+        self._odd: dict[int, Call] = {}
+        """Calls that returned a number which was passed already, by caller, as long as that has done nothing more."""
         self._passed: deque[Call] = deque()
         """Calls that nothing waits for any more, though their children may still appear."""
         self._silent = 0

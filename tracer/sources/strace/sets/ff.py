@@ -68,6 +68,7 @@ class StraceSet:
                 log.records.append((SEEN, 1, log.first, log.tid))
                 log.is_empty = log.first is None
         orderer = Orderer(follows=True, shows_exits=any(r[0] == EXIT for log in logs for r in log.records))
+        orderer.has_calls(self.stats.calls)
         table = dict(programs.new)
         yield from replay(self._merged(logs, table), orderer, self.stats)
 
