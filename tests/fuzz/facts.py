@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tracer.sources.strace.lines import calls
-from tracer.sources.strace.lines.grammar import clean, split
+from tracer.sources.strace.lines.cleaning import clean
+from tracer.sources.strace.lines.grammar import split
 
 NEVER = 1 << 62
 CREATING = ("clone", "clone3", "fork", "vfork")

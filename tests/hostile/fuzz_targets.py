@@ -24,7 +24,9 @@ with atheris.instrument_imports(include=["tracer"]):
     from tracer import replay
     from tracer.errors import CtraceError
     from tracer.sources.strace.joining.joiner import Joiner
-    from tracer.sources.strace.lines.grammar import clean, find_style, looks_like_strace, result, split
+    from tracer.sources.strace.lines.cleaning import clean
+    from tracer.sources.strace.lines.grammar import result, split
+    from tracer.sources.strace.lines.style import find_style, looks_like_strace
     from tracer.sources.strace.ordering.orderer import Orderer
 
 CORPUS = Path(__file__).parent / "corpus"

@@ -22,7 +22,7 @@ def open_source(paths: list[str]) -> Source:
 
     Raises UnreadableInput, EmptyInput or NotATrace.
     """
-    from tracer.sources.strace.lines.grammar import looks_like_strace
+    from tracer.sources.strace.lines.style import looks_like_strace
     from tracer.sources.strace.sets.ff import open_set
     from tracer.sources.strace.sets.fileset import find_set
     from tracer.sources.strace.source import StraceSource

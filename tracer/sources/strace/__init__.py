@@ -5,7 +5,7 @@ bytes -> `lines` (rows) -> `joining` (records) -> `ordering` (events). `reading`
 pays. `source` is a log in one file, `sets` are those of `-ff`.
 """
 
-from tracer.sources.strace.lines.grammar import looks_like_strace
+from tracer.sources.strace.lines.style import looks_like_strace
 from tracer.sources.strace.source import StraceSource
 
 __all__ = ["StraceSource", "looks_like_strace"]

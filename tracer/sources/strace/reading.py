@@ -13,8 +13,9 @@ from tracer.sources.strace.fast.shortcuts import Shortcuts
 from tracer.sources.strace.joining.joiner import Joiner
 from tracer.sources.strace.joining.programs import Programs
 from tracer.sources.strace.lines.blocks import pieces, whole_lines
+from tracer.sources.strace.lines.cleaning import UNFINISHED_LINE, clean, mend, without_number
 from tracer.sources.strace.lines.gaps import Gaps
-from tracer.sources.strace.lines.grammar import UNFINISHED_LINE, Style, clean, mend, without_number
+from tracer.sources.strace.lines.style import Style
 from tracer.sources.strace.records import Program, Record
 
 Batch = tuple[list[Record], list[tuple[int, Program]], set[str], list[tuple[int, bytes]], int]

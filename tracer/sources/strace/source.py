@@ -11,7 +11,7 @@ from tracer.sources.base import UNREADABLE_KEPT, Progress, SourceInfo, SourceSta
 from tracer.sources.open import Input
 from tracer.sources.strace import sparse, worker
 from tracer.sources.strace.joining.programs import forget_old
-from tracer.sources.strace.lines.grammar import find_style
+from tracer.sources.strace.lines.style import find_style
 from tracer.sources.strace.ordering.orderer import Orderer, Places
 from tracer.sources.strace.reading import Batch, read
 

@@ -18,7 +18,8 @@ from tracer.sources.strace import worker
 from tracer.sources.strace.fast.prefilter import DENSE, PROBE, Prefilter
 from tracer.sources.strace.fast.shortcuts import Shortcuts
 from tracer.sources.strace.joining.joiner import Joiner
-from tracer.sources.strace.lines.grammar import Style, clean, without_number
+from tracer.sources.strace.lines.cleaning import clean, without_number
+from tracer.sources.strace.lines.style import Style
 from tracer.sources.strace.reading import CHECKED, Batch
 
 STRETCH = 8 << 20

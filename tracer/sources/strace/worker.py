@@ -22,7 +22,7 @@ from typing import Any
 from tracer.errors import UnreadableInput
 from tracer.sources.base import Progress
 from tracer.sources.open import Input
-from tracer.sources.strace.lines.grammar import find_style
+from tracer.sources.strace.lines.style import find_style
 from tracer.sources.strace.reading import Batch, read
 
 PAYS_FROM = 8 << 20

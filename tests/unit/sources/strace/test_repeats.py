@@ -10,7 +10,7 @@ from tracer.event import SubreaperSettled
 from tracer.sources.base import SourceStats
 from tracer.sources.open import Input
 from tracer.sources.strace import reading
-from tracer.sources.strace.lines.grammar import find_style
+from tracer.sources.strace.lines.style import find_style
 from tracer.sources.strace.ordering.orderer import Orderer
 from tracer.sources.strace.records import RUN, RUN_MEANS, Record
 from tracer.sources.strace.source import replay

@@ -9,7 +9,7 @@ import pytest
 import tracer
 from tests.unit.sources.strace.logs import events_of, read
 from tracer.sources.open import BLOCK
-from tracer.sources.strace.lines.grammar import find_style
+from tracer.sources.strace.lines.style import find_style
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.sources.strace.logs import events_of, read
 from tracer.event import Clone, Reap
-from tracer.sources.strace.lines.grammar import find_style
+from tracer.sources.strace.lines.style import find_style
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -29,7 +29,7 @@ from tracer.sources.strace.fast.meanings import (
     meaning_of,
 )
 from tracer.sources.strace.joining.joiner import Joiner
-from tracer.sources.strace.lines.grammar import Style
+from tracer.sources.strace.lines.style import Style
 from tracer.sources.strace.records import CHILD_SIGNAL, CLONED, EXEC, EXIT, EXIT_BEGIN, OPEN, REAP, SEEN
 
 MAX_KEPT = 8_000

@@ -18,7 +18,8 @@ from tracer.sources.strace.joining.killing import Killing
 from tracer.sources.strace.joining.programs import Programs
 from tracer.sources.strace.joining.state import LEAVING, UNFINISHED, Handler, Held, State
 from tracer.sources.strace.joining.waiting import Waiting
-from tracer.sources.strace.lines.grammar import NOTICE, SPLICED_NOTICE, Row, Style, split, split_behind_output
+from tracer.sources.strace.lines.grammar import NOTICE, SPLICED_NOTICE, Row, split, split_behind_output
+from tracer.sources.strace.lines.style import Style
 from tracer.sources.strace.records import ATTACHED, DETACHED, SETTLED
 
 MAX_PIECES = 40

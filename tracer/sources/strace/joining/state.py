@@ -9,7 +9,7 @@ from tracer.sources.strace.joining.naming import NAMELESS, Naming
 from tracer.sources.strace.joining.programs import Programs
 from tracer.sources.strace.joining.settling import Settling
 from tracer.sources.strace.lines.clock import make_clock
-from tracer.sources.strace.lines.grammar import Style
+from tracer.sources.strace.lines.style import Style
 from tracer.sources.strace.records import EXEC, KILLED, SEEN, Program, Record
 
 CREATING = ("clone", "clone2", "clone3", "fork", "vfork")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tracer.sources.strace.lines.grammar import Style
+from tracer.sources.strace.lines.style import Style
 
 _SECOND = 1_000_000_000
 _DAY = 86_400 * _SECOND

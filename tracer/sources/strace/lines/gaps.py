@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import re
 
-from tracer.sources.strace.lines.grammar import NOTICE, Style
+from tracer.sources.strace.lines.grammar import NOTICE
+from tracer.sources.strace.lines.style import Style
 from tracer.sources.strace.records import GAP, Record
 
 _UNFINISHED = b" <unfinished ...>"

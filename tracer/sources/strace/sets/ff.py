@@ -13,7 +13,7 @@ from tracer.sources.open import Input
 from tracer.sources.strace.joining.programs import Programs
 from tracer.sources.strace.joining.settling import SettlingOfSet
 from tracer.sources.strace.lines.clock import first_time
-from tracer.sources.strace.lines.grammar import Style, find_style, looks_like_strace
+from tracer.sources.strace.lines.style import Style, find_style, looks_like_strace
 from tracer.sources.strace.ordering.orderer import Orderer
 from tracer.sources.strace.reading import Batch, read_blocks
 from tracer.sources.strace.records import CLONED, EXIT, OPEN, SEEN, Program, Record

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from tracer.errors import UnreadableInput
 from tracer.sources.open import Input, is_file, is_folder
-from tracer.sources.strace.lines.grammar import find_style
+from tracer.sources.strace.lines.style import find_style
 
 _NUMBERED = re.compile(r"(.+)\.(\d{1,7})(?:\.gz|\.zst)?")
 
