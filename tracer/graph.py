@@ -254,55 +254,6 @@ class Process:
         return f"<Process {self.uid} {self.comm!r} {self.state}>"
 
 
-_new = object.__new__
-
-
-def new_dead(
-    tgid: int, serial: int, creator: Task, born_at: int, exited_at: int, status: int, reaped_at: int
-) -> Process:
-    """A process that its creator has reaped already, as __init__ and the rules would leave it; its times are not known.
-
-    A replay can make millions of them one by one, and to set each field once takes a third of the time.
-    """
-    mother = creator.process
-    process = _new(Process)
-    process.tgid = tgid
-    process.serial = serial
-    process.ns = mother.ns
-    process.outside = False
-    process.leader = leader = _new(Task)
-    leader.tid = tgid
-    leader.process = process
-    leader.creator_tid = process.reaper_tid = creator.tid
-    leader.children = None
-    leader.exiting = True
-    leader.pdeath_signal = 0
-    leader.membership = ""
-    process.leader_known = True
-    process.threads = NO_THREADS
-    process.real_parent = creator
-    process.evidence = Evidence.OBSERVED
-    process.confirmed_at = 0
-    process.reason = ""
-    process.creator = mother
-    process.born_at = born_at
-    process.comm = mother.comm
-    process.program = mother.program
-    process.born_time = process.exec_at = process.exec_time = process.past = process.exited_time = (
-        process.reaped_time
-    ) = None
-    process.state = DEAD
-    process.status = status
-    process.exited_at = exited_at
-    process.reaped_at = reaped_at
-    process.subreaper = False
-    process.subreaper_at = process.reparentings = None
-    process.ns_pids = ()
-    process.cgroup = ""
-    process.start_time = 0
-    return process
-
-
 @dataclass(slots=True)
 class GraphStats:
     """Counts over a whole graph."""

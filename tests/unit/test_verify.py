@@ -15,7 +15,8 @@ from tests.render.paint import check_snapshot, painted
 from tests.script import Script, pod
 from tracer.errors import NotATrace, UnreadableInput
 from tracer.render.comparison import comparison_lines
-from tracer.verify import Listing, compare, parse_processes, read_processes
+from tracer.sources.listing import Listing, parse_processes, read_processes
+from tracer.verify import compare
 
 REFERENCE = Path(__file__).parents[3] / "shared/cases/k8s-static-pod"
 

@@ -267,7 +267,7 @@ def _write_unreadable(out: TextIO, source: Source, layout: _Layout) -> None:
 
 
 def _read_expected(path: str) -> Any:
-    from tracer.verify import read_processes
+    from tracer.sources.listing import read_processes
 
     return read_processes(path)
 

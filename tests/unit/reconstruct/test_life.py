@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tracer.event import Life
-from tracer.graph import PidNs, Process, Task, new_dead
+from tracer.graph import PidNs, Process, Task
 from tracer.reconstruct import life
 from tracer.reconstruct.clues import Hint
 from tracer.reconstruct.engine import Engine
@@ -147,11 +147,13 @@ def test_most_are_made_at_one_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     text += "".join(SHELL.format(p=7, c=number, name="true") for number in range(20, 60))
     made: list[Process] = []
 
+    new_dead = life._new_dead
+
     def note(*fields: Any) -> Process:
         made.append(new_dead(*fields))
         return made[-1]
 
-    monkeypatch.setattr(life, "new_dead", note)
+    monkeypatch.setattr(life, "_new_dead", note)
     engine = Engine(ptraced=True)
     for condensed in _source(tmp_path, text).condensed():
         engine.feed(condensed)
