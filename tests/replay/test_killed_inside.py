@@ -354,3 +354,55 @@ def test_what_a_sibling_shows_holds_for_who_made_it(tmp_path: Path, turn: Turn) 
     log += f"102 {TOLD.replace('106, si', '107, si')}\n"
     found = edges(tmp_path, log)
     assert (found[106], found[107], found[108]) == ((102, "inferred"), (102, "observed"), (102, "inferred"))
+
+
+def test_what_a_wait_has_returned_is_not_given_again(tmp_path: Path) -> None:
+    """strace before 6.12 prints for who is killed on the way out what it has read last. 103 has created 107."""
+    log = (
+        f"{START}101 fork() = 106\n106 {KILLED}\n103 fork( <unfinished ...>\n101 wait4(106, NULL, __WALL, NULL) = 106\n"
+        f"103 <... fork resumed>) = 106\n103 {KILLED}\n107 {ALIVE}\n"
+    )
+    found = edges(tmp_path, log + ENDED)
+    assert found[107] == (101, "inferred")
+    assert 106 not in found
+
+
+def test_a_result_that_leaves_somebody_unexplained_is_none(tmp_path: Path) -> None:
+    """106 may well have been given, but then nobody has created 107."""
+    log = f"{START}103 fork( <unfinished ...>\n103 <... fork resumed>) = 106\n103 {KILLED}\n"
+    assert edges(tmp_path, log + ENDED)[106] == (101, "derived")
+    found = edges(tmp_path, f"{log}107 {ALIVE}\n{ENDED}")
+    assert found[107] == (101, "inferred")
+    assert 106 not in found
+
+
+@pytest.mark.parametrize(
+    ("number", "believed"),
+    [pytest.param(202, False, id="of a system call"), pytest.param(106, True, id="that fits, though nobody shows")],
+)
+def test_a_number_that_the_counter_cannot_have_had_is_no_result(tmp_path: Path, number: int, believed: bool) -> None:
+    """What others are given later counts as well."""
+    log = f"{START}103 fork( <unfinished ...>\n103 <... fork resumed>) = {number}\n103 {KILLED}\n"
+    later = "".join(f"100 fork() = {n}\n" for n in range(107, 110))
+    assert (number in edges(tmp_path, log + later + ENDED)) is believed
+
+
+def test_who_wants_a_number_creates_no_other(tmp_path: Path) -> None:
+    """alloc_pid() gives that one (set_tid), or fails."""
+    wants = "clone3({flags=0, exit_signal=SIGCHLD, stack=NULL, stack_size=0, set_tid=[99], set_tid_size=1}, 88"
+    assert edges(tmp_path, race(103, 105, other_call=wants))[106] == (101, "inferred")
+    wanted = wants.replace("99", "106")
+    assert edges(tmp_path, race(103, 105, other_call=wanted))[106] == (None, "unknown")
+
+
+def test_a_number_said_twice_is_not_given_when_its_owner_ends_later(tmp_path: Path) -> None:
+    """105 is killed on the way out, so the result is what strace has read for 104; 107 is the thread that it made."""
+    log = (
+        f"{START}104 fork( <unfinished ...>\n105 {THREAD} <unfinished ...>\n106 exit(0) = ?\n"
+        '107 execve("/b", ["b"], 0x1 <unfinished ...>\n104 <... fork resumed>) = 106\n105 <... clone resumed>) = 106\n'
+        "106 +++ exited with 0 +++\n105 +++ superseded by execve in pid 107 +++\n105 <... execve resumed>) = 0\n"
+    )
+    found = edges(tmp_path, log)
+    assert found[105] == (102, "observed")
+    assert found[106] == (104, "observed")
+    assert 107 not in found

@@ -64,9 +64,11 @@ def _missing(source: Source, engine: Engine) -> Lacks:
         return NOTHING
     state = engine.state
     waits = state.clues.unexplained and not source.stats.calls & WAIT_CALLS
-    births = state.clues.incomplete and state.eliminated
+    results = bool(source.stats.nobodys)
+    births = state.clues.incomplete and state.eliminated and not results
     places = state.clues.incomplete and state.nested
-    return Lacks(waits=waits, ends=not state.exits_seen and bool(state.exit_begun), places=places, births=births)
+    ends = not state.exits_seen and bool(state.exit_begun)
+    return Lacks(waits=waits, ends=ends, places=places, births=births, results=results)
 
 
 def _until(batches: Iterable[list[Event]], at: Moment, engine: Engine) -> Iterator[list[Event]]:

@@ -23,6 +23,8 @@ class Lacks(NamedTuple):
     a number may be of one of these."""
     births: bool = False
     """Tasks came out of nowhere: where one was found by leaving out what it cannot be, it may be one of these."""
+    results: bool = False
+    """Some results are another call's: the source knows then from the first line on of which calls."""
 
 
 NOTHING = Lacks()

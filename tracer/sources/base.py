@@ -56,6 +56,8 @@ class SourceStats:
     follows: bool = True
     """False: the beginning of an strace log does not say whose lines they are, so perhaps they are all of one task (no
     `-f`)."""
+    nobodys: int = 0
+    """Results that are found, in the end, to be no results: the source leaves them out when it is read again."""
     unreadable_lines: list[tuple[int, str]] = field(default_factory=list)
     """(line number, text, cut to 200 characters), the first UNREADABLE_KEPT of them. Raw: clean before printing."""
 

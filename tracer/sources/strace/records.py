@@ -13,7 +13,7 @@ Record = tuple[Any, ...]
 
 SEEN = 0  # nothing more: the task did something that has no event of its own
 OPEN = 1  # a clone, clone3, fork or vfork began and did not return on the same line
-# In OPEN's place where both are in one batch. `chosen`: the caller chose the number (set_tid).
+# In OPEN's place where both are in one batch. `chosen`: the number that the caller wants (set_tid), or 0.
 CLONED = 2  # child, flags, exit_signal, real, matched, chosen, line of the return (0: not known)
 NOT_CLONED = 3  # it returned an error, or was interrupted
 EXEC = 4  # old_tid, reference into the exec table
@@ -41,10 +41,12 @@ SETTLED = 21
 UNTOLD = 22  # flags and exit signal that it probably has
 # The process with this number got SIGKILL from the task; or, 0, the task is being killed inside a call.
 KILLED = 23  # number, real
+# The task was killed, and the last that is told of it is this result, which may be another's; the child has not shown.
+DOUBTED = 24  # line where the call began, number
 # Lives that are all alike but for their numbers (`runs`): tid is the creator.
-RUN = 24  # child, number of a run; `time` is None or a time for each record of the run
-RUN_MEANS = 25  # number, what it means: comes before the first RUN with that number
-GAP = 26  # lines are missing somewhere before this one; tid is 0
+RUN = 25  # child, number of a run; `time` is None or a time for each record of the run
+RUN_MEANS = 26  # number, what it means: comes before the first RUN with that number
+GAP = 27  # lines are missing somewhere before this one; tid is 0
 
 _REAL = {CLONED: 7, REAP: 6, CHILD_SIGNAL: 5}
 

@@ -33,6 +33,7 @@ class StraceSource:
         self.info = SourceInfo("strace", source.path, source.size, self._style.clock)
         self.stats = SourceStats()
         self._places: Places | None = None
+        self._nobodys: set[tuple[int, int]] = set()
 
     def batches(self, progress: Progress | None = None) -> Iterator[list[Event]]:
         """Events in order; see Source."""
@@ -52,9 +53,13 @@ class StraceSource:
             batches = worker.read_elsewhere(self._input, progress)
         else:
             batches = read(self._input, self._style, progress)
-        orderer = Orderer(follows, condense=condense, late_calls=style.successful, places=self._places)
+        orderer = Orderer(
+            follows, condense=condense, late_calls=style.successful, places=self._places, nobodys=self._nobodys
+        )
         yield from ordered(batches, orderer, self.stats)
         self._places = orderer.places
+        self._nobodys |= orderer.nobodys
+        self.stats.nobodys = len(self._nobodys)
         if self._input.damage:
             count_unreadable(self.stats, [(self.stats.lines + 1, self._input.damage.encode())])
         if not self.stats.lines:

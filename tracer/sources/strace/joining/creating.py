@@ -18,7 +18,7 @@ from tracer.sources.strace.joining.state import (
 )
 from tracer.sources.strace.lines import calls
 from tracer.sources.strace.lines.grammar import result
-from tracer.sources.strace.records import CLONED, CUT_SHORT, EXIT, NOT_CLONED, OPEN, RUN, SEEN, Record
+from tracer.sources.strace.records import CLONED, CUT_SHORT, DOUBTED, EXIT, NOT_CLONED, OPEN, SEEN, Record
 
 NO_START = "the beginning of the call, which says what it creates, is not in the trace"
 
@@ -34,15 +34,10 @@ REFUSALS = frozenset(
 killed on the way out, PTRACE_GET_SYSCALL_INFO fills in nothing (PTRACE_SYSCALL_INFO_NONE), and strace before 6.12
 prints what it has read last of any task (get_error() in its src/syscall.c)."""
 
-CALLS = 500
-"""All numbers of system calls are below. That of the call that was entered last is what mostly stands in place of a
-result: PTRACE_GET_SYSCALL_INFO has it where a result is (struct ptrace_syscall_info)."""
 LOOKED_BACK = 400
 """So many records."""
-LINES_AROUND = 64
-NEIGHBOUR = 10
-"""Numbers that the kernel gave within so many lines are so near another one of them, but where the counter was set."""
 
+_SET_TID = re.compile(rb"set_tid=\[(\d{1,9})\b")
 _ERROR = re.compile(rb"= -1 (?:\(errno )?(\w+)")
 
 
@@ -54,17 +49,21 @@ def _is_not_read(value: int | None, rest: bytes) -> bool:
     return value == 0 or (error is not None and error[1] not in REFUSALS)
 
 
-def _is_nobodys(cloned: Record, lately: list[Record]) -> bool:
-    """Does the result of a killed task's call not follow the numbers given at that time? Its child has not shown."""
-    begin, number, real, chosen, end = cloned[1], cloned[4], cloned[7], cloned[9], cloned[10]
-    if real or chosen or number >= CALLS or any(record[3] == number and record[1] > begin for record in lately):
-        return False
-    given = [
-        record[7] or record[4] for record in lately if record[0] == CLONED and abs(record[10] - end) < LINES_AROUND
-    ]
-    given += [record[4] for record in lately if record[0] == RUN and abs(record[1] - end) < LINES_AROUND]
-    others = [other for other in given if other != number]
-    return bool(others) and all(abs(number - other) > NEIGHBOUR for other in others)
+def _chosen(args: bytes) -> int:
+    """The number that the caller wants for its child (set_tid), in the child's own namespace; 0: the kernel chooses."""
+    if b"set_tid=[" not in args:
+        return 0
+    found = _SET_TID.search(args)
+    return int(found[1]) if found is not None else -1
+
+
+def _is_silent(cloned: Record, lately: list[Record]) -> bool:
+    """Nothing is told of the number since the end of its last owner, if that was seen while the call lasted."""
+    begin, number, end = cloned[1], cloned[4], cloned[10]
+    for record in reversed(lately):
+        if record[3] == number and record[1] > begin:
+            return record[0] == EXIT and bool(record[1] < end)
+    return True
 
 
 class Creating:
@@ -127,7 +126,7 @@ class Creating:
             state.naming.created(real or child)
         if state.exec_by:
             self._is_free(real or child, end, now)
-        chosen = b"set_tid=[" in args
+        chosen = _chosen(args)
         state.cloned((CLONED, at, now, tid, child, flags, exit_signal, real, matched, chosen, end))
 
     def _is_free(self, number: int, at: int, now: int | None) -> None:
@@ -152,23 +151,28 @@ class Creating:
         return any(flags & CLONE_NEWPID for flags, _ in self._flags.values())
 
     def _killed_on_the_way_out(self, at: int, tid: int) -> None:
-        """If the last that is told of it is a number that is nobody's, no more is known than of a call that lasts."""
+        """The last that is told of it is a number, which may be no result."""
         records = self._state.records
         latest = range(len(records) - 1, max(len(records) - LOOKED_BACK, 0) - 1, -1)
         place = next((place for place in latest if records[place][3] == tid), -1)
         if place < 0 or records[place][0] != CLONED:
             return
         record = records[place]
-        if _is_nobodys(record, records[-LOOKED_BACK:]) and not self._has_gone_on(tid, record[10], at):
-            records[place] = (OPEN, *record[1:4])
-            records.append((CUT_SHORT, at, None, tid, *record[5:7], False, at))
+        lately = records[-LOOKED_BACK:]
+        if record[7] or record[9] or not _is_silent(record, lately) or self._has_gone_on(tid, record[10], at):
+            return
+        records.append((DOUBTED, at, None, tid, record[1], record[4]))
 
     def _has_gone_on(self, tid: int, after: int, until: int) -> bool:
         """Is there another line of the task, so that the call has returned? Yes, where that cannot be seen."""
         lines = self._state.around.between(after, until)
-        # Without numbers in front of all lines, one that has none may be of any task; notices are of no call.
-        own = rb"%d(?!\d)" if self._state.prefixed else rb"\[pid +%d\]|(?!\[pid|strace: |$)"
-        return lines is None or any(map(re.compile(own % tid).match, lines))
+        if lines is None:
+            return True
+        # Without numbers in front of all lines, one that has none may be of any task; but notices are of no call, and
+        # what follows one is the rest of the line that it was written into.
+        own = re.compile((rb"%d(?!\d)" if self._state.prefixed else rb"\[pid +%d\]|(?!\[pid|strace: |$)") % tid)
+        before = [b"", *lines]
+        return any(own.match(line) and before[i][-9:] != b" attached" for i, line in enumerate(lines))
 
     def _cut_short(self, name: str, args: bytes, at: int, tid: int) -> None:
         """The call does not say whom it created; whoever it has created all the same is of this kind."""
@@ -176,7 +180,7 @@ class Creating:
         state.opened.pop(tid, None)
         values = self._clone_values(name, args)
         if values is not None:
-            state.records.append((CUT_SHORT, at, None, tid, *values, b"set_tid=[" in args, 0 if state.alone else at))
+            state.records.append((CUT_SHORT, at, None, tid, *values, _chosen(args), 0 if state.alone else at))
 
     def _clone_values(self, name: str, args: bytes) -> tuple[int, int] | None:
         if name == "fork":

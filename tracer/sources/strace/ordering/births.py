@@ -7,7 +7,7 @@ children are found by `elimination`. Where a task lives, `places` knows; `tasks`
 
 from __future__ import annotations
 
-from tracer.sources.strace.ordering.elimination import LEADS, MAX_COMPARED
+from tracer.sources.strace.ordering.elimination import LEADS, MAX_COMPARED, MAX_PASSED
 from tracer.sources.strace.ordering.pidns import UNPLACED, Call, Namespace
 from tracer.sources.strace.ordering.returned import Returned
 from tracer.sources.strace.ordering.tasks import Fresh
@@ -45,6 +45,8 @@ class Births(Returned):
         """Read one record; the call if it is the beginning or the return of one."""
         kind, at, _, tid = record[:4]
         self._seq += 1
+        if self.doubted:
+            self._believe(record)
         if tid > self.newest and tid not in self.chosen:
             self.newest = tid
         if tid not in self.fresh and not self.alive(tid):
@@ -64,6 +66,28 @@ class Births(Returned):
             return self._began(record)
         self._other_news(kind, at, tid, record)
         return None
+
+    def doubt(self, record: Record) -> None:
+        """The result that has been told last may be none."""
+        _, _, _, tid, began, number = record
+        if (tid, began) in self.supposed:
+            self.nobodys.add((tid, began))
+            return
+        for call in self.unsettled.values():
+            if call.tid == tid and call.at == began:
+                call.doubted = True
+                return
+        if number in self.chosen or any(record[4] == number and record[1] > began for record in self.history):
+            self.silent.append((tid, began))
+        elif len(self.doubted) < MAX_PASSED:
+            self.doubted[number] = tid, began
+            self.noted.add(number)
+
+    def _believe(self, record: Record) -> None:
+        """A number is somebody's after all, or it is given again."""
+        self.doubted.pop(record[3], None)
+        if record[0] == CLONED and record[4] in self.doubted:
+            self.silent.append(self.doubted.pop(record[4]))
 
     def _other_news(self, kind: int, at: int, tid: int, record: Record) -> None:
         if kind == EXIT:
@@ -155,6 +179,8 @@ class Births(Returned):
     def _threads_are_gone(self, leader: int, at: int) -> None:
         """A leader's end is told when no other thread is left (delay_group_leader()), and so is its execve's success
         (de_thread())."""
+        if leader not in self.doubted:
+            self.noted.discard(leader)
         for call in self.watched.pop(leader, ()):
             call.gone = at
             self._changes += 1

@@ -8,13 +8,17 @@ ns_last_pid), it has so no more often than the numbers ask for.
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from tracer.sources.strace.ordering.pidns import WRAPPED
 from tracer.sources.strace.records import Record
 
 NEVER = 1 << 62
+
+
+Claim = tuple[int, int]
+"""A call: its caller, and its first line."""
 
 
 class Given(NamedTuple):
@@ -55,6 +59,30 @@ def given(history: Sequence[Record], acts: Iterable[tuple[int, int]], until: int
         lines = by_number.get(number, ())
         later = bisect_right(lines, begin)
         found.append(Given(2 * begin, min(end, 2 * lines[later]) if later < len(lines) else end, number))
+    return found
+
+
+def nobodys(
+    history: Sequence[Record], doubted: Collection[Claim], unexplained: Iterable[tuple[int, int]]
+) -> set[Claim]:
+    """Of the calls whose results may be none those that the counter asks for, and that have created others.
+
+    `doubted`: calls by caller and first line. `unexplained`: tasks that nobody else can have created, and where each
+    showed itself.
+    """
+    last = max((record[10] for record in history), default=0)
+    before = [record for record in history if (record[3], record[1]) not in doubted]
+    count = descents(given(before, [], last))
+    claims = {(record[3], record[1]): record for record in history if (record[3], record[1]) in doubted}
+    found = {claim for claim, record in claims.items() if descents(given([*before, record], [], last)) > count}
+    for tid, at in unexplained:
+        costs: dict[Claim, int] = {}
+        for claim, record in claims.items():
+            if record[1] < at:
+                instead = (*record[:4], tid, *record[5:10], min(record[10], at))
+                others = [other for it, other in claims.items() if it != claim and it not in found]
+                costs[claim] = descents(given([*before, *others, instead], [], last))
+        found |= {claim for claim in costs if costs[claim] == min(costs.values())}
     return found
 
 

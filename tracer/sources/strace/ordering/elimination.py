@@ -99,6 +99,7 @@ class Elimination(Places):
         leader = self._leader(call.tid) if call.flags & CLONE_THREAD and self.whole and not call.untold else 0
         if leader:
             self.watched.setdefault(leader, []).append(call)
+            self.noted.add(leader)
         self._pass(call)
         self.match()
 
@@ -120,7 +121,7 @@ class Elimination(Places):
         """The calls that can have created the task."""
         found = self._open_then(tid, self._wraps)
         if not (found or self._wraps or self.nested) and self.whole:  # somebody has created it
-            found = [call for call in self._open_then(tid, True) if not call.untold]
+            found = [call for call in self._open_then(tid, True) if not (call.untold or call.number)]
         return found
 
     def _open_then(self, tid: int, set_back: bool) -> list[Call]:
@@ -137,7 +138,7 @@ class Elimination(Places):
         for call in self.unsettled.values():
             if call.seq > fresh.seq:
                 break
-            if call.tid == tid:
+            if call.tid == tid or self._wants_another(call, tid):
                 continue
             if fresh.leader and not self._may_be_thread_of(fresh.leader, call):
                 continue
@@ -213,6 +214,12 @@ class Elimination(Places):
         )
         return bool(call.flags & CLONE_THREAD) and outlived
 
+    @staticmethod
+    def _wants_another(call: Call, tid: int) -> bool:
+        """alloc_pid() gives the number that was asked for, or fails."""
+        told = call.dead and call.ns is None and not call.flags & CLONE_NEWPID
+        return told and call.chosen > 0 and call.chosen != tid
+
     def _may_be_thread_of(self, leader: int, call: Call) -> bool:
         return bool(call.flags & CLONE_THREAD) and self._leader(call.tid) in (leader, 0)
 
@@ -264,6 +271,7 @@ class Elimination(Places):
             self._settle_unplaced(call)
             return
         if call.ns is None or call.ns is UNPLACED:
+            self._is_unexplained(tid, self.fresh[tid].at)
             self._is_nested(call)
         call.guessed = True
         self.settle(call, tid, why.format(call.number, tid))

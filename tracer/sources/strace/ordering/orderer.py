@@ -9,7 +9,7 @@ same, and nothing is kept.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
 from tracer.event import (
@@ -26,16 +26,20 @@ from tracer.event import (
     Reap,
 )
 from tracer.sources.strace.ordering.births import Births
+from tracer.sources.strace.ordering.counter import nobodys
 from tracer.sources.strace.ordering.making import Maker
 from tracer.sources.strace.ordering.pidns import FAR, RESERVED, Call, Namespace
 from tracer.sources.strace.records import (
     CHILD_SIGNAL,
     CLONED,
+    CUT_SHORT,
+    DOUBTED,
     EXEC,
     EXIT,
     EXIT_BEGIN,
     GAP,
     NAMED,
+    OPEN,
     REAP,
     RUN,
     SEEN,
@@ -78,13 +82,14 @@ class Orderer:
         condense: bool = False,
         late_calls: bool = False,
         places: Places | None = None,
+        nobodys: Collection[tuple[int, int]] = (),
     ) -> None:
         """`follows`: strace ran with -f, so that created tasks show up themselves.
 
         `shows_exits`: the log is known to tell of ordinary ends, before the first of them is read.
         `late_calls`: calls are told when they have returned (-z).
         `condense`: whole lives may come as one (Life).
-        `places`: what an earlier reading of the same log has shown in the end.
+        `places`, `nobodys`: what an earlier reading of the same log has shown in the end.
         """
         self._follows = follows
         self._condense = condense
@@ -96,6 +101,7 @@ class Orderer:
         self._births.late_calls = late_calls
         if places is not None:
             self._births.nested, self._births.anywhere = places.nested, places.anywhere
+        self._nobodys = frozenset(nobodys)
         self._maker = Maker(self._births)
         self.programs = self._maker.programs
         """The exec table that EXEC records refer to."""
@@ -111,6 +117,16 @@ class Orderer:
         """Where nobody knows where some tasks live: what was seen of namespaces."""
         return Places(self._births.nested, self._births.anywhere) if self._births.strangers else None
 
+    @property
+    def nobodys(self) -> set[tuple[int, int]]:
+        """Calls, by caller and first line, whose results are another's: who is unexplained was created by these."""
+        births = self._births
+        doubted = {*births.silent, *births.doubted.values()}
+        if births.nested or not (doubted or births.nobodys):
+            return set()
+        unexplained = [] if births.late_calls or not births.exits_seen else births.unexplained
+        return births.nobodys | nobodys(list(births.history), doubted, unexplained)
+
     def has_calls(self, calls: set[str]) -> None:
         """The log has these calls, in what comes next."""
         if not calls.isdisjoint(_ENTERING):
@@ -123,6 +139,8 @@ class Orderer:
         """Read records; events come out as far as they can."""
         if self._nameless is not None:
             records = self._named(records)
+        if self._nobodys:
+            records = self._without_results(records)
         maker = self._maker
         known = maker.known
         births = self._births
@@ -133,20 +151,20 @@ class Orderer:
         unplaced = births.unplaced
         early = maker.early
         history = births.history.append
-        watched = births.watched
-        waits = bool(self._kept or maker.reused or watched)
+        noted = births.noted
+        waits = bool(self._kept or maker.reused)
         record = None
         for record in records:
             kind = record[0]
             if kind >= RUN:
                 if kind != RUN or waits or not self._life(record):
                     self._run(record)
-                    waits = bool(self._kept or maker.reused or watched)
+                    waits = bool(self._kept or maker.reused)
                 continue
             tid = record[3]
             if waits or tid not in known:
                 self._slowly(record)
-                waits = bool(self._kept or maker.reused or watched)
+                waits = bool(self._kept or maker.reused)
                 continue
             if kind == CLONED:
                 _, _, _, _, child, flags, _, real, matched, chosen, _ = record
@@ -155,7 +173,7 @@ class Orderer:
                     and -FAR < child - births.recent < FAR
                     and (child > births.newest or child >= RESERVED)
                     and child not in known
-                    and tid not in busy
+                    and not (tid in busy or tid in noted)
                     and not (real or matched or chosen or flags & _SELDOM or births.next_ns or births.settled)
                     and not births.anywhere
                     and (not (unplaced or births.roaming) or births.inherits_place(tid, child))
@@ -173,7 +191,7 @@ class Orderer:
                     births.newest = tid
                 append(_new(ExitBegin, record[1:]))
                 continue
-            elif tid in busy:
+            elif tid in busy or tid in noted:
                 pass
             elif kind == EXEC:
                 if record[4] == tid and record[5]:
@@ -205,10 +223,19 @@ class Orderer:
                 append(_new(ChildSignal, record[1:5]))
                 continue
             self._slowly(record)
-            waits = bool(self._kept or maker.reused or watched)
+            waits = bool(self._kept or maker.reused)
 
         if record is not None:
             self._read_to = record[1]
+
+    def _without_results(self, records: Iterable[Record]) -> Iterator[Record]:
+        """The same, but that some calls do not say whom they have created."""
+        for record in records:
+            if record[0] == CLONED and (record[3], record[1]) in self._nobodys:
+                yield (OPEN, *record[1:4])
+                yield (CUT_SHORT, record[10], None, record[3], *record[5:7], False, record[10])
+            else:
+                yield record
 
     def _life(self, record: Record) -> bool:
         """A whole life, if nothing about it is in doubt."""
@@ -221,7 +248,7 @@ class Orderer:
             and (child > births.newest or child >= RESERVED)
             and child not in known
             and births.exits_seen
-            and tid not in births.open
+            and not (tid in births.open or tid in births.noted)
             and not (births.next_ns or births.settled)
         ):
             return False
@@ -251,6 +278,9 @@ class Orderer:
 
     def _slowly(self, record: Record) -> None:
         births = self._births
+        if record[0] == DOUBTED:
+            births.doubt(record)
+            return
         call = births.look(record) if record[0] != SETTLED else None
         kept = self._kept
         if kept:

@@ -82,7 +82,20 @@ class Call:
     """A clone call from its beginning until its child is known and announced."""
 
     __slots__ = (
-        *("at", "below", "born", "child", "child_ns", "chosen", "dead", "end", "exit_signal", "flags", "gone"),
+        *(
+            "at",
+            "below",
+            "born",
+            "child",
+            "child_ns",
+            "chosen",
+            "dead",
+            "doubted",
+            "end",
+            "exit_signal",
+            "flags",
+            "gone",
+        ),
         *("guessed", "matched", "over"),
         *("newest", "ns", "number", "passed", "real", "reuses", "seq", "settled", "tid", "time", "unsure", "untold"),
     )
@@ -126,10 +139,12 @@ class Call:
         """It is not known yet whether the number is one of strace's namespace."""
         self.dead = False
         """The caller was killed inside; perhaps it has created a task all the same (copy_process() was through)."""
+        self.doubted = False
+        """The caller was killed, and nothing is told of it after this: what stands as the result may be another's."""
         self.untold = False
         """`dead` in so far as it will never say whom it created; its caller lives on (`untold`)."""
-        self.chosen = False
-        """The caller chose the number (set_tid), so it says nothing about the order."""
+        self.chosen = 0
+        """The number that the caller wants (set_tid), or -1, where 0 is the kernel's choice. It is in no order."""
         self.settled = False
         """Nothing more will be known: `child` is right, or 0 for a call that created nothing that is traced."""
         self.passed = False
@@ -161,7 +176,7 @@ class Call:
         if inside is not None and inside is not self.ns and not inside.tasks and not inside.joined:
             inside.learn(1, child, chosen=False, guessed=bool(matched))
         if self.ns is not None and self.number:
-            self.ns.learn(self.number, child, self.chosen, bool(matched))
+            self.ns.learn(self.number, child, bool(self.chosen), bool(matched))
 
 
 def in_order(numbers: list[int]) -> list[int]:

@@ -12,6 +12,8 @@ from tracer.sources.strace.ordering.pidns import RESERVED, UNPLACED, Call, Names
 from tracer.sources.strace.ordering.tasks import Tasks
 from tracer.sources.strace.records import ATTACHED, EXEC, Record
 
+MAX_UNEXPLAINED = 16
+
 
 class Places(Tasks):
     """Keeps `known`, and the namespaces of calls, up to what is known of namespaces."""
@@ -19,6 +21,8 @@ class Places(Tasks):
     def _is_stranger(self, tid: int, record: Record) -> None:
         """Nothing explains the task."""
         noticed = record[0] == ATTACHED
+        if self.whole and self._first and tid not in self.shared:
+            self._is_unexplained(tid, record[1])
         if tid not in self._first and not (tid in self.shared and self.exits_seen):
             self.whole = not self._first and record[0] == EXEC and record[1] <= 1
             self.from_start = self.from_start or self.whole
@@ -33,6 +37,11 @@ class Places(Tasks):
         else:
             self.unplaced.add(tid)
             self.strangers = True
+
+    def _is_unexplained(self, tid: int, at: int) -> None:
+        """No call is told that can have created the task, or only one that says another number."""
+        if len(self.unexplained) < MAX_UNEXPLAINED:
+            self.unexplained.append((tid, at))
 
     def place_of_stranger(self, tid: int, record: Record) -> Namespace | None:
         """The namespace of a task whose creation the log lacks; `record` is its first."""
@@ -104,6 +113,7 @@ class Places(Tasks):
         """The caller lives in a nested namespace, of which nothing more is known."""
         call.unsure = False
         call.ns = Namespace(joined=True, supposed=True)
+        self.supposed.add((call.tid, call.at))
         if call.tid in self.settled:
             self.settled[call.tid][-1].child_ns = call.ns
         elif call.tid in self.known:

@@ -85,6 +85,10 @@ class Returned(Elimination):
         """A living task has the number, or it was passed long ago: that task ends while the call is open, or the number
         is of another namespace, or it is not the result."""
         call.unsure = True
+        if call.doubted:
+            self._is_no_result(call)
+            self._died(call, call.end)
+            return
         self._unsure[call.tid] = call
         self._silent += 1
 
@@ -143,13 +147,13 @@ class Returned(Elimination):
             gone = tid if kind == EXIT else record[4]
             self.ahead[gone] = False
             for call in [c for c in self._unsure.values() if (c.real or c.number) == gone and c.tid != gone]:
+                if self._is_said_again(call):
+                    continue
                 call.reuses = True
                 self.settle(call, call.real or call.number)
         late = self._unsure.pop(tid, None)
         if late is not None and (kind == EXIT or (kind == EXEC and record[4] != tid)):
-            # The kernel had nothing to tell of a task that was being killed, and strace has printed what it told of
-            # another (creating.REFUSALS): no more is known than of a call that was cut short.
-            late.number, late.real, late.unsure = 0, 0, False
+            self._is_no_result(late)
             self._died(late, record[1])
         elif late is not None and late.real:
             self.settle(late, late.real)
@@ -169,13 +173,19 @@ class Returned(Elimination):
             return
         killed = kind == EXIT and (record[4] or 0) & 0x7F in (0, SIGKILL)  # strace tells of another signal first
         if killed or (kind == EXEC and record[4] != tid):
-            call.number, call.unsure = 0, False
+            self._is_no_result(call)
             self._died(call, record[1])
 
     def _has_neighbours(self, call: Call) -> bool:
         """Were numbers near this one given at that time?"""
         lately = (record[4] for record in self.history if abs(record[1] - call.at) < LINES_AROUND)
         return any(0 < abs(number - call.number) <= NEIGHBOUR for number in (*lately, *self.fresh))
+
+    @staticmethod
+    def _is_no_result(call: Call) -> None:
+        """The kernel had nothing to tell of a task that was being killed, and strace has printed what it told of
+        another (creating.REFUSALS): no more is known than of a call that was cut short."""
+        call.number, call.real, call.unsure = 0, 0, False
 
     def _means_another(self, call: Call) -> bool:
         return (self.exits_seen and self.alive(call.number)) or (self._contradicts(call) and not self._translated)

@@ -41,6 +41,18 @@ class Tasks(ABC):
         """Calls whose child is known and not yet announced, by child."""
         self.watched: dict[int, list[Call]] = {}
         """Leader -> calls of killed threads of its process that make threads: with its end or next program all end."""
+        self.noted: set[int] = set()
+        """Tasks of which each record counts: those of `watched` and of `doubted`."""
+        self.doubted: dict[int, tuple[int, int]] = {}
+        """Numbers of which nothing more is told, and that may be no results: the calls (caller, where it began)."""
+        self.silent: list[tuple[int, int]] = []
+        """Such calls whose numbers were given again."""
+        self.supposed: set[tuple[int, int]] = set()
+        """Calls whose results are taken for numbers of another namespace."""
+        self.nobodys: set[tuple[int, int]] = set()
+        """Those of them that are rather no results."""
+        self.unexplained: list[tuple[int, int]] = []
+        """Tasks that nobody can have created, for all that is told, and where they showed themselves."""
         self.fresh: dict[int, Fresh] = {}
         self.creators: dict[int, list[Call]] = {}
         """Tasks that one of several calls created: these."""
