@@ -176,3 +176,14 @@ def test_a_notice_takes_nothing_away_from_the_calls_of_others(tmp_path: Path) ->
     )  # fmt: skip
     assert lost(tmp_path, log) == 1
     assert lost(tmp_path, log.replace("[pid 102] prctl", "prctl")) == 0
+
+
+def test_a_child_whose_announcement_was_left_out_is_not_the_first_task(tmp_path: Path) -> None:
+    """No line has named the first one, and the number that nobody has announced is above its children's."""
+    log = (
+        'execve("/a", ["a"], 0x1) = 0\nfork() = 102\nfork(strace: Process 102 attached\n) = 103\n'
+        "strace: Process 103 attached\n[pid 104] fork() = 105\nstrace: Process 105 attached\n"
+        "[pid 102] wait4(-1,  <unfinished ...>\n"
+    )
+    assert edges(tmp_path, log)[102][0] != 104
+    assert edges(tmp_path, log.replace("[pid 104]", "[pid 101]"))[102] == (101, "observed")

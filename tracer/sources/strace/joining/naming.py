@@ -14,6 +14,9 @@ from tracer.sources.strace.records import NAMED, Record
 NAMELESS = 0
 """The task that no line has named so far."""
 
+NEAR = 100
+"""So much above the highest number is the next one, where tasks that are not traced get numbers, too."""
+
 _CREATING = frozenset((b"clone(", b"clone2(", b"clone3(", b"fork(", b"vfork("))
 
 
@@ -35,6 +38,8 @@ class Naming:
         """Unannounced: one of them is the first task, the others are children of calls that have not returned."""
         self._announces = False
         """A child is announced before anything else of it (no -q)."""
+        self._oldest = self._newest = 0
+        """The first number that was announced, and the highest."""
         self._lived = self._alive
         self._leaving: set[int] = set()
         self._last = NAMELESS
@@ -42,6 +47,8 @@ class Naming:
     def attached(self, tid: int) -> None:
         """A notice named the task."""
         self._announces = True
+        self._oldest = self._oldest or tid
+        self._newest = max(self._newest, tid)
         self._alive[tid] = None
         self.created(tid)
 
@@ -92,11 +99,15 @@ class Naming:
         if NAMELESS in self._alive and tid not in self._expected:
             inside = self._inside.get(NAMELESS)
             if head[:5] != b"<... ":
-                if inside not in _CREATING:
+                if inside not in _CREATING and not self._is_younger(tid):
                     self._strangers.add(tid)
                     self._name_the_first()
             elif inside == resumed_head(head):
                 self._is_first(tid)
+
+    def _is_younger(self, tid: int) -> bool:
+        """Numbers go upwards, so the task is not the first one, but a child whose announcement was left out."""
+        return self._oldest < tid < self._newest + NEAR
 
     def _name_the_first(self) -> None:
         """It is the only stranger, if no call that is open can have created that one."""
