@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import tracer
 from tests.unit.sources.strace.test_written_over import LIVES, START, edges
 
 if TYPE_CHECKING:
@@ -68,3 +69,17 @@ def test_a_number_that_was_passed_is_nobodys_where_its_caller_was_killed(
         121: [("04", "exit_group(0) = ?"), ("05", "+++ exited with 0 +++")],
     }
     assert (40 in edges(tmp_path, files)) == is_there
+
+
+def test_a_thread_that_an_execve_ends_right_after_it_has_set_the_flag(tmp_path: Path) -> None:
+    """Its call counts as returned later than that, and is its process's all the same: it is no task out of nowhere."""
+    thread = "clone(child_stack=0x1, flags=CLONE_VM|CLONE_SIGHAND|CLONE_THREAD) = 102"
+    files = {
+        100: [("000001", START[1]), ("000100", "fork() = 101"), ("009000", LIVES)],
+        101: [("000200", thread), ("000350", 'execve("/b", ["b"], 0x1) = 0'), ("000900", "fork() = 103")],
+        102: [("000300", "prctl(PR_SET_CHILD_SUBREAPER, 1) = 0"), ("000400", "+++ exited with 0 +++")],
+        103: [("001000", "exit_group(0) = ?"), ("001001", "+++ exited with 0 +++")],
+    }
+    expected = {101: (100, "observed"), 103: (101, "observed")}
+    assert edges(tmp_path, files, clock="1700000000.{} ") == expected
+    assert {p.tgid for p in tracer.replay(str(tmp_path)).processes} == {100, 101, 103}

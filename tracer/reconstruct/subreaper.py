@@ -14,7 +14,7 @@ from tracer.reconstruct.state import ADOPTION_TAKES, FlagCalls, State, is_below
 
 def on_set_subreaper(state: State, event: SetSubreaper) -> None:
     """It sets signal->is_child_subreaper: of the whole process, kept over exec, not inherited."""
-    process = process_of(state, event)
+    process = _process_of(state, event)
     if state.recent_adoptions and process.subreaper is not event.on:
         _doubt_recent_adoptions(state, process, event)
     known = process.subreaper is event.on and process not in state.doubts
@@ -42,7 +42,7 @@ def on_set_subreaper(state: State, event: SetSubreaper) -> None:
 
 def on_subreaper_settled(state: State, event: SubreaperSettled) -> None:
     """Ends that are told from here on came after what the task has set."""
-    process = process_of(state, event)
+    process = _process_of(state, event)
     calls = state.flag_calls.get(process)
     if calls is None:
         return
@@ -51,6 +51,15 @@ def on_subreaper_settled(state: State, event: SubreaperSettled) -> None:
         calls.doubt_until = None
         calls.settled_at = event.at
         state.doubts.pop(process, None)
+
+
+def _process_of(state: State, event: SetSubreaper | SubreaperSettled) -> Process:
+    """Also of a thread that has ended since its call began: of -ff logs no line says when that returned."""
+    ended = state.ended_threads.get(event.tid) if event.tid not in state.tasks else None
+    calls = state.flag_calls.get(ended) if ended is not None else None
+    if ended is not None and calls is not None and (event.tid in calls.open or event.tid in calls.returned):
+        return ended
+    return process_of(state, event)
 
 
 def _doubt_flag(state: State, process: Process, why: str, until: int | None = None) -> None:

@@ -12,6 +12,7 @@ from tracer.sources.base import Progress, Source, SourceInfo, SourceStats
 from tracer.sources.open import Input
 from tracer.sources.strace.joining.programs import Programs
 from tracer.sources.strace.joining.settling import SettlingOfSet
+from tracer.sources.strace.joining.state import CREATING
 from tracer.sources.strace.lines.clock import first_time
 from tracer.sources.strace.lines.style import Style, find_style, looks_like_strace
 from tracer.sources.strace.ordering.orderer import Orderer
@@ -68,7 +69,8 @@ class StraceSet:
                 log.records.append((SEEN, 1, log.first, log.tid))
                 log.is_empty = log.first is None
         orderer = Orderer(follows=True, shows_exits=any(r[0] == EXIT for log in logs for r in log.records))
-        orderer.has_calls(self.stats.calls)
+        # Without those that create tasks: a file that was written over lacks them, which is no sign of missing lines.
+        orderer.has_calls(self.stats.calls.difference(CREATING))
         table = dict(programs.new)
         yield from replay(self._merged(logs, table), orderer, self.stats)
 
