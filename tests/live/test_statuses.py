@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from tests.live.harness import PATIENCE, Compiled, Live, running
-from tracer.event import Reap, ShortLife
+from tracer.event import Reap
+from tracer.life import ShortLife
 from tracer.sources.ebpf.source import EbpfSource, Selection
 
 ROUNDS = 1600

@@ -17,8 +17,8 @@ from tracer.sources.ebpf.source import PACE
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tracer.event import ShortLife
     from tracer.graph import Process
+    from tracer.life import ShortLife
     from tracer.live.check import Agreement
     from tracer.live.session import Session
     from tracer.live.start import Scope

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from rich.live import Live
 
-    from tracer.event import ShortLife
     from tracer.graph import Process
+    from tracer.life import ShortLife
     from tracer.live.check import Agreement
     from tracer.live.session import Session
     from tracer.live.start import Scope

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple, Protocol
 
-from tracer.event import Clone, Event, Reap, ShortLife
+from tracer.event import Clone, Event, Reap
 from tracer.graph import DEAD, RUNNING, Process, Program
+from tracer.life import ShortLife
 from tracer.live.finished import FinishedCounts
 from tracer.reconstruct.state import State
 from tracer.runtime import claims

@@ -13,8 +13,9 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from tracer.event import ContainerTold, Event, Exec, ShortLife, Snapshot
+from tracer.event import ContainerTold, Event, Exec, Snapshot
 from tracer.graph import Process, ProcessGraph, Reparenting
+from tracer.life import ShortLife
 from tracer.live.finished import FinishedCounts
 from tracer.live.journal import ADOPTED, Happened, Journal, Tell
 from tracer.live.lives import LifeTeller, ShortLives

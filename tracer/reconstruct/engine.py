@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from tracer import event as ev
-from tracer.event import Event, Life
+from tracer.event import Event
 from tracer.graph import ProcessGraph
+from tracer.life import Life
 from tracer.reconstruct import attach, birth, namespaces, program, snapshot, subreaper
 from tracer.reconstruct.clues import Hints
 from tracer.reconstruct.exit import on_exit, on_exit_begin, on_gone, on_killed
@@ -17,7 +18,7 @@ from tracer.reconstruct.reap import on_child_signal, on_reap
 from tracer.reconstruct.state import NOTHING, Lacks, State
 
 _HANDLERS: dict[type, Callable[[State, Any], None]] = {
-    ev.Life: on_life,
+    Life: on_life,
     ev.Clone: birth.on_clone,
     ev.Attach: attach.on_attach,
     ev.Snapshot: snapshot.on_snapshot,

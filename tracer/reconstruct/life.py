@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tracer.event import ChildSignal, Clone, Exec, Exit, ExitBegin, Life, Reap
+from tracer.event import ChildSignal, Clone, Exec, Exit, ExitBegin, Reap
 from tracer.graph import DEAD, NO_THREADS, RUNNING, Process, Task
 from tracer.identity import Evidence
+from tracer.life import Life
 from tracer.reconstruct.birth import on_clone
 from tracer.reconstruct.exit import on_exit, on_exit_begin
 from tracer.reconstruct.program import on_exec

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
-from tracer.event import Event, Life
+from tracer.event import Event
+from tracer.life import Life
 
 Progress = Callable[[int], None]
 """Called now and then with the number of input bytes read so far (compressed bytes, where compressed)."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tracer.event import Event, ShortLife, Snapshot
+from tracer.event import Event, Snapshot
+from tracer.life import ShortLife
 from tracer.sources.base import SourceInfo, SourceStats
 
 

@@ -11,8 +11,9 @@ import zstandard
 from tests.unit.live.memory import LiveMemory
 from tests.unit.sources.random_records import ROOT, Machine
 from tracer.cli.watch_outputs import JsonlOutput, LinesOutput
-from tracer.event import Event, ShortLife
+from tracer.event import Event
 from tracer.graph import Process
+from tracer.life import ShortLife
 from tracer.live.lives import Untold
 from tracer.live.session import Session
 from tracer.live.start import Scope

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tracer.event import Life
 from tracer.graph import PidNs, Process, Task
+from tracer.life import Life
 from tracer.reconstruct import life
 from tracer.reconstruct.clues import Hint
 from tracer.reconstruct.engine import Engine

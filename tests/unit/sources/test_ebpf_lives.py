@@ -7,7 +7,8 @@ import random
 import pytest
 
 from tests.unit.sources.random_records import PROGRAMS, ROOT, Machine
-from tracer.event import Event, ShortLife
+from tracer.event import Event
+from tracer.life import ShortLife
 from tracer.sources.ebpf.decode import Decoder
 from tracer.sources.ebpf.lives import Condenser
 

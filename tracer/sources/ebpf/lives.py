@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from operator import itemgetter
 
-from tracer.event import CLONE_NEWPID, CLONE_PARENT, CLONE_THREAD, Event, ShortLife
+from tracer.event import CLONE_NEWPID, CLONE_PARENT, CLONE_THREAD, Event
+from tracer.life import ShortLife
 from tracer.sources.ebpf import wire
 from tracer.sources.ebpf.births import CLONE_INTO_CGROUP
 from tracer.sources.ebpf.decode import Decoder

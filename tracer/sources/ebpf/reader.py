@@ -9,7 +9,8 @@ from typing import TypeVar
 
 import psutil
 
-from tracer.event import Event, ShortLife
+from tracer.event import Event
+from tracer.life import ShortLife
 from tracer.sources import proc
 from tracer.sources.ebpf import wire
 from tracer.sources.ebpf.lives import Condenser

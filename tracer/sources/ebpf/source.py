@@ -41,7 +41,8 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from tracer.errors import TargetError
-from tracer.event import Event, ShortLife
+from tracer.event import Event
+from tracer.life import ShortLife
 from tracer.sources import proc
 from tracer.sources.base import Progress, SourceInfo, SourceStats
 from tracer.sources.ebpf import wire

@@ -10,7 +10,8 @@ from types import UnionType
 from typing import Any, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 from tracer import event
-from tracer.event import Clone, Event, Exec, Exit, Reap, ShortLife
+from tracer.event import Clone, Event, Exec, Exit, Reap
+from tracer.life import ShortLife
 
 TEXT_MAX = 1 << 18
 """Characters of all strings of an event together; longer arguments are cut by the writer."""

@@ -13,7 +13,8 @@ from typing import BinaryIO
 import zstandard
 
 from tracer.errors import OutputError
-from tracer.event import Event, ShortLife
+from tracer.event import Event
+from tracer.life import ShortLife
 from tracer.sources.recording.header import Header
 from tracer.sources.recording.lines import encode_event, encode_life
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tracer.event import CLONE_PARENT, ChildSignal, Clone, Course, Event, Exec, Exit, ExitBegin, Life, Reap
+from tracer.event import CLONE_PARENT, ChildSignal, Clone, Event, Exec, Exit, ExitBegin, Reap
+from tracer.life import Course, Life
 from tracer.sources.strace.records import (
     CHILD_SIGNAL,
     EXEC,

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import cast
 
 from tracer.errors import EmptyInput
-from tracer.event import Event, Life
+from tracer.event import Event
+from tracer.life import Life
 from tracer.sources.base import UNREADABLE_KEPT, Progress, SourceInfo, SourceStats
 from tracer.sources.open import Input
 from tracer.sources.strace import sparse, worker

@@ -20,7 +20,6 @@ from tracer.event import (
     ExitBegin,
     JoinPidNs,
     Killed,
-    Life,
     Lost,
     NewPidNs,
     Reap,
@@ -30,6 +29,7 @@ from tracer.event import (
     SetSubreaper,
     SubreaperSettled,
 )
+from tracer.life import Life
 from tracer.sources.strace.ordering.births import Births
 from tracer.sources.strace.ordering.pidns import UNPLACED, Call
 from tracer.sources.strace.records import (

@@ -22,9 +22,9 @@ from tracer.event import (
     Exec,
     Exit,
     ExitBegin,
-    Life,
     Reap,
 )
+from tracer.life import Life
 from tracer.sources.strace.ordering.births import Births
 from tracer.sources.strace.ordering.counter import nobodys
 from tracer.sources.strace.ordering.making import Maker
