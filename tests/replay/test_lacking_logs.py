@@ -273,3 +273,38 @@ def test_who_is_not_named_may_be_any_that_is_named_later(tmp_path: Path) -> None
         "[pid   101] prctl(PR_SET_PDEATHSIG, 0) = 0\n"
     )
     assert edges(tmp_path, log)[102] == (0, "inferred")
+
+
+ENDED = "100 fork() = 103\n103 exit_group(0) = ?\n103 +++ exited with 0 +++\n"
+ENTERED = '102 fork() = 101\n102 prctl(PR_SET_NAME, "b") = 0\n'
+"""101 lives, so 102 was told a number of a nested namespace; and no line says how it came into one."""
+
+
+def test_where_somebody_has_entered_unseen_all_but_the_first_may_have(tmp_path: Path) -> None:
+    log = f'{BEGIN}100 fork() = 101\n100 fork() = 102\n{ENDED}101 fork() = 150\n{{}}150 prctl(PR_SET_NAME, "a") = 0\n'
+    assert edges(tmp_path, log.format(""))[150] == (101, "observed")
+    found = edges(tmp_path, log.format(ENTERED))
+    assert (found[101], found[150]) == ((100, "observed"), (101, "inferred"))
+    high = _high(log.format(ENTERED)).replace("150", "750")  # too high for a counter that has begun at 1
+    assert edges(tmp_path, high)[750] == (701, "observed")
+
+
+def test_nor_are_they_told_of_ends_for_sure(tmp_path: Path) -> None:
+    ended = f"102 fork() = 104\n104 exit_group(0) = ?\n104 +++ exited with 0 +++\n101 {SIGNALLED.format(104)}\n"
+    log = f"{BEGIN}100 fork() = 101\n100 fork() = 102\n{ENDED}{ended}"
+    assert edges(tmp_path, log)[104] == (101, "observed")
+    assert edges(tmp_path, log + ENTERED)[104] == (102, "inferred")
+    assert edges(tmp_path, _high(log + ENTERED))[704] == (701, "observed")
+
+
+def test_a_thread_that_nobody_knows_may_have_made_a_subreaper(tmp_path: Path) -> None:
+    """110 may be one of 101, which was passed over when 102 ended."""
+    log = (
+        f"{BEGIN}100 prctl(PR_SET_CHILD_SUBREAPER, 1) = 0\n100 fork() = 101\n101 fork() = 102\n102 fork() = 104\n{{}}"
+        "102 exit_group(0) = ?\n102 +++ exited with 0 +++\n"
+    )
+    assert edges(tmp_path, log.format(""))[104] == (100, "derived")
+    setter = "110 prctl(PR_SET_CHILD_SUBREAPER, 1) = 0\n"
+    assert edges(tmp_path, log.format(setter))[104] == (100, "inferred")
+    beside = log.format(setter).replace("101 fork() = 102", "100 fork() = 102")  # nobody is passed over
+    assert edges(tmp_path, beside)[104] == (100, "derived")

@@ -66,9 +66,8 @@ def _missing(source: Source, engine: Engine) -> Lacks:
     waits = state.clues.unexplained and not source.stats.calls & WAIT_CALLS
     results = bool(source.stats.nobodys)
     births = state.clues.incomplete and state.eliminated and not results
-    places = state.clues.incomplete and state.nested
     ends = not state.exits_seen and bool(state.exit_begun)
-    return Lacks(waits=waits, ends=ends, places=places, births=births, results=results)
+    return Lacks(waits=waits, ends=ends, places=source.stats.again, births=births, results=results)
 
 
 def _until(batches: Iterable[list[Event]], at: Moment, engine: Engine) -> Iterator[list[Event]]:

@@ -8,7 +8,7 @@ from tracer.identity import Evidence
 from tracer.reconstruct.adoption import ns_is_dying
 from tracer.reconstruct.exit import end_unseen_process
 from tracer.reconstruct.hosts import doubt_children, doubt_ended, has_lived_on
-from tracer.reconstruct.reaper import find_alive_thread, known_before
+from tracer.reconstruct.reaper import find_alive_thread, known_before, passed_over
 from tracer.reconstruct.state import WAIT_CALLS, State, bury
 
 WITHOUT_WAITS = "waits are not traced, and numbers come back: a child in a nested pid namespace may have this one"
@@ -24,6 +24,7 @@ def finish(state: State, calls: set[str] | None) -> None:
     _end_members_of_dead_namespaces(processes, state)
     prctl_unseen = calls is not None and "prctl" not in calls
     maybe_threads = state.clues.incomplete or (processes and not processes[0].leader_known)
+    owners = [p for p in processes if p.subreaper and not p.leader_known] if maybe_threads else []
     inferred = state.stats.inferred
     waits_seen = calls is None or bool(calls & WAIT_CALLS)
     given_again = state.nested and not waits_seen and any(process.serial for process in processes)
@@ -36,6 +37,8 @@ def finish(state: State, calls: set[str] | None) -> None:
     for process in processes:
         if maybe_threads:
             _doubt_parent(process)
+        if process.reparentings and owners:
+            _doubt_adoptions(process, owners)
         if prctl_unseen and process.reparentings:
             _doubt_child_reaper(process)
         if state.lost_at and process.state is not DEAD:
@@ -148,6 +151,16 @@ def _doubt_parent(process: Process) -> None:
         return
     process.evidence = Evidence.INFERRED
     process.reason = f"{parent.tgid} may be a thread of a process that the trace does not show"
+
+
+def _doubt_adoptions(process: Process, owners: list[Process]) -> None:
+    """`owners` have set the subreaper flag, and may be threads of somebody who was passed over for want of it."""
+    for step in process.reparentings or () if process.evidence is Evidence.DERIVED else ():
+        for passed in passed_over(step):
+            owner = next((o for o in owners if (o.subreaper_at or 0) <= step.at and o.born_at > passed.born_at), None)
+            if owner is not None:
+                process.evidence = Evidence.INFERRED
+                process.reason = f"{owner.tgid} has set the subreaper flag, and may be a thread of {passed.tgid}"
 
 
 def _doubt_zombie(process: Process, why: str) -> None:

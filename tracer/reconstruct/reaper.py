@@ -10,10 +10,10 @@ only the flags of the ancestors.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from tracer.graph import RULE_CHILD_REAPER, RULE_SUBREAPER, Process, Task
+from tracer.graph import RULE_CHILD_REAPER, RULE_SUBREAPER, Process, Reparenting, Task
 from tracer.identity import Evidence
 
 INFERRED = Evidence.INFERRED
@@ -91,6 +91,16 @@ def _above(process: Process, supposed: Mapping[Process, Process], as_of: int | N
     later = (step for step in process.reparentings or () if as_of is not None and step.at > as_of)
     above = next((step.old for step in later), supposed.get(process))
     return process.real_parent if above is None else above.leader
+
+
+def passed_over(step: Reparenting) -> Iterable[Process]:
+    """Who stood between the one whose end the step tells of and the new parent."""
+    passed: dict[Process, None] = {}
+    above = _above(step.old, NOTHING, step.at)
+    while above is not None and above.process is not step.new and above.process not in passed:
+        passed[above.process] = None
+        above = _above(above.process, NOTHING, step.at)
+    return passed
 
 
 def _was_subreaper(process: Process, as_of: int) -> bool | None:

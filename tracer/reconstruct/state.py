@@ -19,8 +19,8 @@ class Lacks(NamedTuple):
     ends: bool = False
     """No end is shown (strace -qq): a call of exit is taken for the end."""
     places: bool = False
-    """Tasks came out of nowhere, and there are nested pid namespaces: the source knows then from the first line on that
-    a number may be of one of these."""
+    """There are nested pid namespaces, and the trace does not say who lives in one: the source knows then from the
+    first line on that a number may be of one of these."""
     births: bool = False
     """Tasks came out of nowhere: where one was found by leaving out what it cannot be, it may be one of these."""
     results: bool = False

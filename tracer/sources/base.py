@@ -59,6 +59,8 @@ class SourceStats:
     `-f`)."""
     nobodys: int = 0
     """Results that are found, in the end, to be no results: the source leaves them out when it is read again."""
+    again: bool = False
+    """What the end has shown would change how the beginning is read: another reading tells more."""
     unreadable_lines: list[tuple[int, str]] = field(default_factory=list)
     """(line number, text, cut to 200 characters), the first UNREADABLE_KEPT of them. Raw: clean before printing."""
 

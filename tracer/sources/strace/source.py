@@ -58,7 +58,10 @@ class StraceSource:
             follows, condense=condense, late_calls=style.successful, places=self._places, nobodys=self._nobodys
         )
         yield from ordered(batches, orderer, self.stats)
-        self._places = orderer.places
+        # A result that is none is no sign of a namespace either.
+        places = orderer.places if self._nobodys >= orderer.nobodys else None
+        self.stats.again = places != self._places
+        self._places = places
         self._nobodys |= orderer.nobodys
         self.stats.nobodys = len(self._nobodys)
         if self._input.damage:

@@ -43,7 +43,7 @@ class Elimination(Places):
 
     def settle(self, call: Call, child: int, matched: str = "") -> None:
         """The call's child is this task, or it has none."""
-        if not matched and call.ns is None and self.is_doubtful(child) and self._had_owner(child):
+        if not matched and call.ns is None and self.is_doubtful(child, None) and self._had_owner(child):
             matched, call.guessed = PERHAPS_NESTED.format(child, call.tid), True
         if not matched and self.late_calls and child in self._ended and not call.flags & CLONE_VFORK:
             matched, call.guessed = PERHAPS_EARLIER.format(child), True
@@ -272,6 +272,9 @@ class Elimination(Places):
             return
         if call.ns is None or call.ns is UNPLACED:
             self._is_unexplained(tid, self.fresh[tid].at)
+            proven = why is BY_END or (why is ONLY_ONE and self.whole)
+            if proven and not self.late_calls and self.alive(call.tid):
+                self._entered_unseen()
             self._is_nested(call)
         call.guessed = True
         self.settle(call, tid, why.format(call.number, tid))

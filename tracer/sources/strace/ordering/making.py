@@ -316,6 +316,6 @@ class Maker:
     def _is_sure(self, tid: int, number: int) -> bool:
         """A wait or signal proves who the parent is only if its number is known to mean that child."""
         ns = self.known.get(tid)
-        if ns is None:
-            return not self.births.is_doubtful(number)
-        return ns is not UNPLACED and number not in ns.guessed
+        if ns is None or ns is UNPLACED:
+            return tid in self.births.roaming or not self.births.is_doubtful(number, ns)
+        return number not in ns.guessed

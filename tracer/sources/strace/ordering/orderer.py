@@ -66,10 +66,11 @@ _new = tuple.__new__
 
 
 class Places(NamedTuple):
-    """Whether there are nested pid namespaces, and whether anybody may have entered one unseen."""
+    """Whether there are nested pid namespaces; may anybody have entered one unseen; has somebody."""
 
     nested: bool
     anywhere: bool
+    unseen: bool
 
 
 class Orderer:
@@ -100,7 +101,7 @@ class Orderer:
         self._births.exits_seen = shows_exits
         self._births.late_calls = late_calls
         if places is not None:
-            self._births.nested, self._births.anywhere = places.nested, places.anywhere
+            self._births.nested, self._births.anywhere, self._births.unseen = places
         self._nobodys = frozenset(nobodys)
         self._maker = Maker(self._births)
         self.programs = self._maker.programs
@@ -114,15 +115,17 @@ class Orderer:
 
     @property
     def places(self) -> Places | None:
-        """Where nobody knows where some tasks live: what was seen of namespaces."""
-        return Places(self._births.nested, self._births.anywhere) if self._births.strangers else None
+        """What was seen of namespaces, if nobody knows where some tasks live."""
+        births = self._births
+        unknown = births.strangers or births.unseen
+        return Places(births.nested, births.anywhere, births.unseen) if unknown else None
 
     @property
     def nobodys(self) -> set[tuple[int, int]]:
         """Calls, by caller and first line, whose results are another's: who is unexplained was created by these."""
         births = self._births
         doubted = {*births.silent, *births.doubted.values()}
-        if births.nested or not (doubted or births.nobodys):
+        if (births.nested and not births.unseen) or not (doubted or births.nobodys):
             return set()
         unexplained = [] if births.late_calls or not births.exits_seen else births.unexplained
         return births.nobodys | nobodys(list(births.history), doubted, unexplained)

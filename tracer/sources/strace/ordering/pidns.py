@@ -82,22 +82,9 @@ class Call:
     """A clone call from its beginning until its child is known and announced."""
 
     __slots__ = (
-        *(
-            "at",
-            "below",
-            "born",
-            "child",
-            "child_ns",
-            "chosen",
-            "dead",
-            "doubted",
-            "end",
-            "exit_signal",
-            "flags",
-            "gone",
-        ),
-        *("guessed", "matched", "over"),
-        *("newest", "ns", "number", "passed", "real", "reuses", "seq", "settled", "tid", "time", "unsure", "untold"),
+        *("at", "below", "born", "child", "child_ns", "chosen", "dead", "doubted", "end", "exit_signal", "flags"),
+        *("gone", "guessed", "matched", "newest", "ns", "number", "over", "passed", "real", "reuses", "seq"),
+        *("settled", "taken", "tid", "time", "unsure", "untold"),
     )
 
     def __init__(
@@ -155,6 +142,8 @@ class Call:
         """A call of a dead task that makes a thread: the line before which the end of each such thread was told."""
         self.reuses = False
         """The number's last owner ended while the call was open."""
+        self.taken = False
+        """Some task had the number when the call returned, as far as was known."""
         self.born = False
         """The child's Clone event is out."""
 

@@ -29,10 +29,10 @@ class Places(Tasks):
         if self._translated or tid in self.unplaced or tid in self._first:
             return
         if not self._first and record[1] <= 1:
-            self._first.add(tid)
+            self._is_first(tid)
             self._first_threads = record[4] - 1 if noticed else 0
         elif not noticed and self._first_threads > 0:
-            self._first.add(tid)
+            self._is_first(tid)
             self._first_threads -= 1
         else:
             self.unplaced.add(tid)
@@ -42,6 +42,11 @@ class Places(Tasks):
         """No call is told that can have created the task, or only one that says another number."""
         if len(self.unexplained) < MAX_UNEXPLAINED:
             self.unexplained.append((tid, at))
+
+    def _is_first(self, tid: int) -> None:
+        self._first.add(tid)
+        if self.unseen:
+            self.roaming.add(tid)
 
     def place_of_stranger(self, tid: int, record: Record) -> Namespace | None:
         """The namespace of a task whose creation the log lacks; `record` is its first."""
@@ -57,10 +62,10 @@ class Places(Tasks):
                 self._judge(call)
         return UNPLACED
 
-    def is_doubtful(self, number: int) -> bool:
-        """May a number that is taken for one of strace's namespace be of another one, for all that is known of who was
-        told it? The counters of two namespaces start together, and do not meet again soon."""
-        return self.anywhere and (number < RESERVED or self._wraps)
+    def is_doubtful(self, number: int, ns: Namespace | None) -> bool:
+        """May a number that is taken for one of strace's namespace be of another one? `ns`: UNPLACED, or None, of who
+        was told it. The counters of two namespaces start together, and do not meet again soon."""
+        return (ns is UNPLACED and self.strangers) or (self.anywhere and (number < RESERVED or self._wraps))
 
     def inherits_place(self, tid: int, child: int) -> bool:
         """Note that the child lives where `tid` does; False if it may not (`roaming`)."""
@@ -91,6 +96,11 @@ class Places(Tasks):
         self.nested = True
         self.anywhere = not self.entering_shown
         self._place(self.unplaced, None, UNPLACED)
+
+    def _entered_unseen(self) -> None:
+        """A call has returned a number of a nested namespace, and no line tells how its caller came into one."""
+        self.unseen = not (self._translated or self.entering_shown)
+        self._nested_seen()
 
     def _translation_seen(self) -> None:
         """Numbers of nested namespaces come with strace's (--decode-pids=pidns): those that come alone are strace's."""

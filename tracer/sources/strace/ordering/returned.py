@@ -40,6 +40,7 @@ class Returned(Elimination):
         call.guessed = bool(matched)
         call.chosen = chosen
         call.end = end
+        call.taken = self.alive(number) and not matched
         self._changes += 1
         if flags & CLONE_NEWPID:
             self._nested_seen()
@@ -158,6 +159,8 @@ class Returned(Elimination):
         elif late is not None and late.real:
             self.settle(late, late.real)
         elif late is not None and self._means_another(late):  # it goes on, and so does the owner
+            if late.taken:
+                self._entered_unseen()
             self._is_nested(late)
             self.match()
         elif late is not None:
@@ -193,20 +196,23 @@ class Returned(Elimination):
     def give_up(self, call: Call, follows: bool) -> None:
         """The call's child does not appear. A number that can be strace's own is taken for that: it may do nothing."""
         self._pass(call)
-        if call.ns is UNPLACED and call.number:
+        passed = self._was_passed(call)
+        if call.ns is UNPLACED and call.number and not (passed and self.unseen):
             if call.number > call.newest - FAR or not follows:
                 self._settle_unplaced(call)
             return
-        if call.ns is not None or not call.number:
+        if (call.ns is not None and call.ns is not UNPLACED) or not call.number:
             if call.number and self._translated and not self.alive(call.number):
                 self.settle(call, call.number)
             return
-        if self._was_passed(call) and len(self.fresh) <= MAX_COMPARED:
+        if passed and len(self.fresh) <= MAX_COMPARED:
             able = [tid for tid in self.fresh if self._explains(call, self.candidates(tid))]
             if able:
                 self._found(call, in_order(able)[0], GUESSED)
                 return
-        if self._was_passed(call):
+        if call.ns is UNPLACED:
+            return
+        if passed:
             self.settle(call, call.number, SET_BACK.format(call.number))
         elif call.number > call.newest - FAR or self._is_near(call) or not follows:
             self.settle(call, call.number)

@@ -100,6 +100,8 @@ class Tasks(ABC):
         """The log has calls of exit_group, so a task that calls it does not end without a word."""
         self.anywhere = False
         """It has not, and shows nested namespaces: nobody knows who has entered one."""
+        self.unseen = False
+        """It has not, and somebody has entered one."""
         self._tells = False
         """The trace shows unshare or setns, so a task that they do not concern lives in strace's namespace."""
         self._wraps = False
