@@ -83,3 +83,19 @@ def test_a_thread_that_an_execve_ends_right_after_it_has_set_the_flag(tmp_path: 
     expected = {101: (100, "observed"), 103: (101, "observed")}
     assert edges(tmp_path, files, clock="1700000000.{} ") == expected
     assert {p.tgid for p in tracer.replay(str(tmp_path)).processes} == {100, 101, 103}
+
+
+def test_a_thread_that_takes_its_leaders_place_is_not_the_leaders_child(tmp_path: Path) -> None:
+    """100 was killed inside fork; strace 6.1 says 103 once more. Its child is 104, and not 101, which was there."""
+    thread = "clone(child_stack=0x1, flags=CLONE_VM|CLONE_SIGHAND|CLONE_THREAD) = 101"
+    files = {
+        100: [
+            *(START, ("02", thread), ("03", "fork() = 102"), ("06", "fork() = 103")),
+            *(("08", "+++ superseded by execve in pid 101 +++"), ("08", "<... execve resumed>) = 0")),
+        ],
+        101: [("07", 'execve("/b", ["b"], 0x1 <pid changed to 100 ...>')],
+        102: [("04", "fork() = 103"), ("05", LIVES)],
+        103: [("05", LIVES), ("20", LIVES)],
+        104: [],
+    }
+    assert edges(tmp_path, files) == {102: (100, "observed"), 103: (102, "observed"), 104: (100, "inferred")}

@@ -146,7 +146,8 @@ class Returned(Elimination):
         """News about a call that returned the number of a living task."""
         if kind == EXIT or (kind == EXEC and record[4] != record[3]):
             gone = tid if kind == EXIT else record[4]
-            self.ahead[gone] = False
+            if kind == EXIT:  # else it has to be known until its leader's place is taken (_takes_over)
+                self.ahead[gone] = False
             for call in [c for c in self._unsure.values() if (c.real or c.number) == gone and c.tid != gone]:
                 if self._is_said_again(call):
                     continue
