@@ -20,12 +20,14 @@ def replay(path: str | PathLike[str], at: int | str | None = None) -> ProcessGra
     """
     from os import fspath
 
-    from tracer.moments import check_clock, parse_moment
+    from tracer.moments import check_clock, on_clock, parse_moment
     from tracer.reconstruct import reconstruct
     from tracer.sources.detect import open_source
 
     moment = None if at is None else parse_moment(str(at))
     source = open_source([fspath(path)])
+    if moment is not None:
+        moment = on_clock(moment, str(at), source.info)
     graph = reconstruct(source, at=moment)
     if moment is not None:
         check_clock(moment, str(at), source.info)

@@ -36,13 +36,20 @@ def parse_moment(text: str) -> Moment:
     raise UsageError(f"{text}: neither a line number nor a time", _FORMS)
 
 
+def on_clock(moment: Moment, text: str, info: SourceInfo) -> Moment:
+    """A time of day by the clock of a trace that counts from elsewhere: a recording's, from boot."""
+    if moment.time is None or ":" not in text or info.midnight is None:
+        return moment
+    return Moment(time=moment.time + info.midnight)
+
+
 def check_clock(moment: Moment, text: str, info: SourceInfo) -> None:
     """Raise UsageError where the trace's clock is another than the one that `text` was written for."""
     if moment.time is None:
         return
     if info.clock is None:
         raise UsageError(f"{text}: this trace has no times", "Give a line number, or trace with `strace -tt`.")
-    if (":" in text) != (info.clock == "day"):
+    if info.midnight is None if ":" in text else info.clock == "day":
         form = "times of day, such as 05:17:35.5" if info.clock == "day" else "seconds, such as 1130322148.9"
         raise UsageError(f"{text}: the times of this trace are {form}")
 

@@ -36,7 +36,7 @@ def test_every_renderer(path: Path) -> None:
     dot = io.StringIO()
     write_dot(dot, graph.processes, roles)
     lineage = tree(graph, "lineage", width=None, threads=True, reasons=True)
-    timeline = painted(timeline_lines(graph.processes, roles, clock=source.info.clock, width=100), width=None)
+    timeline = painted(timeline_lines(graph.processes, roles, midnight=source.info.midnight, width=100), width=None)
     for text in (out.getvalue(), dot.getvalue(), lineage, timeline, tree(graph)):
         assert all(line.isprintable() for line in text.split("\n"))
     named = [process for process in graph.processes if process.leader_known]

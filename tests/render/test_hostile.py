@@ -59,7 +59,7 @@ def as_lineage(graph: ProcessGraph) -> str:
 
 
 def as_timeline(graph: ProcessGraph) -> str:
-    return painted(timeline_lines(graph.processes, Roles(graph), clock=None, width=100), width=None)
+    return painted(timeline_lines(graph.processes, Roles(graph), midnight=None, width=100), width=None)
 
 
 def as_dot(graph: ProcessGraph) -> str:

@@ -47,7 +47,7 @@ def test_lineage(width: int) -> None:
 def test_timeline(width: int, timed: bool) -> None:
     script = pod(timed=timed)
     graph = script.graph()
-    shown = timeline_lines(graph.processes, Roles(graph), clock=script.info.clock, width=width)
+    shown = timeline_lines(graph.processes, Roles(graph), midnight=script.info.midnight, width=width)
     lines = [line for line in painted(shown, width=width).splitlines() if "adopted" in line and "init (" in line]
     assert len([line for line in lines if "runc init (" in line]) == 2
     assert all("the shim (220)" in line or "containerd-shim-runc-v2 (220)" in line for line in lines if "runc" in line)

@@ -37,7 +37,7 @@ class _Input:
 
     side: Side
     name: str
-    clock: str | None = None
+    midnight: int | None = None
     unit: str = ""
     """What its places are called: `line`, `record`; '' for none."""
 
@@ -91,7 +91,7 @@ def diff(
             painter = Painter(out, width=width, ascii_only=ascii_only or None)
             prose = Prose(painter.width, painter.text)
             names = (first.name, second.name)
-            compared = Compared(first.side, second.side, names, prose, clock=second.clock, unit=second.unit)
+            compared = Compared(first.side, second.side, names, prose, midnight=second.midnight, unit=second.unit)
             painter.paint(compared.lines(found))
     return EXIT_DIFFERENT if found.differs else 0
 
@@ -109,7 +109,7 @@ def _read(path: str, at: str | None) -> _Input:
     info = scene.source.info
     name = path if at is None else f"{path} at {info.unit + ' ' if at.isdigit() else ''}{at}"
     side = side_of(scene.graph, scene.roles, trace=path).without_bystanders(0)
-    return _Input(side, name, info.clock, info.unit)
+    return _Input(side, name, info.midnight, info.unit)
 
 
 def _now() -> _Input:

@@ -21,12 +21,14 @@ def read_graph(files: Sequence[str], at: str | None = None) -> tuple[ProcessGrap
     """
     from tracer.clean import clean
     from tracer.cli.progress import ReadingProgress
-    from tracer.moments import check_clock, parse_moment
+    from tracer.moments import check_clock, on_clock, parse_moment
     from tracer.reconstruct import reconstruct
     from tracer.sources.detect import open_source
 
     moment = None if at is None else parse_moment(at)
     source = open_source(list(files))
+    if moment is not None and at is not None:
+        moment = on_clock(moment, at, source.info)
     with ReadingProgress(source.info.size) as progress:
         graph = reconstruct(source, at=moment, progress=progress)
     if moment is not None and at is not None:
@@ -49,5 +51,5 @@ def _beyond(moment: Moment, graph: ProcessGraph, source: Source) -> str:
         if moment.line > end:
             return f"{info.path} has no {info.unit} {moment.line:,}: shown is its end, {info.unit} {end:,}"
     elif moment.time is not None and last.time is not None and moment.time > last.time:
-        return f"{info.path} tells of nothing after {show_time(last.time, info.clock)}: shown is its end"
+        return f"{info.path} tells of nothing after {show_time(last.time, info.midnight)}: shown is its end"
     return ""

@@ -71,7 +71,7 @@ class _Layout:
 @click.option(
     "--at",
     metavar="LINE|TIME",
-    help="As it was after this line (120) or at this time (05:17:35.5).",
+    help="As it was after this line (120) or at this time (05:17:35.5; of a recording, UTC).",
 )
 @filter_options
 @output_options
@@ -160,10 +160,10 @@ def _write(
         from tracer.render.timeline import timeline_lines
 
         painter = _painter(out, layout)
-        clock = source.info.clock
+        midnight = source.info.midnight
         if keep is not None and not keep:
             painter.paint([nothing_chosen()])
-        painter.paint(timeline_lines(chosen, roles, clock=clock, width=painter.width, reasons=layout.reasons))
+        painter.paint(timeline_lines(chosen, roles, midnight=midnight, width=painter.width, reasons=layout.reasons))
     elif form == "dot":
         from tracer.render.dot import write_dot
 

@@ -23,13 +23,15 @@ _HANG = 4
 class Compared:
     """Tells what differs between two sides."""
 
-    def __init__(self, a: Side, b: Side, names: tuple[str, str], prose: Prose, *, clock: str | None, unit: str) -> None:
-        """`names`: what to call the sides; `clock` and `unit` (`line`, `record`, `event`) are of side B's places."""
+    def __init__(
+        self, a: Side, b: Side, names: tuple[str, str], prose: Prose, *, midnight: int | None, unit: str
+    ) -> None:
+        """`names`: what to call the sides; `midnight` and `unit` (`line`, `record`, `event`) are of side B's places."""
         self._a = a
         self._b = b
         self._names = names
         self._prose = prose
-        self._clock = clock
+        self._midnight = midnight
         self._unit = unit
         self._labels_a = {item.pid: item.label for item in a.items.values()}
         self._labels_b = {item.pid: item.label for item in b.items.values()}
@@ -79,7 +81,7 @@ class Compared:
     def _place(self, at: int | None, time: int | None = None) -> str:
         if not at or not self._unit:
             return ""
-        return f", {self._unit} {at}" + (f", {show_time(time, self._clock)}" if time is not None else "")
+        return f", {self._unit} {at}" + (f", {show_time(time, self._midnight)}" if time is not None else "")
 
     def _born(self, item: Item) -> str:
         creator = self._b.items.get(item.creator_uid or "")

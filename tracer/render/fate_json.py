@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, TextIO
 
 from tracer.clean import clean_surrogates
+from tracer.render.json import source_object
 from tracer.render.story_json import reference
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def write_fate(
     """One document. `otherwise`: by KillMode, what another one would do."""
     document: dict[str, Any] = {
         "schema": SCHEMA,
-        "source": {"kind": info.kind, "path": clean_surrogates(info.path), "clock": info.clock},
+        "source": source_object(info),
         "question": {key: clean_surrogates(text) for key, text in question.items()},
         "units": [_scope(scope, roles) for scope in scopes],
         **fate_object(fate, roles),

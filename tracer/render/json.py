@@ -108,11 +108,17 @@ def _template(known: dict[str, Any]) -> str:
     return "{" + ", ".join([f"{_encode(key)}: {value}" for key, value in zip(known, values, strict=True)]) + "}"
 
 
+def source_object(info: SourceInfo) -> dict[str, Any]:
+    """`source` of every document about a trace."""
+    known: dict[str, Any] = {"kind": info.kind, "path": clean_surrogates(info.path), "clock": info.clock}
+    return known if info.boot_epoch is None else {**known, "boot_epoch": info.boot_epoch}
+
+
 def document_head(graph: ProcessGraph, info: SourceInfo, stats: SourceStats) -> dict[str, Any]:
     """Everything in the document but the processes."""
     return {
         "schema": SCHEMA,
-        "source": {"kind": info.kind, "path": clean_surrogates(info.path), "clock": info.clock},
+        "source": source_object(info),
         "stats": {
             "lines": stats.lines,
             "events": stats.events,

@@ -76,7 +76,7 @@ class Told:
 
     def place(self, at: int, time: int | None = None) -> str:
         """`line 366, 07:02:19.201738`."""
-        return self._source.place(at) + (f", {show_time(time, self._source.clock)}" if time is not None else "")
+        return self._source.place(at) + (f", {show_time(time, self._source.midnight)}" if time is not None else "")
 
     def _step(self, number: int, step: Step, process: Process) -> Iterator[Line]:
         first, *more = _SAY[step.kind](self, step, process)

@@ -11,7 +11,7 @@ from tracer.explain import THREAD_TOOK_OVER, Step, Story
 from tracer.graph import Process, Program, Reparenting
 from tracer.identity import signal_name
 from tracer.live import journal as j
-from tracer.render.json import process_object
+from tracer.render.json import process_object, source_object
 from tracer.render.story import FLAGS
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def write_stories(
     """One document with a story for each process; so many others of the same name were left out."""
     document = {
         "schema": SCHEMA,
-        "source": {"kind": info.kind, "path": clean_surrogates(info.path), "clock": info.clock},
+        "source": source_object(info),
         "stories": [_story(story, roles, names) for story in stories],
         "left_out": left_out,
     }

@@ -67,18 +67,18 @@ def _of(process: Process) -> Iterator[tuple[int, int, int | None, Program | Repa
 
 
 def timeline_lines(
-    processes: Iterable[Process], roles: Roles, *, clock: str | None, width: int, reasons: bool = False
+    processes: Iterable[Process], roles: Roles, *, midnight: int | None, width: int, reasons: bool = False
 ) -> Iterator[Line]:
     """One line for each happening; with `reasons` one more for each edge that is not known better, and why."""
     processes = list(processes)
     digits = len(str(max((at for process in processes for at, *_ in _of(process)), default=0)))
     times = [time for process in processes for time in (process.born_time, process.exited_time) if time is not None]
-    time_column = len(show_time(max(times), clock)) + 2 if times else 0
+    time_column = len(show_time(max(times), midnight)) + 2 if times else 0
     column = far_column(width)
     for event in happenings(processes):
         left = [Span(f"{event.at:>{digits}}  ", "dim")]
         if times:
-            left.append(Span(f"{'' if event.time is None else show_time(event.time, clock):<{time_column}}", "dim"))
+            left.append(Span(f"{'' if event.time is None else show_time(event.time, midnight):<{time_column}}", "dim"))
         name = roles.label(event.process, event.at)
         left += [Span(name, words.name_style(event.process, roles)), Span(f" ({words.number(event.process)})  ", "pid")]
         said, kind, reason = _said(event, roles)

@@ -30,6 +30,15 @@ class SourceInfo:
     """What `time` counts from: `epoch`, `day` (since midnight of the first line's day), `boot`, `start`, or None."""
     locate: Callable[[int], str] | None = None
     """An input of many files: where an event's `at` is (`t.908 line 4`). None: `at` says it."""
+    boot_epoch: int | None = None
+    """Clock `boot`: ns since the epoch when it was 0; None: not known."""
+    day: int | None = None
+    """Clock `boot`: its time at the midnight (UTC) before the first event; None: not known."""
+
+    @property
+    def midnight(self) -> int | None:
+        """The time at which the day began from which times of day count; None: it has none, but seconds."""
+        return 0 if self.clock == "day" else self.day
 
     @property
     def unit(self) -> str:

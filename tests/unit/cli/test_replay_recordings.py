@@ -43,6 +43,31 @@ def test_several_nodes_one_after_the_other(tmp_path: Path) -> None:
         assert ctrace("replay", one, two, *wrong).returncode == 2
 
 
+def test_times_of_day(tmp_path: Path) -> None:
+    """The machine was booted at 08:00:00 UTC, and this is an hour later; the next process comes after midnight."""
+    path = record(tmp_path / "a", "node-a", Clone(3, 16 * HOUR + 1, 50, 60, 0, 17, start_time=9, parent=50))
+    shown = ctrace("replay", path, "--format", "timeline").stdout.decode()
+    assert "2  09:00:00.000000  " in shown
+    assert "+1d 00:00:00.000000  containerd-shim" in shown
+    assert "09:00:00.000000" in ctrace("explain", "50", path).stdout.decode()
+    for moment, count in (("09:00:01", 2), ("+1d 00:00:01", 3), ("3600.5", 2), ("57600.5", 3)):
+        done = ctrace("replay", path, "--at", moment, "--format", "json")
+        assert len(json.loads(done.stdout)["processes"]) == count, moment
+    assert json.loads(done.stdout)["source"]["boot_epoch"] == 1_800_000_000 * 10**9
+    assert b"nothing after +1d 00:00:00.000000: shown" in ctrace("replay", path, "--at", "+2d 00:00:00").stderr
+    assert "(60)" in ctrace("diff", path, "--at1", "09:00:01").stdout.decode()
+
+
+def test_a_header_without_a_wall_clock(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    with path.open("wb") as file:
+        writer = RecordingWriter(file, Header("ctrace.recording/1", "boot", -(1 << 62), "node", "6.1.0", "b", "0", "x"))
+        writer.write([Snapshot(1, HOUR, 1, 1, 0, "systemd", "/init", ("init",), 1, False, (), "/")])
+        writer.close()
+    assert b"  3600.000000  " in ctrace("replay", path, "--format", "timeline").stdout
+    assert ctrace("replay", path, "--at", "09:00:01").returncode == 2
+
+
 def test_names_told_while_the_container_lived(tmp_path: Path) -> None:
     details = Details("containerd", "web", "shop", "", "", "", ID)
     path = record(

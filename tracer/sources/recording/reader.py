@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator, Sequence
 from typing import Any, get_type_hints
@@ -13,6 +14,9 @@ from tracer.sources.open import Input
 from tracer.sources.recording.header import FORMAT, MAGIC, Header
 from tracer.sources.recording.lines import UnknownEventError, decode_event, parse_lines
 
+_DAY = 86_400 * 10**9
+_YEAR_2200 = 7_258_118_400 * 10**9
+"""ns; a damaged header can say anything."""
 LINE_MAX = 1 << 20
 """Bytes; a longer line is no event of ours."""
 
@@ -29,6 +33,7 @@ class RecordingSource:
         self._input = Input(path)
         self.header = self._read_header(path)
         self.info = SourceInfo(kind="ctrace", path=path, size=self._input.size, clock=self.header.clock)
+        self._find_day()
         self.stats = SourceStats()
         self.unknown = 0
         """Events of kinds that this version does not know; part of `stats.unreadable`."""
@@ -52,6 +57,18 @@ class RecordingSource:
             value = fields.get(name)
             values.append(value if type(value) is hint else hint())
         return Header(*values)
+
+    def _find_day(self) -> None:
+        """What the events' times are to people, where the header's clock can be believed."""
+        lines = self._input.sample().split(b"\n")[1:9]
+        boot = self.header.boot_epoch
+        for value in parse_lines(lines):
+            with contextlib.suppress(ValueError, UnknownEventError):
+                begun = decode_event(value).time
+                if begun is not None and 0 < boot + begun < _YEAR_2200:
+                    self.info.boot_epoch = boot
+                    self.info.day = (boot + begun) // _DAY * _DAY - boot
+                    return
 
     def batches(self, progress: Progress | None = None) -> Iterator[list[Event]]:
         """The events, in order."""
