@@ -42,6 +42,14 @@ FRONTS = {
     "cat -n": "{n:6d}\t",
     "grep -n": "{n}:",
     "a byte order mark": "",
+    "sed": "node-1 ",
+    "a logger": "INFO 2026-11-23 10:00:{n:02},123 strace: ",
+    "syslog, as it is sent": "<14>1 2026-11-23T10:00:{n:02}Z node-1 app - - - ",
+    "a time in brackets": "[10:00:{n:02}] ",
+    "a time and a line": "2026-11-23 10:00:{n:02}.123 | ",
+    "awk NR": "{n}: ",
+    "grep -Hn": "strace.log:{n}:",
+    "colours": "\x1b[32mnode-1\x1b[0m | ",
 }
 
 
@@ -56,6 +64,16 @@ def test_what_is_in_front_is_taken_off(tmp_path: Path, front: str) -> None:
     assert stats.unreadable_lines == []
     assert events == plain
     assert len(plain) == 7
+
+
+@pytest.mark.parametrize("front", ["t.{task}:", "web-{task} ", '{{"log":"'])
+def test_what_may_be_several_logs_or_another_format_is_none(tmp_path: Path, front: str) -> None:
+    """`grep '' t.*` of a -ff set has the tasks in front; so have the logs of several hosts."""
+    path = tmp_path / "log"
+    lines = ['execve("/bin/sh", ["sh"], 0x7ffd /* 9 vars */) = 0', "fork() = 101", "+++ exited with 0 +++"]
+    path.write_text("".join(front.format(task=task) + line + "\n" for task in (100, 101, 102) for line in lines))
+    with pytest.raises(NotATrace):
+        read(path)
 
 
 def test_times_of_strace_stay(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from tracer.sources.strace.lines.cleaning import clean, is_coloured, junk_of, mend
+from tracer.sources.strace.lines.cleaning import clean, is_coloured, mend
+from tracer.sources.strace.lines.fronts import begins, find_front
 from tracer.sources.strace.lines.grammar import (
     ANY,
     CLOCK,
@@ -142,7 +143,7 @@ def find_style(sample: bytes) -> Style:
     """What a piece of a log (whole lines, as many as one likes) says about the rest of it."""
     coloured = is_coloured(sample)
     sample = clean(sample, None)
-    junk = junk_of(sample)
+    junk = find_front(sample)
     lines = mend(clean(sample, junk)).split(b"\n")
     seen = _Seen()
     for line in lines:
@@ -187,18 +188,6 @@ def _can_be_successful(head: bytes, rest: bytes) -> bool:
 
 def looks_like_strace(sample: bytes) -> bool:
     """Is this the beginning of an strace log? At least one line in it must be strace's beyond doubt."""
-    return any(_is_sure(line) for line in clean(clean(sample, None), junk_of(sample)).split(b"\n"))
-
-
-_SURE = re.compile(
-    rb"\w+\(.*\) += (?:-?\d|\?|0x)|\w+\(.* <(?:unfinished|detached|pid changed to \d+) \.\.\.>$"
-    rb"|<\.\.\. [\w?]+ resumed>|\+\+\+ (?:exited with|killed by|superseded by) |--- SIG\w+ [{(]|--- stopped by SIG",
-    re.S,
-)
-
-
-def _is_sure(line: bytes) -> bool:
-    found = ANY.match(line)
-    if found is not None:
-        return _SURE.match(line, found.start(5)) is not None
-    return NOTICE.match(line) is not None
+    sample = clean(sample, None)
+    lines = clean(sample, find_front(sample)).split(b"\n")
+    return any(begins(line) or NOTICE.match(line) is not None for line in lines)
