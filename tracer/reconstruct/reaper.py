@@ -57,14 +57,14 @@ def find_new_reaper(
     level = father.ns.level
     highest: Process | None = None
     race = ""
-    evidence, reason = (INFERRED, father.reason) if father in supposed else known_before(father, lost_at)
+    evidence, reason = (INFERRED, father.reason) if father in supposed else _edge_above(father, lost_at)
     if older_than(father, lost_at):
         evidence, reason = Evidence.weakest(evidence, Evidence.INFERRED), reason or _UNSEEN.format(lost_at)
     parent = father.real_parent if now else _above(father, supposed, as_of)
     while parent is not None and parent.process.ns.level == level:
         ancestor = parent.process
-        if ancestor is init:
-            break
+        if ancestor is init or (ancestor is father.ns.init and not ancestor.subreaper):
+            break  # it inherits, whatever its flag is and whoever is above it
         thread = find_alive_thread(ancestor) if as_of is None else _alive_then(ancestor, as_of)
         doubt = doubts.get(ancestor, "") if thread is not None else ""
         if doubt or older_than(ancestor, lost_at):
@@ -78,7 +78,7 @@ def find_new_reaper(
             evidence = Evidence.weakest(evidence, Evidence.INFERRED)
             reason = f"{ancestor.tgid} is older than the trace: whether it is a subreaper is not known"
         highest = ancestor
-        known, why = (INFERRED, ancestor.reason) if ancestor in supposed else known_before(ancestor, lost_at)
+        known, why = (INFERRED, ancestor.reason) if ancestor in supposed else _edge_above(ancestor, lost_at)
         evidence = Evidence.weakest(evidence, known)
         reason = reason or why
         parent = ancestor.real_parent if now else _above(ancestor, supposed, as_of)
@@ -127,6 +127,17 @@ def known_before(process: Process, lost_at: int) -> tuple[Evidence, str]:
     if lost_at and process.parent_known_at < lost_at and process.evidence.rank < Evidence.INFERRED.rank:
         return Evidence.INFERRED, f"events were lost at {lost_at}: it may have moved unseen"
     return process.evidence, process.reason
+
+
+def _edge_above(process: Process, lost_at: int) -> tuple[Evidence, str]:
+    """What the walk loses by the edge above a process: nothing where that leads out of its pid namespace, and only who
+    adopted it there is assumed. Whoever inherits is on the dead father's level, so a level never changes.
+    """
+    evidence, reason = known_before(process, lost_at)
+    parent = process.parent
+    if evidence is Evidence.ASSUMED and parent is not None and parent.ns.level < process.ns.level:
+        return Evidence.DERIVED, ""
+    return evidence, reason
 
 
 def _child_reaper(

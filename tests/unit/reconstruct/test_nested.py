@@ -31,6 +31,40 @@ def test_orphan_in_a_pid_namespace_goes_to_its_init() -> None:
     assert graph.find(20)[0].ns_pids == (1,)
 
 
+def test_who_has_the_namespaces_init_is_nothing_to_an_orphan_inside() -> None:
+    """find_new_reaper() does not look above the dead father's level."""
+    graph = graph_of("""
+        10 exec outer
+        10 fork 15
+        15 newpid 20
+        15 exit 0
+        20 fork 21
+        21 fork 22
+        21 exit 0
+    """)
+    assert edges(graph)[20] == (1, "assumed")
+    assert edges(graph)[22] == (20, "derived")
+
+
+def test_who_has_an_injected_process_is_nothing_to_an_orphan_inside() -> None:
+    """Whoever adopted 30 is on the level of the dead 16, so the walk from 31 ends there."""
+    before = parse("""
+        10 exec outer
+        10 newpid 20
+        10 fork 16
+    """)
+    after = parse("""
+        16 fork 30
+        16 exit 0
+        30 fork 31
+        31 fork 32
+        31 exit 0
+    """)
+    graph = reconstruct(Memory([*before, PidNsId(4, None, 20, 77), JoinPidNs(5, None, 16, 77), *after]))
+    assert edges(graph)[30] == (1, "assumed")
+    assert edges(graph)[32] == (20, "derived")
+
+
 def test_a_subreaper_inside_wins_over_the_init_inside_and_levels_do_not_mix() -> None:
     graph = graph_of("""
         10 exec outer
