@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple, Protocol
 
-from tracer.event import Clone, Event, Reap
+from tracer.event import Clone, Event, Lost, Reap
 from tracer.graph import DEAD, RUNNING, Process, Program
 from tracer.life import ShortLife
 from tracer.live.finished import FinishedCounts
@@ -92,6 +92,8 @@ class ShortLives:
         for item in items[:end]:
             if type(item) is not ShortLife:
                 rest.append(item)  # type: ignore[arg-type]
+                if type(item) is Lost:
+                    self._looks.clear()  # who is there may look different since
                 if type(item) not in _HARMLESS:
                     changed.add(item.tid)
                 continue

@@ -9,7 +9,7 @@ import pytest
 import zstandard
 
 from tests.unit.live.memory import LiveMemory
-from tests.unit.sources.random_records import ROOT, Machine
+from tests.unit.sources.random_records import ROOT, Machine, with_losses
 from tracer.cli.watch_outputs import JsonlOutput, LinesOutput
 from tracer.event import Event
 from tracer.graph import Process
@@ -27,11 +27,12 @@ BATCH = 150
 class Records(LiveMemory):
     """A source that decodes them, a batch at each poll."""
 
-    def __init__(self, seed: int, steps: int) -> None:
+    def __init__(self, seed: int, steps: int, *, losses: bool = False) -> None:
         super().__init__([])
         self._decoder = Condenser(lambda _tgid, _start: None, lambda _tgid, _start: False)
         Machine.know(self._decoder)
         records = Machine(seed).run(steps)
+        records = with_losses(records, seed) if losses else records
         self._batches = iter([records[i : i + BATCH] for i in range(0, len(records), BATCH)])  # type: ignore[assignment]
 
     def poll(self, timeout: float) -> list[Event]:
@@ -57,14 +58,14 @@ class Nothing(Scope):
 
 
 def watched(
-    seed: int, *, lives: bool, steps: int = 2000, named: str = "", jsonl: bool = False
+    seed: int, *, lives: bool, steps: int = 2000, named: str = "", jsonl: bool = False, losses: bool = False
 ) -> tuple[str, dict[str, Any]]:
     """The lines, and what is left at the end."""
     out = io.StringIO()
     output: LinesOutput | JsonlOutput = JsonlOutput("this", out, threads=False)
     if not jsonl:
         output = LinesOutput("this", out, width=None, ascii_only=False, threads=False)
-    session = Session(Records(seed, steps), tell=output.tell, lives=output if lives else None)
+    session = Session(Records(seed, steps, losses=losses), tell=output.tell, lives=output if lives else None)
     session.feed([*Machine.snapshot()])
     output.begin(session, Nothing(named))
     if isinstance(output, JsonlOutput):
@@ -81,12 +82,15 @@ def watched(
     return out.getvalue(), left
 
 
+@pytest.mark.parametrize("losses", [False, True])
 @pytest.mark.parametrize("jsonl", [False, True])
 @pytest.mark.parametrize("seed", range(30))
-def test_the_same_lines_and_the_same_tree(seed: int, jsonl: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_lines_and_the_same_tree(
+    seed: int, jsonl: bool, losses: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TZ", "UTC")
-    lines, left = watched(seed, lives=False, jsonl=jsonl)
-    fewer_lines, fewer_left = watched(seed, lives=True, jsonl=jsonl)
+    lines, left = watched(seed, lives=False, jsonl=jsonl, losses=losses)
+    fewer_lines, fewer_left = watched(seed, lives=True, jsonl=jsonl, losses=losses)
     assert fewer_lines.splitlines() == lines.splitlines()
     assert fewer_left.pop("built") <= left.pop("built")
     assert fewer_left == left

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from tests.unit.sources.random_records import PROGRAMS, ROOT, Machine
+from tests.unit.sources.random_records import PROGRAMS, ROOT, Machine, with_losses
 from tracer.event import Event
 from tracer.life import ShortLife
 from tracer.sources.ebpf.decode import Decoder
@@ -33,12 +33,14 @@ def unfolded(items: list[Event | ShortLife]) -> list[Event]:
     return sorted(events, key=lambda event: event.at)
 
 
+@pytest.mark.parametrize("losses", [False, True])
 @pytest.mark.parametrize("seed", range(40))
-def test_the_same_events(seed: int) -> None:
+def test_the_same_events(seed: int, losses: bool) -> None:
     decoder, condenser = made(Decoder), made(Condenser)
     assert isinstance(condenser, Condenser)
     lives = 0
-    for batch in in_batches(Machine(seed).run(900), seed):
+    records = Machine(seed).run(900)
+    for batch in in_batches(with_losses(records, seed) if losses else records, seed):
         events, items = decoder.decode(batch), condenser.condense(batch)
         assert unfolded(items) == events
         assert [item.at for item in items] == sorted(item.at for item in items)

@@ -56,11 +56,14 @@ class Condenser(Decoder):
 
     def condense(self, records: list[bytes]) -> list[Event | ShortLife]:
         """What `decode` gives, in the order of `at`, with ShortLife in place of such a life's events."""
-        if not records or wire.LOST.unpack_from(records[-1])[0] != self.lost:
-            return [*self.decode(records)]
         self._out, self._lives = [], []
         holders, handlers, type_at, births = self._holders, self._handlers, wire.TYPE_AT, self._births
+        lost_of = wire.LOST.unpack_from
+        losses = bool(records) and lost_of(records[-1])[0] != self.lost
         for record in records:
+            if losses and lost_of(record)[0] != self.lost:
+                self._let_go()
+                self._out += self.note_lost(lost_of(record)[0])
             kind = record[type_at]
             if not holders[kind](record):
                 if births and self._concerns_held(kind, record):
