@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from tracer.graph import RUNNING
 from tracer.runtime import claims, oci
-from tracer.runtime.containers import claims_above, holder, own_claim, same_id
+from tracer.runtime.containers import same_id
+from tracer.runtime.members import claims_above, holder, own_claim
 from tracer.runtime.runc_state import State, read_states
 
 if TYPE_CHECKING:
     from tracer.graph import Process
     from tracer.runtime.claims import Claim
-    from tracer.runtime.containers import Member
+    from tracer.runtime.members import Member
     from tracer.runtime.oci import Details
 
 PATIENCE = 1.0
