@@ -9,7 +9,7 @@ import pytest
 import tracer
 from tests.unit.cli.command import ctrace
 
-from .literal import SIGNALLED, edges
+from .literal import SIGNALLED, edges, edges_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -187,3 +187,27 @@ def test_a_child_whose_announcement_was_left_out_is_not_the_first_task(tmp_path:
     )
     assert edges(tmp_path, log)[102][0] != 104
     assert edges(tmp_path, log.replace("[pid 104]", "[pid 101]"))[102] == (101, "observed")
+
+
+@pytest.mark.parametrize(
+    ("call", "child"),
+    [
+        ("clone3({flags=CLONE_VM|CLONE_FS", False),
+        ("clone3({flags=CLONE_VM|CLONE_VFORK, exit_signal=SIGCHLD, stack=0x1", True),
+        ("clone(child_stack=0x1, flags=CLONE_VM|CLONE_FS", False),
+        ("clone(child_stack=0x1, flags=CLONE_VM|CLONE_VFORK|SIGCHLD", True),
+        ("clone(child_st", False),
+        ("vfork(", True),
+    ],
+)
+def test_a_call_that_was_cut_before_all_its_flags(tmp_path: Path, call: str, child: bool) -> None:
+    """102, which it may have created, may be a thread as well."""
+    folder = tmp_path / "set"
+    folder.mkdir()
+    (folder / "log.100").write_text('10:00:00.000001 execve("/a", ["a"], 0x1) = 0\n10:00:00.000002 fork() = 101\n')
+    (folder / "log.101").write_text(f"10:00:00.000003 {call}")
+    (folder / "log.102").write_text("10:00:00.000005 fork() = 103\n")
+    (folder / "log.103").write_text("")
+    found = edges_of(folder)
+    assert found[103] == (102, "observed" if child else "inferred")
+    assert found[102] == ((101, "inferred") if child else (None, "unknown"))

@@ -18,6 +18,7 @@ from tracer.sources.strace.joining.killing import Killing
 from tracer.sources.strace.joining.programs import Programs
 from tracer.sources.strace.joining.state import LEAVING, UNFINISHED, Handler, Held, State
 from tracer.sources.strace.joining.waiting import Waiting
+from tracer.sources.strace.lines import calls
 from tracer.sources.strace.lines.grammar import NOTICE, SPLICED_NOTICE, Row, split, split_behind_output
 from tracer.sources.strace.lines.style import Style
 from tracer.sources.strace.records import ATTACHED, DETACHED, SETTLED
@@ -281,6 +282,9 @@ class Joiner(State):
         """strace writes what it knows of a call when that begins; an exit's code may be cut, and so may a result."""
         if head[-1:] != b"(" or head[:-1] in _LEAVING:
             return False
+        if head in (b"clone(", b"clone3(") and b", " not in (flags := rest.partition(b"flags=")[2]):
+            # Another flag may be to come, that of a thread; clone's last is the exit signal.
+            return head == b"clone(" and calls.signal_value(flags.rpartition(b"|")[2]) in range(1, 65)
         return self._handlers.get(head) is None or b") " not in rest
 
     def finish(self) -> None:
