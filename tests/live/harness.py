@@ -114,7 +114,7 @@ def differences(live: Live, root: int) -> list[str]:
     return found
 
 
-def agreed(live: Live, root: int, seconds: float = 5.0) -> list[str]:
+def agreed(live: Live, root: int, seconds: float = 20.0) -> list[str]:
     """`differences`, after some time for the kernel's delayed frees if there are any at first."""
     end = time.monotonic() + seconds * PATIENCE
     while True:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
+import platform
+import re
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -14,8 +18,24 @@ from typing import Any
 
 import pytest
 
-from tests.live.harness import running
+from tests.live.harness import running, wait_until
 from tests.live.watching import ARGV, ctrace, run_workload, started, workload
+
+
+def loaded_by(pid: int) -> set[int]:
+    """Ids of the eBPF programs to which it has descriptors."""
+    told = "".join(path.read_text() for path in Path(f"/proc/{pid}/fdinfo").iterdir())
+    return {int(number) for number in re.findall(r"^prog_id:\s+(\d+)", told, re.M)}
+
+
+def is_loaded(program: int) -> bool:
+    """bpf(BPF_PROG_GET_FD_BY_ID) finds it."""
+    attributes = ctypes.create_string_buffer(struct.pack("III", program, 0, 0))
+    number = 321 if platform.machine() == "x86_64" else 280
+    fd = ctypes.CDLL(None).syscall(number, 13, attributes, len(attributes.raw) - 1)
+    if fd >= 0:
+        os.close(fd)
+    return bool(fd >= 0)
 
 
 def replayed(path: Path) -> dict[int, dict[str, Any]]:
@@ -107,8 +127,11 @@ def test_killed_hard_what_was_written_replays(tmp_path: Path) -> None:
         record.wait_for("recording the whole machine")
         top, child, orphan, _ = run_workload()
         time.sleep(2.5)
+        programs = loaded_by(record.process.pid)
         record.process.kill()
         record.process.wait()
+    assert len(programs) > 5
+    wait_until(lambda: not any(map(is_loaded, programs)), "programs are left in the kernel")
     done = ctrace("replay", path, "--format", "json")
     assert done.returncode == 0, done.stderr
     graph = {p["pid"]: p for p in json.loads(done.stdout)["processes"]}
