@@ -406,3 +406,21 @@ def test_a_number_said_twice_is_not_given_when_its_owner_ends_later(tmp_path: Pa
     assert found[105] == (102, "observed")
     assert found[106] == (104, "observed")
     assert 107 not in found
+
+
+def test_a_number_that_was_set_back_does_not_hide_who_was_killed(tmp_path: Path) -> None:
+    """No pid namespace is told of: 3 is a child that does nothing, and 103 has created 106."""
+    log = f"{START}104 fork() = 3\n104 fork() = 150\n103 fork( <unfinished ...>\n103 {KILLED}\n106 {ALIVE}\n{ENDED}"
+    found = edges(tmp_path, log)
+    assert found[106] == (101, "inferred")
+    assert 3 in found
+
+
+def test_a_thread_that_execs_has_been_created_already(tmp_path: Path) -> None:
+    """105 is killed by its thread's execve on the way out of a call, of which strace prints 104's: 108 is its child."""
+    log = (
+        f"{START}105 {THREAD}) = 106\n104 fork( <unfinished ...>\n105 fork( <unfinished ...>\n"
+        '106 execve("/b", ["b"], 0x1 <unfinished ...>\n104 <... fork resumed>) = 107\n105 <... fork resumed>) = 107\n'
+        f"105 +++ superseded by execve in pid 106 +++\n105 <... execve resumed>) = 0\n108 {ALIVE}\n{ENDED}"
+    )
+    assert edges(tmp_path, log)[108] == (105, "inferred")

@@ -197,7 +197,7 @@ class Births(Returned):
 
     def _takes_over(self, leader: int, thread: int, at: int) -> None:
         """de_thread(): the thread goes on under the leader's number."""
-        if thread not in self.fresh and not self.alive(thread):
+        if thread not in self.fresh and not self.alive(thread) and thread not in self.known:
             self._appeared(thread, (SEEN, at, None, thread))
         if thread in self.fresh:
             self.fresh[thread] = self.fresh[thread]._replace(ended=at, leader=leader)

@@ -120,9 +120,11 @@ class Elimination(Places):
     def candidates(self, tid: int) -> list[Call]:
         """The calls that can have created the task."""
         found = self._open_then(tid, self._wraps)
-        if not (found or self._wraps or self.nested) and self.whole:  # somebody has created it
-            found = [call for call in self._open_then(tid, True) if not (call.untold or call.number)]
-        return found
+        if self._wraps or self.nested or not self.whole or any(not c.number or self._says(c, tid) for c in found):
+            return found
+        # Somebody has created it, and the counter may have been set back.
+        others = self._open_then(tid, True)
+        return found + [call for call in others if call not in found and not (call.number or call.untold)]
 
     def _open_then(self, tid: int, set_back: bool) -> list[Call]:
         found = self._able(tid, set_back)
