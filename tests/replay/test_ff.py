@@ -99,3 +99,16 @@ def test_a_thread_that_takes_its_leaders_place_is_not_the_leaders_child(tmp_path
         104: [],
     }
     assert edges(tmp_path, files) == {102: (100, "observed"), 103: (102, "observed"), 104: (100, "inferred")}
+
+
+def test_a_call_is_over_before_its_callers_next_line(tmp_path: Path) -> None:
+    """104's number was given by then, and 103's before it: 102 called fork later."""
+    killed = "+++ killed by SIGKILL +++"
+    files = {
+        100: [START, ("02", "fork() = 101"), ("02", "fork() = 102"), ("03", "fork() = 104"), ("06", LIVES)],
+        101: [("04", "clone(child_stack=NULL, flags=CLONE_PARENT|SIGCHLD) = ?"), ("09", killed)],
+        102: [("07", "fork() = ?"), ("09", killed)],
+        103: [],
+        104: [],
+    }
+    assert edges(tmp_path, files)[103] == (100, "inferred")

@@ -16,7 +16,7 @@ from tracer.sources.strace.ordering.pidns import RESERVED, UNPLACED, WRAPPED, Ca
 from tracer.sources.strace.ordering.places import Places
 from tracer.sources.strace.ordering.sharing import shares
 from tracer.sources.strace.ordering.tasks import Fresh
-from tracer.sources.strace.records import CLONED
+from tracer.sources.strace.records import CLONED, Record
 
 MAX_COMPARED = 200
 """So many calls at once are compared with tasks that appear; no node has more, but a made-up log might."""
@@ -167,9 +167,13 @@ class Elimination(Places):
         (printpid_translation() in its src/pidns.c)."""
         return call.number == tid and (call.ns is None or self._translated)
 
+    def _calls_so_far(self) -> list[Record]:
+        """`history`, with `over_by` where no line tells of the return."""
+        return [r if r[10] else (*r[:10], self.over_by.get(r[1], 0)) for r in self.history]
+
     def _at_the_time(self, found: list[Call], tid: int, at: int, set_back: bool) -> list[Call]:
         """Those that were open when the number was given."""
-        then = None if set_back else in_order(self.history, tid, at)
+        then = None if set_back else in_order(self._calls_so_far(), tid, at)
         if then is not None:
             return [call for call in found if call.at <= then.end and not 0 < call.end < then.begin]
         if not (self.exits_seen and all(call.dead for call in found)) or len(found) > MAX_COUNTED:

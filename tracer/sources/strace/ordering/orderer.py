@@ -102,6 +102,8 @@ class Orderer:
         self._births.late_calls = late_calls
         if places is not None:
             self._births.nested, self._births.anywhere, self._births.unseen = places
+        self.over_by = self._births.over_by
+        """For the source to fill in before it feeds these lines, where no line tells when a call returned."""
         self._nobodys = frozenset(nobodys)
         self._maker = Maker(self._births)
         self.programs = self._maker.programs

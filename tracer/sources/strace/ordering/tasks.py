@@ -64,6 +64,8 @@ class Tasks(ABC):
         """Where the children of a task will live after its unshare or setns."""
         self.history: deque[Record] = deque(maxlen=MAX_HISTORY)
         """CLONED records, with strace's numbers, of the last children whose numbers the kernel chose."""
+        self.over_by: dict[int, int] = {}
+        """-ff: where a call began -> its caller's next line, before which it has returned."""
         self.newest = 0
         """The highest number in strace's namespace that a task has appeared with, chosen ones left out."""
         self.recent = 0

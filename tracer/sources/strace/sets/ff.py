@@ -74,7 +74,7 @@ class StraceSet:
         # Without those that create tasks: a file that was written over lacks them, which is no sign of missing lines.
         orderer.has_calls(self.stats.calls.difference(CREATING))
         table = dict(programs.new)
-        yield from replay(self._merged(logs, table), orderer, self.stats)
+        yield from replay(self._merged(logs, table, orderer.over_by), orderer, self.stats)
         self.stats.again = orderer.places != self._namespaces
         self._namespaces = orderer.places
 
@@ -96,7 +96,7 @@ class StraceSet:
             count_unreadable(self.stats, [(1, f"{log.path}: {source.damage}".encode())])
         source.close()
 
-    def _merged(self, logs: list[Log], table: dict[int, Program]) -> Iterator[Batch]:
+    def _merged(self, logs: list[Log], table: dict[int, Program], over_by: dict[int, int]) -> Iterator[Batch]:
         batch: list[Record] = []
         programs = list(table.items())
         place = self._places.append
@@ -104,12 +104,15 @@ class StraceSet:
         for log, record in Merge(logs, self.info.clock):
             place((log.index << 40) | record[1])
             at = len(self._places)
+            if log.called_at:
+                over_by[log.called_at], log.called_at = at, 0
             if record[0] == OPEN:
                 log.open_at = at
             elif record[0] == CLONED and log.open_at:
                 at, log.open_at = log.open_at, 0
             if record[0] == CLONED:
                 record = (*record[:10], 0)  # when it returned is not known
+                log.called_at = at
             batch += settling.told((record[0], at, *record[2:]))
             if len(batch) >= _BATCH:
                 yield batch, programs, set(), [], 0

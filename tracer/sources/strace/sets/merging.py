@@ -40,6 +40,8 @@ class Log:
         self.shift = 0
         """ns to add: times of day begin again at midnight."""
         self.open_at = 0
+        self.called_at = 0
+        """Where its last call that created a task began, until the next line."""
         self.waiting: list[Log] = []
         """Those that cannot go on before this one has ended."""
         self.key = 0
