@@ -66,3 +66,15 @@ def test_who_has_ended_had_called_unshare_before(tmp_path: Path) -> None:
     found = edges(tmp_path, log)
     assert (found[20], found[21]) == ((13, "inferred"), (1, "assumed"))
     assert 6 not in found
+
+
+@pytest.mark.parametrize(("new", "creator"), [(28_100, 28_000), (5_000, 28_000), (27_900, None)])
+def test_straces_numbers_begin_again_while_those_inside_go_on(tmp_path: Path, new: int, creator: int | None) -> None:
+    """18000 and 28000 are 1 and 2 inside; who is 3 was born after both. With 5000 the counter has begun again, and that
+    this is less than 18000 says nothing; with 27900 it has not."""
+    log = (
+        "17000 clone(child_stack=NULL, flags=CLONE_NEWPID|SIGCHLD) = 18000\n"
+        '18000 fork() = 2\n28000 execve("/a", ["a"], 0x1) = 0\n'
+        f'28000 fork( <unfinished ...>\n{new} execve("/b", ["b"], 0x1) = 0\n28000 <... fork resumed>) = 3\n'
+    )
+    assert edges(tmp_path, log)[new] == (creator, "inferred" if creator else "unknown")

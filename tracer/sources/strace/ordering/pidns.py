@@ -8,6 +8,8 @@ numbers is the order of strace's numbers, and the order of birth.
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from tracer.event import CLONE_NEWPID, CLONE_THREAD
@@ -54,12 +56,20 @@ class Namespace:
                 del self.pairs[0]
 
     def agrees(self, inside: int, outside: int) -> bool:
-        """The pair is in the order of those that are known."""
-        return all(
-            (inside > i) == (outside > o)
-            for i, o in self.pairs
-            if abs(outside - o) < WRAPPED and (inside < RESERVED or abs(inside - i) < WRAPPED)
-        )
+        """The pair is in the order of those that are known, as far as strace's counter has not begun again between."""
+        near = sorted(pair for pair in self.pairs if inside < RESERVED or abs(inside - pair[0]) < WRAPPED)
+        place = bisect_left(near, (inside, 0))
+        earlier, later = _up_to_wrap(outside, reversed(near[:place])), _up_to_wrap(outside, near[place:])
+        return all(other < outside for other in earlier) and all(other >= outside for other in later)
+
+
+def _up_to_wrap(outside: int, pairs: Iterable[tuple[int, int]]) -> Iterator[int]:
+    """Strace's numbers of these, from that of the one beside them on."""
+    for _, other in pairs:
+        if abs(other - outside) >= WRAPPED:
+            return
+        yield other
+        outside = other
 
 
 class _Unplaced(Namespace):
