@@ -424,3 +424,17 @@ def test_a_thread_that_execs_has_been_created_already(tmp_path: Path) -> None:
         f"105 +++ superseded by execve in pid 106 +++\n105 <... execve resumed>) = 0\n108 {ALIVE}\n{ENDED}"
     )
     assert edges(tmp_path, log)[108] == (105, "inferred")
+
+
+def test_threads_that_any_of_several_has_made_are_no_sign_that_waits_are_left_out(tmp_path: Path) -> None:
+    """100 does not wait for 104, so that is a zombie."""
+    log = (
+        f'100 execve("/a", ["a"], 0x1 /* 0 vars */) = 0\n100 {THREAD}) = 101\n100 {THREAD}) = 102\n'
+        "100 fork() = 104\n104 exit_group(0) = ?\n104 +++ exited with 0 +++\n"
+        f"101 {THREAD} <unfinished ...>\n102 {THREAD} <unfinished ...>\n"
+        '105 prctl(PR_SET_NAME, "x") = 0\n106 prctl(PR_SET_NAME, "x") = 0\n'
+        '100 execve("/b", ["b"], 0x1 <unfinished ...>\n'
+        + "".join(f"{tid} +++ exited with 0 +++\n" for tid in (106, 105, 102, 101))
+        + "100 <... execve resumed>) = 0\n"
+    )
+    assert edges(tmp_path, log)[104] == (100, "observed")

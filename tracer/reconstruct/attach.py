@@ -48,7 +48,8 @@ def on_attach(state: State, event: Attach) -> None:
         state.early_reuse[tid] = old.process  # the dead do nothing: another task has the number
         bury(old.process, at, time)
     first = not state.processes
-    task = attach(state, at, time, tid, explained=bool(creators))
+    explained = bool(creators or (hosts and state.exits_seen))  # else they are only what is possible
+    task = attach(state, at, time, tid, explained)
     process = task.process
     if comm and process.leader is task:
         process.comm = comm

@@ -370,7 +370,7 @@ class Elimination(Places):
     def origins_of(self, tid: int, at: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Attach.creators and Attach.hosts of a task that shows itself there first."""
         calls = self.creators.pop(tid, [])
-        hosts = set() if self.exits_seen else self._hosts(calls, at)
+        hosts = {(c.tid, c.at) for c in calls if c.flags & CLONE_THREAD} if self.exits_seen else self._hosts(calls, at)
         if any(call.flags & (CLONE_THREAD | CLONE_NEWPID) for call in calls):
             calls = []
         return tuple(n for c in calls for n in (c.tid, c.flags, c.at)), tuple(n for host in sorted(hosts) for n in host)
