@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import count
 
 from tracer.sources.base import Progress
 from tracer.sources.open import Input
+from tracer.sources.strace.fast.feeder import Feeder
 from tracer.sources.strace.fast.prefilter import Prefilter
-from tracer.sources.strace.fast.repeats import Repeats
-from tracer.sources.strace.fast.shortcuts import Shortcuts
-from tracer.sources.strace.joining.joiner import Joiner
 from tracer.sources.strace.joining.programs import Programs
 from tracer.sources.strace.lines.blocks import pieces, whole_lines
 from tracer.sources.strace.lines.cleaning import UNFINISHED_LINE, clean, mend, without_number
@@ -49,10 +46,8 @@ def read_blocks(
     `only` names the task of a file that holds no other (`-ff`); from byte `filter_from` on, lines that cannot matter
     are skipped where that is faster.
     """
-    joiner = Joiner(style, only, programs)
-    shortcuts = Shortcuts(joiner, style) if style.clock_width is not None and only is None else None
-    # Lives are known by their text, in which every line's time would differ.
-    repeats = Repeats(joiner, shortcuts) if shortcuts is not None and style.clock is None else None
+    feeder = Feeder(style, only, programs)
+    joiner = feeder.joiner
     prefilter = Prefilter() if filter_from is not None else None
     gaps = Gaps(style) if only is None and filter_from != 0 else None
     done = 0
@@ -66,12 +61,7 @@ def read_blocks(
             gaps = None
             joiner.around.turn_to(0, b"")
             picked, numbers, after = prefilter.pick(block, at)
-            if picked:
-                picked = clean(picked, style.junk)
-                if shortcuts is not None:
-                    shortcuts.feed(numbers, picked)
-                else:
-                    joiner.feed(numbers, style.rows.findall(picked))
+            feeder.feed_some(numbers, clean(picked, style.junk))
             yield (*joiner.take(), after - at)
             at = after
         else:
@@ -81,19 +71,9 @@ def read_blocks(
                 found = gaps.find(at, piece) if gaps is not None else []
                 if found:
                     yield found, [], set(), [], 0
-                if shortcuts is not None and not cut:
-                    number = shortcuts.feed(count(at), piece) if repeats is None else repeats.feed(at, piece)
-                    at += number
-                    yield (*joiner.take(), number)
-                    continue
-                rows = style.rows.findall(piece)
-                if cut:
-                    joiner.feed(range(at, at + len(rows) - 1), rows[:-1])
-                    joiner.cut(at + len(rows) - 1, rows[-1])
-                else:
-                    joiner.feed(range(at, at + len(rows)), rows)
-                at += len(rows)
-                yield (*joiner.take(), len(rows))
+                number = feeder.feed_cut(at, piece) if cut else feeder.feed(at, piece)
+                at += number
+                yield (*joiner.take(), number)
         done += len(block)
     joiner.finish()
     yield (*joiner.take(), 0)

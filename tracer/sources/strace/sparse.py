@@ -15,9 +15,8 @@ from tracer.errors import UnreadableInput
 from tracer.sources.base import Progress
 from tracer.sources.open import Input
 from tracer.sources.strace import worker
+from tracer.sources.strace.fast.feeder import Feeder
 from tracer.sources.strace.fast.prefilter import DENSE, PROBE, Prefilter
-from tracer.sources.strace.fast.shortcuts import Shortcuts
-from tracer.sources.strace.joining.joiner import Joiner
 from tracer.sources.strace.lines.cleaning import clean, without_number
 from tracer.sources.strace.lines.style import Style
 from tracer.sources.strace.reading import CHECKED, Batch
@@ -50,8 +49,8 @@ def pays(source: Input, style: Style) -> bool:
 def read(source: Input, style: Style, progress: Progress | None) -> Iterator[Batch]:
     """`reading.read` of such a file. Raises UnreadableInput if it cannot be read on."""
     size = source.size or 0
-    joiner = Joiner(style)
-    shortcuts = Shortcuts(joiner, style) if style.clock_width is not None else None
+    feeder = Feeder(style)
+    joiner = feeder.joiner
     at = 1
     with worker.running(__name__, source, str(size)) as receive, _File(source.path) as file:
         for number in range(_stretches(size)):
@@ -59,15 +58,10 @@ def read(source: Input, style: Style, progress: Progress | None) -> Iterator[Bat
             if style.torn and not number and places[:1] == [0]:
                 lines = without_number(lines)
             lines = clean(lines, style.junk)
-            places = [at + place for place in places]
-            if shortcuts is None:
-                joiner.feed(places, style.rows.findall(lines))
-            elif lines:
-                shortcuts.feed(places, lines)
+            feeder.feed_some([at + place for place in places], lines)
             at += count
             if rest:
-                joiner.cut(at, style.rows.findall(clean(rest + b"\n", style.junk))[0])
-                count += 1
+                count += feeder.feed_cut(at, clean(rest + b"\n", style.junk))
             yield (*joiner.take(), count)
             if progress is not None:
                 progress(min(size, (number + 1) * STRETCH))

@@ -10,6 +10,7 @@ from tracer.event import SubreaperSettled
 from tracer.sources.base import SourceStats
 from tracer.sources.open import Input
 from tracer.sources.strace import reading
+from tracer.sources.strace.fast import feeder
 from tracer.sources.strace.lines.style import find_style
 from tracer.sources.strace.ordering.orderer import Orderer
 from tracer.sources.strace.records import RUN, RUN_MEANS, Record
@@ -81,7 +82,7 @@ def _both(tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> int:
     log.write_text(text)
     records, events = _events(log)
     with monkeypatch.context() as without:
-        without.setattr(reading, "Repeats", _Never)
+        without.setattr(feeder, "Repeats", _Never)
         plain_records, plain_events = _events(log)
     assert not any(record[0] in (RUN, RUN_MEANS) for record in plain_records)
     assert _but_for_settling(events) == _but_for_settling(plain_events)
@@ -89,7 +90,7 @@ def _both(tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> int:
 
 
 class _Never:
-    def __init__(self, _joiner: object, shortcuts: reading.Shortcuts) -> None:
+    def __init__(self, _joiner: object, shortcuts: feeder.Shortcuts) -> None:
         self._shortcuts = shortcuts
 
     def feed(self, at: int, block: bytes) -> int:
