@@ -11,7 +11,7 @@ import pytest
 
 import tracer
 
-from .literal import NESTED, edges
+from .literal import NESTED, SHOWN, edges
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,3 +78,15 @@ def test_straces_numbers_begin_again_while_those_inside_go_on(tmp_path: Path, ne
         f'28000 fork( <unfinished ...>\n{new} execve("/b", ["b"], 0x1) = 0\n28000 <... fork resumed>) = 3\n'
     )
     assert edges(tmp_path, log)[new] == (creator, "inferred" if creator else "unknown")
+
+
+def test_the_counter_may_have_been_set_back_where_namespaces_are_entered_too(tmp_path: Path) -> None:
+    """110 is below all that was given, and only 205's call can have made it: nobody was told a number inside 101's."""
+    log = (
+        f'100 execve("/a", ["a"], 0x1) = 0\n{SHOWN}{NESTED}100 fork() = 205\n'
+        "205 clone(child_stack=NULL, flags=CLONE_PARENT|SIGCHLD <unfinished ...>\n205 +++ killed by SIGKILL +++\n"
+        '110 prctl(PR_SET_NAME, "a") = 0\n'
+    )
+    assert edges(tmp_path, log)[110] == (100, "inferred")
+    inside = log.replace("205 clone", "101 fork() = 2\n205 clone")  # 110 may be 101's child
+    assert edges(tmp_path, inside)[110][0] == 101

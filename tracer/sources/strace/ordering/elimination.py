@@ -120,11 +120,17 @@ class Elimination(Places):
     def candidates(self, tid: int) -> list[Call]:
         """The calls that can have created the task."""
         found = self._open_then(tid, self._wraps)
-        if self._wraps or self.nested or not self.whole or any(not c.number or self._says(c, tid) for c in found):
+        if self._wraps or not self.whole or any(not c.number or self._says(c, tid) for c in found):
+            return found
+        if not self._all_placed():
             return found
         # Somebody has created it, and the counter may have been set back.
         others = self._open_then(tid, True)
         return found + [call for call in others if call not in found and not (call.number or call.untold)]
+
+    def _all_placed(self) -> bool:
+        """No call has told a number of another namespace that is still to be matched."""
+        return not self.nested or (self.entering_shown and all(call.ns is None for call in self.unsettled.values()))
 
     def _open_then(self, tid: int, set_back: bool) -> list[Call]:
         found = self._able(tid, set_back)
