@@ -211,3 +211,13 @@ def test_a_call_that_was_cut_before_all_its_flags(tmp_path: Path, call: str, chi
     found = edges_of(folder)
     assert found[103] == (102, "observed" if child else "inferred")
     assert found[102] == ((101, "inferred") if child else (None, "unknown"))
+
+
+def test_what_is_left_of_a_time_is_no_number_of_a_task(tmp_path: Path) -> None:
+    """A file of a -ff set that begins in the middle of a line: 101 calls fork, whatever digit stands in front."""
+    folder = tmp_path / "set"
+    folder.mkdir()
+    (folder / "log.5").write_text('10:00:00.000001 execve("/a", ["a"], 0x1) = 0\n10:00:00.000002 fork() = 101\n')
+    (folder / "log.101").write_text("5 fork() = 102\n10:00:00.000006 wait4(102, NULL, WNOHANG, NULL) = 0\n")
+    (folder / "log.102").write_text("")
+    assert edges_of(folder)[102][0] != 5

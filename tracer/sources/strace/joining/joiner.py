@@ -138,7 +138,7 @@ class Joiner(State):
         if handler is None and rest[-9:] != b" attached":
             return
         naming = self.naming
-        if text:
+        if text and not self.alone:  # -ff: digits there are the rest of a time
             tid = int(text)
             if not self.prefixed:
                 naming.with_prefix(tid, head)
