@@ -7,7 +7,8 @@ children are found by `elimination`. Where a task lives, `places` knows; `tasks`
 
 from __future__ import annotations
 
-from tracer.sources.strace.ordering.elimination import LEADS, MAX_COMPARED, MAX_PASSED
+from tracer.sources.strace.ordering.candidates import LEADS, MAX_COMPARED
+from tracer.sources.strace.ordering.elimination import MAX_PASSED
 from tracer.sources.strace.ordering.pidns import UNPLACED, Call, Namespace
 from tracer.sources.strace.ordering.returned import Returned
 from tracer.sources.strace.ordering.tasks import Fresh

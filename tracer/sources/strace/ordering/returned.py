@@ -8,7 +8,8 @@ below RESERVED_PIDS that was passed long ago (idr_alloc_cyclic() gives those aga
 from __future__ import annotations
 
 from tracer.event import CLONE_NEWPID, SIGKILL
-from tracer.sources.strace.ordering.elimination import GUESSED, MAX_COMPARED, Elimination
+from tracer.sources.strace.ordering.candidates import MAX_COMPARED
+from tracer.sources.strace.ordering.elimination import GUESSED, Elimination
 from tracer.sources.strace.ordering.pidns import FAR, RESERVED, UNPLACED, Call, in_order
 from tracer.sources.strace.records import EXEC, EXIT, Record
 
