@@ -13,7 +13,10 @@ from tracer.sources.ebpf.survey import Survey, survey
 ENDING_PAUSE = 0.02
 """Seconds between two looks at who is just ending ..."""
 ENDING_LOOKS = 10
-"""... and so many of them: most are through do_exit() in less than one."""
+"""... and so many of them: most are through do_exit() in less than one. Who waits in there (the init of a pid namespace
+for all others, zap_pid_ns_processes()) is not waited for any longer ..."""
+RUNNABLE_PAUSE, RUNNABLE_LOOKS = 0.2, 25
+"""... but who only wants a processor, on a machine that has more to do: its probe may have been passed already."""
 
 
 class Presence(NamedTuple):
@@ -31,11 +34,12 @@ def look(reader: Reader) -> Presence:
     table = proc.read_table()
     records += reader.drain_all()
     told = survey(records)
-    for _ in range(ENDING_LOOKS):
-        ending = _ending(table, told)
+    for look_number in range(ENDING_LOOKS + RUNNABLE_LOOKS):
+        patient = look_number >= ENDING_LOOKS
+        ending = _ending(table, told, "R" if patient else "")
         if not ending:
             break
-        time.sleep(ENDING_PAUSE)
+        time.sleep(RUNNABLE_PAUSE if patient else ENDING_PAUSE)
         _read_again(table, ending)
         records += reader.drain_all()
         told = survey(records)
@@ -43,12 +47,15 @@ def look(reader: Reader) -> Presence:
     return Presence(table, records, told)
 
 
-def _ending(table: Table, told: Survey) -> list[int]:
-    """Processes with a thread in do_exit() of which no record tells, yet or any more."""
+def _ending(table: Table, told: Survey, state: str) -> list[int]:
+    """Processes with a thread in do_exit() of which no record tells, yet or any more; `state`: only in this one."""
     return [
         tgid
         for tgid, process in table.items()
-        if any(s.exiting and s.state not in "ZX" and tid not in told.exits for tid, s in process.threads.items())
+        if any(
+            s.exiting and s.state not in "ZX" and s.state in (state or s.state) and tid not in told.exits
+            for tid, s in process.threads.items()
+        )
     ]
 
 
