@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.unit.sources.strace.logs import events_of
+from tests.unit.sources.strace.logs import events_of, read
 from tracer import replay
 
 if TYPE_CHECKING:
@@ -138,3 +138,21 @@ def test_a_signal_about_the_one_that_had_the_number_before(tmp_path: Path) -> No
         "10 --- SIGCHLD {si_signo=SIGCHLD, si_code=CLD_KILLED, si_pid=11, si_uid=0, si_status=SIGKILL} ---\n"
     )
     assert [(p.tgid, p.state) for p in replay(str(path)).processes] == [(9, "running"), (11, "dead"), (11, "running")]
+
+
+STRANGERS = """\
+100 execve("/bin/sh", ["sh"], 0x1) = 0
+100 clone(child_stack=NULL, flags=SIGCHLD) = 1101
+1101 execve("/bin/true", ["true"], 0x1) = 0
+900 exit_group(0) = ?
+900 +++ exited with 0 +++
+"""
+
+
+def test_a_log_that_shows_nothing_of_namespaces_is_read_once(tmp_path: Path) -> None:
+    """Somebody's creation is missing: where he lives is unknown, which matters only if there is a nested namespace."""
+    path = tmp_path / "strace.log"
+    path.write_text(STRANGERS)
+    assert not read(path)[1].again
+    path.write_text(STRANGERS + "1101 clone(child_stack=NULL, flags=CLONE_NEWPID|SIGCHLD) = 1102\n")
+    assert read(path)[1].again

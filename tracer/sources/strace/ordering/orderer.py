@@ -119,8 +119,8 @@ class Orderer:
     def places(self) -> Places | None:
         """What was seen of namespaces, if nobody knows where some tasks live."""
         births = self._births
-        unknown = births.strangers or births.unseen
-        return Places(births.nested, births.anywhere, births.unseen) if unknown else None
+        seen = Places(births.nested, births.anywhere, births.unseen)
+        return seen if any(seen) and (births.strangers or births.unseen) else None
 
     @property
     def nobodys(self) -> set[tuple[int, int]]:
