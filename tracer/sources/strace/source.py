@@ -59,10 +59,11 @@ class StraceSource:
         )
         yield from ordered(batches, orderer, self.stats)
         # A result that is none is no sign of a namespace either.
-        places = orderer.places if self._nobodys >= orderer.nobodys else None
+        nobodys = orderer.nobodys
+        places = orderer.places if self._nobodys >= nobodys else None
         self.stats.again = places != self._places
         self._places = places
-        self._nobodys |= orderer.nobodys
+        self._nobodys |= nobodys
         self.stats.nobodys = len(self._nobodys)
         if self._input.damage:
             count_unreadable(self.stats, [(self.stats.lines + 1, self._input.damage.encode())])

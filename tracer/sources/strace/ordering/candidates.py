@@ -94,11 +94,12 @@ class Candidates(Places):
             return [call for call in found if call.at <= then.end and not 0 < call.end < then.begin]
         if not (self.exits_seen and all(call.dead for call in found)) or len(found) > MAX_COUNTED:
             return found  # a result says more than a counter that was set back; and without ends none is sure
-        before = given(list(self.history), [(call.at, call.tid) for call in self.unsettled.values()], at)
+        before = given(self.history, [(call.at, call.tid) for call in self.unsettled.values()], at)
         first = 2 * min(call.at for call in found)
         before += [Given(first, max(first + 1, 2 * new.at), other) for other, new in self.fresh.items() if other != tid]
         costs = {call: descents([*before, _given_by(call, tid, at)]) for call in found}
-        return [call for call in found if costs[call] == min(costs.values())]
+        least = min(costs.values(), default=0)
+        return [call for call in found if costs[call] == least]
 
     def may_be_explained(self, tid: int) -> bool:
         """Is there a call that can turn out to have created the task?"""

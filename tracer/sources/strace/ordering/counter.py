@@ -82,7 +82,8 @@ def nobodys(
                 instead = (*record[:4], tid, *record[5:10], min(record[10], at))
                 others = [other for it, other in claims.items() if it != claim and it not in found]
                 costs[claim] = descents(given([*before, *others, instead], [], last))
-        found |= {claim for claim in costs if costs[claim] == min(costs.values())}
+        least = min(costs.values(), default=0)
+        found |= {claim for claim in costs if costs[claim] == least}
     return found
 
 
