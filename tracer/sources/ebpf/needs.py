@@ -16,15 +16,16 @@ TRACKED_MAX = 65536
 """Processes that can be tracked at once."""
 
 TRACEPOINTS = {
-    "task_newtask": "on_newtask",
-    "sched_process_exec": "on_exec",
-    "sched_process_exit": "on_exit",
     "sched_process_free": "on_free",
+    "sched_process_exit": "on_exit",
+    "sched_process_exec": "on_exec",
     "task_rename": "on_rename",
     "cgroup_attach_task": "on_cgroup",
     "sys_exit": "on_sys_exit",
+    "task_newtask": "on_newtask",
 }
-"""Raw tracepoint -> program of probes/ctrace.bpf.c."""
+"""Raw tracepoint -> program of probes/ctrace.bpf.c, in the order in which they are attached. Births come last: of whose
+birth is recorded all the rest is, too, and who was born before is in /proc when that is read, if not gone by then."""
 
 TURNS = {name: (f"{name}_2", f"{name}_3") for name in ("on_newtask", "on_exec", "on_exit", "on_rename")}
 """Program -> the same again, for kernels that leave out runs (handled() in probes/shared.h)."""

@@ -1,8 +1,8 @@
 """Live events: probes, ring buffer and /proc put together without a hole.
 
-Starting. The probes are attached first, with everything recorded; then the kernel's list of processes is walked
-(CT_STATE records: exact start times and the subreaper flags, which /proc does not show) and /proc is read; then what
-the ring buffer holds since the beginning is applied on top.
+Starting. The probes are attached first, that of births last (needs.py), with everything recorded; then the kernel's
+list of processes is walked (CT_STATE records: exact start times and the subreaper flags, which /proc does not show) and
+/proc is read; then what the ring buffer holds since the beginning is applied on top.
 
 - Who is it? (tid, start_boottime). A process whose Clone is among the buffered records comes from that record and is
   left out of the snapshot, so it has its whole history; it is taken from the snapshot only if its creator is unknown
