@@ -11,7 +11,8 @@ from tests.unit.cli.command import LOG
 
 # Wherever the tests run, ctrace may draw lines.
 os.environ |= {"LANG": "C.UTF-8"}
-os.environ.pop("LC_ALL", None)
+for name in ("LC_ALL", "LC_CTYPE"):  # Python sets LC_CTYPE by itself where there is no locale (PEP 538)
+    os.environ.pop(name, None)
 
 
 @pytest.fixture

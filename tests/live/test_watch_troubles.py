@@ -52,6 +52,13 @@ def test_not_root() -> None:
     assert hint == "sudo ctrace watch --all --duration 1 --format lines"
 
 
+def test_in_a_pid_namespace_of_its_own() -> None:
+    """The events' numbers are the machine's: a graph of other processes would come out, without a word."""
+    message, hint = said(run(["unshare", "--pid", "--fork", "--mount-proc"]))
+    assert "pid namespace" in message
+    assert "--pid=host" in hint
+
+
 def test_root_without_the_capabilities() -> None:
     message, hint = said(run(["setpriv", "--bounding-set=-sys_admin,-bpf,-perfmon"]))
     assert "CAP_BPF" in message

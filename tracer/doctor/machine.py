@@ -8,6 +8,8 @@ import shlex
 from functools import cached_property
 from pathlib import Path
 
+from tracer.sources.ebpf.needs import INITIAL_PID_NS
+
 MAX_BYTES = 1 << 20
 
 _CAPABILITIES = {
@@ -23,9 +25,8 @@ _CAPABILITIES = {
 
 _MANAGERS = ("apt ", "dnf ", "pacman ", "zypper ")
 
-# include/linux/proc_ns.h: the first namespaces have these inode numbers since 3.8.
-_INITIAL_PID_NS = 0xEFFFFFFC
 _INITIAL_USER_NS = 0xEFFFFFFD
+"""As INITIAL_PID_NS."""
 
 
 def version_of(text: str) -> tuple[int, int]:
@@ -101,7 +102,7 @@ class Machine:
             number = int(target.name.partition("[")[2].rstrip("]"))
         except (OSError, ValueError):
             return None
-        return number == (_INITIAL_PID_NS if kind == "pid" else _INITIAL_USER_NS)
+        return number == (INITIAL_PID_NS if kind == "pid" else _INITIAL_USER_NS)
 
     @cached_property
     def release(self) -> str:

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from tracer.doctor.ask import NoAnswer, in_child
-from tracer.doctor.machine import Machine
 from tracer.doctor.report import Trial
 
 if TYPE_CHECKING:
@@ -19,8 +18,6 @@ TIMEOUT = 40.0
 """Seconds for all of it: a busy machine with a cold disk may compile for long."""
 PATIENCE = 5.0
 """Seconds for the two events to come."""
-_PATIENCE_ELSEWHERE = 1.0
-"""The same in a pid namespace of our own, where they cannot come with our numbers."""
 _CODE = 37
 """With which the child exits: no other one does."""
 
@@ -75,13 +72,12 @@ def _trace(loader: Literal["auto", "core", "bcc"]) -> dict[str, Any]:
 
 def _fork_and_see(source: EbpfSource) -> str:
     """'' when the child's birth and end were told as they were; else what was wrong."""
-    patience = _PATIENCE_ELSEWHERE if Machine().initial_namespace("pid") is False else PATIENCE
     child = os.fork()
     if child == 0:
         os._exit(_CODE)
     told: list[Event] = []
     try:
-        deadline = time.monotonic() + patience
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             told += source.poll(0.1)
             lacking = _lacking(told, child)
@@ -89,7 +85,7 @@ def _fork_and_see(source: EbpfSource) -> str:
                 return ""
     finally:
         os.waitpid(child, 0)
-    return f"loaded, but {lacking} within {patience:g} s ({len(told)} events came)"
+    return f"loaded, but {lacking} within {PATIENCE:g} s ({len(told)} events came)"
 
 
 def _lacking(told: list[Event], child: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from tracer.errors import CapabilityError
-from tracer.sources.ebpf.needs import RING_SIZE, TRACKED_MAX, check_privileges
+from tracer.sources.ebpf.needs import RING_SIZE, TRACKED_MAX, check_namespace, check_privileges
 
 if TYPE_CHECKING:
     from tracer.sources.ebpf.bcc import BccProbes
@@ -41,6 +41,7 @@ def load_probes(
     reason and remedy: it is the one that takes less.
     """
     check_privileges()
+    check_namespace()
     if loader == "bcc":
         return _bcc(ring_size, tracked_max)
     try:

@@ -33,6 +33,9 @@ TURNS = {name: (f"{name}_2", f"{name}_3") for name in ("on_newtask", "on_exec", 
 SYSTEM_CALLS = "on_sys_exit"
 """The program that runs for each system call of the machine, few of which matter."""
 
+INITIAL_PID_NS = 0xEFFFFFFC
+"""include/linux/proc_ns.h: the inode number of the machine's first pid namespace, since 3.8."""
+
 _CAP_SYS_ADMIN, _CAP_PERFMON, _CAP_BPF = 21, 38, 39
 _REFUSED = "Operation not permitted"
 
@@ -55,6 +58,16 @@ def check_privileges() -> None:
     if not (has(_CAP_SYS_ADMIN) or (has(_CAP_BPF) and has(_CAP_PERFMON))):
         hint = "sudo " + " ".join(["ctrace", *sys.argv[1:]]) if os.geteuid() else "Give it CAP_BPF and CAP_PERFMON."
         raise CapabilityError("live tracing needs root, or the capabilities CAP_BPF and CAP_PERFMON", hint)
+
+
+def check_namespace() -> None:
+    """Raises CapabilityError in a pid namespace of our own: there /proc and getpid() have other numbers than events."""
+    with contextlib.suppress(OSError):
+        if Path("/proc/self/ns/pid").stat().st_ino != INITIAL_PID_NS:
+            raise CapabilityError(
+                "this is a pid namespace of its own, a container's: the kernel's events carry the machine's numbers",
+                "Run it on the node itself, or with the host's pid namespace: docker run --pid=host, or hostPID: true",
+            )
 
 
 def package_command(by_distribution: dict[str, str]) -> str:
