@@ -13,7 +13,8 @@ from tracer.sources.open import Input
 from tracer.sources.strace import sparse, worker
 from tracer.sources.strace.joining.programs import forget_old
 from tracer.sources.strace.lines.style import find_style
-from tracer.sources.strace.ordering.orderer import Orderer, Places
+from tracer.sources.strace.ordering.orderer import Orderer
+from tracer.sources.strace.ordering.places import Nesting
 from tracer.sources.strace.reading import Batch, read
 
 _SHOWN = 200
@@ -33,7 +34,7 @@ class StraceSource:
         self._style = find_style(source.sample())
         self.info = SourceInfo("strace", source.path, source.size, self._style.clock)
         self.stats = SourceStats()
-        self._places: Places | None = None
+        self._nesting: Nesting | None = None
         self._nobodys: set[tuple[int, int]] = set()
 
     def batches(self, progress: Progress | None = None) -> Iterator[list[Event]]:
@@ -55,14 +56,14 @@ class StraceSource:
         else:
             batches = read(self._input, self._style, progress)
         orderer = Orderer(
-            follows, condense=condense, late_calls=style.successful, places=self._places, nobodys=self._nobodys
+            follows, condense=condense, late_calls=style.successful, nesting=self._nesting, nobodys=self._nobodys
         )
         yield from ordered(batches, orderer, self.stats)
         # A result that is none is no sign of a namespace either.
         nobodys = orderer.nobodys
-        places = orderer.places if self._nobodys >= nobodys else None
-        self.stats.again = places != self._places
-        self._places = places
+        nesting = orderer.nesting if self._nobodys >= nobodys else None
+        self.stats.again = nesting != self._nesting
+        self._nesting = nesting
         self._nobodys |= nobodys
         self.stats.nobodys = len(self._nobodys)
         if self._input.damage:

@@ -31,7 +31,9 @@ from tracer.event import (
 )
 from tracer.life import Life
 from tracer.sources.strace.ordering.births import Births
-from tracer.sources.strace.ordering.pidns import UNPLACED, Call
+from tracer.sources.strace.ordering.calls import Call
+from tracer.sources.strace.ordering.pidns import UNPLACED
+from tracer.sources.strace.ordering.state import State
 from tracer.sources.strace.records import (
     ATTACHED,
     CHILD_SIGNAL,
@@ -71,9 +73,10 @@ _new = tuple.__new__
 class Maker:
     """Makes events, in the order of the calls of `apply`."""
 
-    def __init__(self, births: Births) -> None:
-        self.births = births
-        self.known = births.known
+    def __init__(self, state: State, births: Births) -> None:
+        self._shown, self._tasks, self._calls, self._numbers, self._places, self._strangers = state
+        self._births = births
+        self.known = state.tasks.known
         """Tasks that are announced and have not ended, with their nested namespace or None."""
         self.events: list[Event | Life] = []
         self.lost = 0
@@ -103,7 +106,7 @@ class Maker:
         """The log has ended: nothing more is waited for. Whose wait has returned a child that lives, and who lives
         himself, so that it was his, was told the truth."""
         for child, reap in [*self.early.items()]:
-            if reap[3] in self.known and child in self.known and self.births.ends_are_told(child, reap[1]):
+            if reap[3] in self.known and child in self.known and self._ends_are_told(child, reap[1]):
                 self.lines_are_missing(at, None)
                 self._lost_its_end(reap[1], reap[2], reap[3], child, reap[5])
         for call in list(self.reused.values()):
@@ -112,7 +115,7 @@ class Maker:
     def force(self, tid: int) -> None:
         """The task is announced as attached when its turn comes, whatever a call may still tell."""
         self._forced.add(tid)
-        self.births.fresh.pop(tid, None)
+        self._tasks.fresh.pop(tid, None)
 
     def apply(self, record: Record, call: Call | None) -> bool:
         """Make the record's event; False if it has to wait."""
@@ -186,13 +189,13 @@ class Maker:
             sure = record[5] or self._is_sure(tid, record[4])
             if child in self.early and self.early[child][3] == tid and sure:
                 self._lost_its_end(at, time, tid, child, self.early.pop(child)[5])
-            elif child in self.known and self.births.is_given_again(child, at, self.births.exits_seen):
+            elif child in self.known and self._numbers.is_given_again(child, at, self._shown.ends):
                 return  # of the number's last owner: the tracer sees an end before the parent is told
             if child and sure:
                 self.events.append(_new(ChildSignal, (at, time, tid, child)))
-                if child in self.known and self.births.exits_seen:
+                if child in self.known and self._shown.ends:
                     self._told[child] = tid
-                    if child not in self.untraced and self.births.ends_are_told(child, at):
+                    if child not in self.untraced and self._ends_are_told(child, at):
                         self.lines_are_missing(at, time)
         elif kind == REAP:
             self._reaped(record)
@@ -210,16 +213,16 @@ class Maker:
         """A wait has returned a child."""
         _, at, time, tid = record[:4]
         child = record[6] or self._translate(tid, record[4])
-        if child in self.known and self.births.is_given_again(child, at):
+        if child in self.known and self._numbers.is_given_again(child, at):
             pass  # of the number's last owner
         elif child in self.known and self._told.get(child) == tid and (record[6] or self._is_sure(tid, record[4])):
             self._lost_its_end(at, time, tid, child, record[5])
-        elif child in self.known and child != tid and self.births.exits_seen:
+        elif child in self.known and child != tid and self._shown.ends:
             self.early[child] = record
         elif child:
             waiter = tid if record[6] or self._is_sure(tid, record[4]) else 0
             self.events.append(_new(Reap, (at, time, waiter, child, record[5])))
-            if child in self.known and child != tid and not self.births.exits_seen:  # -qq hid its end
+            if child in self.known and child != tid and not self._shown.ends:  # -qq hid its end
                 self.attached.discard(child)
                 del self.known[child]
 
@@ -232,24 +235,24 @@ class Maker:
 
     def _birth(self, record: Record, tid: int) -> bool:
         """The task's first record: announce it, if who created it is known or will never be."""
-        calls = self.births.settled.get(tid)
-        if tid in self.births.earlier:
-            self.births.earlier.discard(tid)
+        calls = self._calls.settled.get(tid)
+        if tid in self._strangers.earlier:
+            self._strangers.earlier.discard(tid)
         elif calls:
             self._announce_line(calls[0])
             return True
-        if self.births.may_be_explained(tid):
+        if self._births.deciding.may_be_explained(tid):
             return False
         noticed = record[0] == ATTACHED
         if tid in self._freed:
             self._freed.discard(tid)
             self.events.append(Reap(record[1], record[2], 0, tid, None))
-        if self.births.is_one_too_many(tid, record[1]):
+        if self._strangers.is_one_too_many(tid, record[1]):
             self.lines_are_missing(record[1], record[2])
-        creators, hosts = self.births.origins_of(tid, record[1])
+        creators, hosts = self._strangers.origins_of(tid, record[1])
         self.events.append(Attach(record[1], record[2], tid, "", noticed, record[4] if noticed else 0, creators, hosts))
         self.attached.add(tid)
-        self.known[tid] = self.births.place_of_stranger(tid, record)
+        self.known[tid] = self._births.matching.place_stranger(tid, record)
         return True
 
     def lines_are_missing(self, at: int, time: int | None) -> None:
@@ -260,7 +263,7 @@ class Maker:
     def _announce_line(self, call: Call) -> None:
         """The birth of a call's child, and before it that of the caller, if that has not been told either (-z)."""
         line = {call: None}
-        while call.tid not in self.known and (calls := self.births.settled.get(call.tid)) and calls[0] not in line:
+        while call.tid not in self.known and (calls := self._calls.settled.get(call.tid)) and calls[0] not in line:
             call = calls[0]
             line[call] = None
         for one in reversed(line):
@@ -269,7 +272,7 @@ class Maker:
     def _announce(self, call: Call) -> None:
         """The birth of a call's child."""
         child = call.child
-        self.births.announced(call)
+        self._calls.announced(call)
         if self.reused.get(call.tid) is call:
             del self.reused[call.tid]
         call.born = True
@@ -294,7 +297,7 @@ class Maker:
             if self.early:
                 self._forget_waits(tid)
             if old not in self.known and not self._birth((SEEN, at, time, old), old):
-                self.births.decide(old, at_end=False)
+                self._births.deciding.decide(old, at_end=False)
                 self._birth((SEEN, at, time, old), old)
             self.known.pop(old, None)
             self.attached.discard(old)
@@ -317,5 +320,12 @@ class Maker:
         """A wait or signal proves who the parent is only if its number is known to mean that child."""
         ns = self.known.get(tid)
         if ns is None or ns is UNPLACED:
-            return tid in self.births.roaming or not self.births.is_doubtful(number, ns)
+            return tid in self._places.roaming or not self._places.is_doubtful(number, ns)
         return number not in ns.guessed
+
+    def _ends_are_told(self, child: int, at: int) -> bool:
+        """The log would say of the task that has this number at that line that it has ended, before anybody is told."""
+        shown, numbers = self._shown, self._numbers
+        last = numbers.last_given(child)
+        told = shown.from_start and shown.ends and not (shown.late_calls or self._places.nested)
+        return told and child not in numbers.chosen and last is not None and last[10] < at

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator
-from typing import NamedTuple
 
 from tracer.event import (
     CLONE_NEWPID,
@@ -26,9 +25,11 @@ from tracer.event import (
 )
 from tracer.life import Life
 from tracer.sources.strace.ordering.births import Births
-from tracer.sources.strace.ordering.counter import nobodys
+from tracer.sources.strace.ordering.calls import Call
 from tracer.sources.strace.ordering.making import Maker
-from tracer.sources.strace.ordering.pidns import FAR, RESERVED, Call, Namespace
+from tracer.sources.strace.ordering.pidns import FAR, RESERVED
+from tracer.sources.strace.ordering.places import Nesting
+from tracer.sources.strace.ordering.state import at_the_start
 from tracer.sources.strace.records import (
     CHILD_SIGNAL,
     CLONED,
@@ -59,18 +60,7 @@ _CLONE_REST = (0, "", 0, (), 0, 0, False, 0)
 _SELDOM = CLONE_NEWPID | CLONE_PARENT | CLONE_UNTRACED
 """Where there is more to say."""
 
-_ENTERING = ("unshare", "setns")
-_CREATING = ("clone", "clone3", "fork", "vfork")
-
 _new = tuple.__new__
-
-
-class Places(NamedTuple):
-    """Whether there are nested pid namespaces; may anybody have entered one unseen; has somebody."""
-
-    nested: bool
-    anywhere: bool
-    unseen: bool
 
 
 class Orderer:
@@ -82,7 +72,7 @@ class Orderer:
         shows_exits: bool = False,
         condense: bool = False,
         late_calls: bool = False,
-        places: Places | None = None,
+        nesting: Nesting | None = None,
         nobodys: Collection[tuple[int, int]] = (),
     ) -> None:
         """`follows`: strace ran with -f, so that created tasks show up themselves.
@@ -90,22 +80,20 @@ class Orderer:
         `shows_exits`: the log is known to tell of ordinary ends, before the first of them is read.
         `late_calls`: calls are told when they have returned (-z).
         `condense`: whole lives may come as one (Life).
-        `places`, `nobodys`: what an earlier reading of the same log has shown in the end.
+        `nesting`, `nobodys`: what an earlier reading of the same log has shown in the end.
         """
         self._follows = follows
         self._condense = condense
         self.condensed = 0
         """How many more events there would be without Life."""
-        known: dict[int, Namespace | None] = {}
-        self._births = Births(known)
-        self._births.exits_seen = shows_exits
-        self._births.late_calls = late_calls
-        if places is not None:
-            self._births.nested, self._births.anywhere, self._births.unseen = places
-        self.over_by = self._births.over_by
+        self._state = at_the_start(late_calls, shows_exits)
+        if nesting is not None:
+            self._state.places.begin_with(nesting)
+        self._births = Births(self._state)
+        self.over_by = self._state.numbers.over_by
         """For the source to fill in before it feeds these lines, where no line tells when a call returned."""
         self._nobodys = frozenset(nobodys)
-        self._maker = Maker(self._births)
+        self._maker = Maker(self._state, self._births)
         self.programs = self._maker.programs
         """The exec table that EXEC records refer to."""
         self._plans: dict[int, Plan] = {}
@@ -116,29 +104,18 @@ class Orderer:
         """The last line that there was something to read in."""
 
     @property
-    def places(self) -> Places | None:
+    def nesting(self) -> Nesting | None:
         """What was seen of namespaces, if nobody knows where some tasks live."""
-        births = self._births
-        seen = Places(births.nested, births.anywhere, births.unseen)
-        return seen if any(seen) and (births.strangers or births.unseen) else None
+        return self._state.places.nesting
 
     @property
     def nobodys(self) -> set[tuple[int, int]]:
         """Calls, by caller and first line, whose results are another's: who is unexplained was created by these."""
-        births = self._births
-        doubted = {*births.silent, *births.doubted.values()}
-        if (births.nested and not births.unseen) or not (doubted or births.nobodys):
-            return set()
-        unexplained = [] if births.late_calls or not births.exits_seen else births.unexplained
-        return births.nobodys | nobodys(list(births.history), doubted, unexplained)
+        return self._births.doubts.nobodys()
 
     def has_calls(self, calls: set[str]) -> None:
         """The log has these calls, in what comes next."""
-        if not calls.isdisjoint(_ENTERING):
-            self._births.entering_shown = True
-        if "exit_group" in calls:
-            self._births.leaving_shown = True
-        self._births.creating_shown |= calls.intersection(_CREATING)
+        self._state.shown.has_calls(calls)
 
     def feed(self, records: Iterable[Record]) -> None:  # noqa: C901 - the hot loop: a function call costs as much as all
         """Read records; events come out as far as they can."""
@@ -148,15 +125,15 @@ class Orderer:
             records = self._without_results(records)
         maker = self._maker
         known = maker.known
-        births = self._births
+        shown, tasks, calls, numbers, places, _ = self._state
         append = maker.events.append
         programs = maker.programs
         attached = maker.attached
-        busy = births.open
-        unplaced = births.unplaced
+        busy = calls.open
+        unplaced = places.unplaced
         early = maker.early
-        history = births.history.append
-        noted = births.noted
+        history = numbers.history.append
+        noted = tasks.noted
         waits = bool(self._kept or maker.reused)
         record = None
         for record in records:
@@ -175,53 +152,53 @@ class Orderer:
                 _, _, _, _, child, flags, _, real, matched, chosen, _ = record
                 if (
                     known[tid] is None
-                    and -FAR < child - births.recent < FAR
-                    and (child > births.newest or child >= RESERVED)
+                    and -FAR < child - numbers.recent < FAR
+                    and (child > numbers.newest or child >= RESERVED)
                     and child not in known
                     and not (tid in busy or tid in noted)
-                    and not (real or matched or chosen or flags & _SELDOM or births.next_ns or births.settled)
-                    and not births.anywhere
-                    and (not (unplaced or births.roaming) or births.inherits_place(tid, child))
+                    and not (real or matched or chosen or flags & _SELDOM or places.next_ns or calls.settled)
+                    and not places.anywhere
+                    and (not (unplaced or places.roaming) or places.inherits_place(tid, child))
                 ):
                     # The number is near the last one, as most are; nothing about it is in doubt.
-                    if tid > births.newest and tid not in births.chosen:
-                        births.newest = tid
-                    births.recent = child
+                    if tid > numbers.newest and tid not in numbers.chosen:
+                        numbers.newest = tid
+                    numbers.recent = child
                     history(record)
                     known[child] = None
                     append(_new(Clone, record[1:7] + _CLONE_REST))
                     continue
             elif kind == EXIT_BEGIN:
-                if tid > births.newest and tid not in births.chosen:
-                    births.newest = tid
+                if tid > numbers.newest and tid not in numbers.chosen:
+                    numbers.newest = tid
                 append(_new(ExitBegin, record[1:]))
                 continue
             elif tid in busy or tid in noted:
                 pass
             elif kind == EXEC:
                 if record[4] == tid and record[5]:
-                    if tid > births.newest and tid not in births.chosen:
-                        births.newest = tid
+                    if tid > numbers.newest and tid not in numbers.chosen:
+                        numbers.newest = tid
                     append(_new(Exec, record[1:5] + programs[record[5]]))
                     continue
             elif kind == SEEN:
-                if tid > births.newest and tid not in births.chosen:
-                    births.newest = tid
+                if tid > numbers.newest and tid not in numbers.chosen:
+                    numbers.newest = tid
                 continue
             elif known[tid] is not None:
                 pass
             elif kind == EXIT:
-                if births.exits_seen and tid not in attached:
+                if shown.ends and tid not in attached:
                     del known[tid]
                     append(_new(Exit, record[1:]))
                     continue
             elif kind == REAP:
-                if not record[6] and record[4] not in known and not births.anywhere:
+                if not record[6] and record[4] not in known and not places.anywhere:
                     append(_new(Reap, record[1:6]))
                     continue
             elif (
                 kind == CHILD_SIGNAL
-                and not (record[5] or births.anywhere)
+                and not (record[5] or places.anywhere)
                 and record[4] not in early
                 and record[4] not in known
             ):
@@ -245,25 +222,25 @@ class Orderer:
     def _life(self, record: Record) -> bool:
         """A whole life, if nothing about it is in doubt."""
         _, at, times, tid, child, number = record
-        births = self._births
-        known = births.known
+        shown, tasks, calls, numbers, places, _ = self._state
+        known = tasks.known
         if not (
             known.get(tid, self) is None
-            and -FAR < child - births.recent < FAR
-            and (child > births.newest or child >= RESERVED)
+            and -FAR < child - numbers.recent < FAR
+            and (child > numbers.newest or child >= RESERVED)
             and child not in known
-            and births.exits_seen
-            and not (tid in births.open or tid in births.noted)
-            and not (births.next_ns or births.settled)
+            and shown.ends
+            and not (tid in calls.open or tid in tasks.noted)
+            and not (places.next_ns or calls.settled)
         ):
             return False
-        if births.unplaced:
-            births.inherits_place(tid, child)
-        births.recent = child
-        if child > births.newest and child not in births.chosen:
-            births.newest = child
+        if places.unplaced:
+            places.inherits_place(tid, child)
+        numbers.recent = child
+        if child > numbers.newest and child not in numbers.chosen:
+            numbers.newest = child
         plan = self._plans[number]
-        births.history.append((CLONED, at, None, tid, child, 0, 0, 0, "", False, at + plan.clone_end))
+        numbers.history.append((CLONED, at, None, tid, child, 0, 0, 0, "", False, at + plan.clone_end))
         course = plan.course
         if self._condense and course is not None and times is None:
             self._maker.events.append(_new(Life, (at, None, tid, child, course)))
@@ -284,7 +261,7 @@ class Orderer:
     def _slowly(self, record: Record) -> None:
         births = self._births
         if record[0] == DOUBTED:
-            births.doubt(record)
+            births.doubts.doubt(record)
             return
         call = births.look(record) if record[0] != SETTLED else None
         kept = self._kept
@@ -295,8 +272,8 @@ class Orderer:
                 self._lose_patience()
         elif not self._maker.apply(record, call):
             kept.append((record, call))
-        if not kept and births.ahead:
-            births.ahead.clear()
+        if not kept and self._state.tasks.ahead:
+            self._state.tasks.ahead.clear()
 
     def _drain(self) -> None:
         kept = self._kept
@@ -306,14 +283,14 @@ class Orderer:
     def _lose_patience(self) -> None:
         """The queue is long: let its head go, unless that waits for a call to return."""
         record, call = self._kept[0]
-        if record[0] == CLONED and call is not None and record[3] in self._births.known:
-            self._births.give_up(call, self._follows)
-        elif self._births.waits_for_return(record[3]):
+        if record[0] == CLONED and call is not None and record[3] in self._state.tasks.known:
+            self._births.deciding.give_up(call, self._follows)
+        elif self._births.deciding.waits_for_return(record[3]):
             if len(self._kept) <= MAX_KEPT:
                 return
             self._maker.force(record[3])
         else:
-            self._births.decide(record[3], at_end=False)
+            self._births.deciding.decide(record[3], at_end=False)
         self._drain()
 
     def finish(self) -> None:
@@ -325,10 +302,10 @@ class Orderer:
         while self._kept:
             record, call = self._kept[0]
             length = len(self._kept)
-            if record[0] == CLONED and call is not None and record[3] in self._births.known:
-                self._births.give_up(call, self._follows)
+            if record[0] == CLONED and call is not None and record[3] in self._state.tasks.known:
+                self._births.deciding.give_up(call, self._follows)
             else:
-                self._births.decide(record[3], at_end=True)
+                self._births.deciding.decide(record[3], at_end=True)
             self._drain()
             if len(self._kept) == length:
                 self._maker.force(record[3])
