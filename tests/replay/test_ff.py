@@ -112,3 +112,32 @@ def test_a_call_is_over_before_its_callers_next_line(tmp_path: Path) -> None:
         104: [("20", LIVES)],
     }
     assert edges(tmp_path, files)[103] == (100, "inferred")
+
+
+@pytest.mark.parametrize(("number", "is_nobodys"), [(202, True), (105, False)])
+def test_a_number_without_a_file_is_nobodys_where_its_caller_was_killed(
+    tmp_path: Path, number: int, is_nobodys: bool
+) -> None:
+    """202 is futex. strace has a file for each task that it follows, so 104 is whom 101 created."""
+    thread = "clone(child_stack=0x1, flags=CLONE_VM|CLONE_SIGHAND|CLONE_THREAD) = 103"
+    files = {
+        100: [START, ("02", "fork() = 101"), ("03", "fork() = 102"), ("20", LIVES)],
+        101: [
+            *(("04", thread), ("05", f"fork() = {number}")),
+            *(("08", "+++ superseded by execve in pid 103 +++"), ("08", "<... execve resumed>) = 0")),
+        ],
+        102: [("20", LIVES)],
+        103: [("07", 'execve("/b", ["b"], 0x1 <pid changed to 101 ...>')],
+        104 if is_nobodys else 105: [("06", LIVES)],
+    }
+    child = 104 if is_nobodys else 105
+    evidence = "inferred" if is_nobodys else "observed"
+    assert edges(tmp_path, files) == {101: (100, "observed"), 102: (100, "observed"), child: (101, evidence)}
+
+
+def test_where_others_have_no_file_either_files_are_missing(tmp_path: Path) -> None:
+    files = {
+        100: [START, ("02", "fork() = 101"), ("03", "fork() = 102"), ("20", LIVES)],
+        101: [("05", "fork() = 103"), ("06", "+++ killed by SIGKILL +++")],
+    }
+    assert edges(tmp_path, files)[103] == (1, "assumed")

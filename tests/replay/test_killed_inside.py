@@ -90,7 +90,7 @@ def test_its_children_are_followed_as_well(tmp_path: Path, turn: Turn) -> None:
 @BOTH_WAYS
 def test_a_subreaper_between_decides_for_what_is_below(tmp_path: Path, turn: Turn) -> None:
     log = f"{race(*turn((103, 105)))}106 {FLAG}\n106 fork() = 107\n107 fork() = 108\n107 {KILLED}\n"
-    assert edges(tmp_path, log)[108] == (106, "inferred")
+    assert edges(tmp_path, log)[108] == (106, "derived")
 
 
 @BOTH_WAYS
@@ -344,7 +344,7 @@ def test_a_zombie_is_one_though_no_wait_is_in_the_log(tmp_path: Path) -> None:
         "101 +++ killed by SIGKILL +++\n102 +++ killed by SIGKILL +++\n"
         "104 exit_group(0) = ?\n104 +++ exited with 0 +++\n"
     )
-    assert edges(tmp_path, log)[104] == (103, "inferred")
+    assert edges(tmp_path, log)[104] == (103, "observed")
 
 
 @BOTH_WAYS

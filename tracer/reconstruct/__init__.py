@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from tracer.event import Event, Exit
 from tracer.graph import ProcessGraph
@@ -12,6 +12,7 @@ from tracer.reconstruct.clues import Hints
 from tracer.reconstruct.engine import Engine
 from tracer.reconstruct.heirs import told_heirs
 from tracer.reconstruct.state import NOTHING, WAIT_CALLS, Lacks
+from tracer.reconstruct.ways import MAX_EVENTS, Way, agree, least_contradicted, supposing, ways_to_share
 from tracer.sources.base import Condensing, Progress, Source
 
 MAX_PASSES = 3
@@ -54,8 +55,47 @@ def reconstruct(
         # command line has switched the collector off.
         engine = Engine(hints, lacks, ptraced=source.info.kind == "strace", heirs=heirs)
         gc.collect()
+    if engine.state.riddles and not (engine.state.clues.unexplained or lacks.places):
+        engine = _in_one_way(source, engine, at, progress, feed) or engine
     calls = source.stats.calls if source.info.kind == "strace" else None
     return engine.finish(calls)
+
+
+def _in_one_way(
+    source: Source, engine: Engine, at: Moment | None, progress: Progress | None, feed: Feed
+) -> Engine | None:
+    """The engine of one of the ways that are contradicted least, where several calls can have created several tasks."""
+    all_ways = ways_to_share(engine.state.riddles)
+    if not all_ways or source.stats.events * len(all_ways) > MAX_EVENTS:
+        return None
+    state = engine.state
+
+    def another(way: Way, heirs: Hints) -> Engine:
+        return Engine(state.hints, state.lacks, ptraced=state.ptraced, heirs=heirs, supposed=way)
+
+    def run(engines: Sequence[Engine], how: Feed) -> None:
+        batches = source.batches(progress)
+        for batch in batches if at is None else _until(batches, at, engines[0]):
+            for each in engines:
+                how(each, supposing(batch, each.state.supposed))
+        for each in engines[1:]:
+            each.state.exits_seen |= engines[0].state.exits_seen
+            each.state.stats.last = engines[0].state.stats.last
+
+    engines = [another(way, {}) for way in all_ways]
+    run(engines, Engine.feed)
+    engines = least_contradicted(engines)
+    if feed is not Engine.feed or any(told_heirs(each.state) for each in engines):
+        engines = [another(each.state.supposed, told_heirs(each.state)) for each in engines]
+        run(engines[:1], feed)
+        if len(engines) > 1:
+            run(engines[1:], Engine.feed)
+    chosen, *others = engines
+    agree(chosen.state, [each.state for each in others], state.riddles)
+    engines.clear()
+    others.clear()
+    gc.collect()
+    return chosen
 
 
 def _missing(source: Source, engine: Engine) -> Lacks:

@@ -35,7 +35,10 @@ def forget_original_parent(
         reaper = common(reapers)
     else:
         told = heir_as_told(state, father) if state.heirs else None
-        reaper = told or find_new_reaper(father, state.init, _doubts_for(state, father), state.lost_at)
+        doubts = _doubts_for(state, father)
+        reaper = told or find_new_reaper(father, state.init, doubts, state.lost_at)
+        if doubts and state.supposed and reaper.reason in doubts.values():
+            state.raced.update(children or ())
     cause = f"exit of {father.tgid}"
     ended = state.ptraced and last is father.leader and not (state.lacks.ends and dying_since is not None)
     if children and not ended:

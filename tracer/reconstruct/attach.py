@@ -7,6 +7,7 @@ from tracer.graph import RUNNING, ZOMBIE, Process, Task
 from tracer.reconstruct.hosts import may_be_thread
 from tracer.reconstruct.perhaps import born_of_one
 from tracer.reconstruct.state import State, bury
+from tracer.reconstruct.ways import calls_of
 
 NO_THREAD = "it turned out to be no thread of {}: who created it is not known"
 
@@ -56,6 +57,7 @@ def on_attach(state: State, event: Attach) -> None:
     if task.membership:
         return
     if creators:
+        state.riddles[at, tid] = [] if hosts else calls_of(event)  # it may be somebody's thread
         born_of_one(state, process, event)
     if hosts:
         may_be_thread(state, process, hosts)

@@ -69,7 +69,7 @@ def on_exit(state: State, event: Exit) -> None:
                 state.half_dead[process] = at, status, seen is not None and seen[1] == status
             if older_than(process, state.lost_at):
                 doubt_children(process, f"events were lost at {state.lost_at}: whether {heir.tid} lives is not known")
-            _thread_ends(state, task, heir)
+            _thread_ends(state, task, heir, at)
             return
     if status is not None:
         process.status = status
@@ -82,7 +82,7 @@ def _is_leaving(task: Task) -> bool:
     return task.exiting or process.status is not None or any(t.exiting for t in process.threads.values())
 
 
-def _thread_ends(state: State, task: Task, heir: Task) -> None:
+def _thread_ends(state: State, task: Task, heir: Task, at: int) -> None:
     """find_new_reaper() step 1: a thread of the same process takes the children over; nobody else sees a change."""
     _hand_over(task, heir)
     process = task.process
@@ -91,7 +91,7 @@ def _thread_ends(state: State, task: Task, heir: Task) -> None:
         process.threads.pop(tid, None)
         state.tasks.pop(tid, None)
         if state.ptraced:
-            state.thread_ended(tid, process)
+            state.thread_ended(tid, process, at)
     state.exit_begun.pop(tid, None)
     state.ns_for_children.pop(tid, None)
 
@@ -110,29 +110,29 @@ def _hand_over(task: Task, heir: Task) -> None:
     task.children = None
 
 
-def merge_threads(state: State, process: Process, survivor: Task) -> None:
+def merge_threads(state: State, process: Process, survivor: Task, at: int) -> None:
     """All other threads are gone (exec, group exit): their children hang on the survivor."""
     for task in list(process.threads.values()):
         if task is not survivor:
             _hand_over(task, survivor)
-            _free_number(state, task)
+            _free_number(state, task, at)
             state.exit_begun.pop(task.tid, None)
 
 
-def _leave_leader(state: State, process: Process) -> None:
+def _leave_leader(state: State, process: Process, at: int) -> None:
     """The same where the survivor is the leader."""
     leader = process.leader
-    merge_threads(state, process, leader)
+    merge_threads(state, process, leader, at)
     process.threads = {leader.tid: leader}
     state.tasks[leader.tid] = leader
 
 
-def _free_number(state: State, task: Task) -> None:
+def _free_number(state: State, task: Task, at: int) -> None:
     """A thread is dead, and leaves no zombie."""
     if state.tasks.get(task.tid) is task:
         del state.tasks[task.tid]
         if state.ptraced:
-            state.thread_ended(task.tid, task.process)
+            state.thread_ended(task.tid, task.process, at)
 
 
 def _process_ends(state: State, process: Process, last: Task, at: int, time: int | None) -> None:
@@ -143,11 +143,11 @@ def _process_ends(state: State, process: Process, last: Task, at: int, time: int
     if len(process.threads) > 1:
         begun = [b for t in process.threads if (b := state.exit_begun.get(t)) is not None]
         dying_since = min(begun, default=dying_since)
-        merge_threads(state, process, last)
+        merge_threads(state, process, last, at)
         leader = process.leader
         process.threads = {leader.tid: leader}
         if last is not leader:
-            _free_number(state, last)
+            _free_number(state, last, at)
         state.tasks[leader.tid] = leader
     process.state = ZOMBIE
     process.exited_at = at
@@ -167,7 +167,7 @@ def end_unseen(state: State, task: Task, at: int, time: int | None) -> None:
     task.exiting = True
     heir = find_alive_thread(task.process)
     if heir is not None:
-        _thread_ends(state, task, heir)
+        _thread_ends(state, task, heir, at)
     else:
         _process_ends(state, task.process, task, at, time)
 
@@ -178,7 +178,7 @@ def end_unseen_process(state: State, process: Process, at: int, time: int | None
         return
     for task in process.threads.values():
         task.exiting = True
-    _leave_leader(state, process)
+    _leave_leader(state, process, at)
     _process_ends(state, process, process.leader, at, time)
 
 
@@ -193,7 +193,7 @@ def zombie_found(state: State, process: Process, at: int, time: int | None) -> N
     """/proc has it as a zombie: exit_notify() has moved its children, though its end was not told."""
     leader = process.leader
     leader.exiting = True
-    _leave_leader(state, process)
+    _leave_leader(state, process, at)
     process.state = ZOMBIE
     if leader.children:
         forget_original_parent(state, process, leader, at, time, None)

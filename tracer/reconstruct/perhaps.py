@@ -16,6 +16,7 @@ from tracer.identity import Evidence
 from tracer.reconstruct.heirs import heir_as_told
 from tracer.reconstruct.reaper import Reaper, find_alive_thread, find_new_reaper
 from tracer.reconstruct.state import State, bury, is_below, set_real_parent
+from tracer.reconstruct.ways import calls_of, reason_of
 
 INFERRED = Evidence.INFERRED
 MAX_SUPPOSED = 32
@@ -33,11 +34,8 @@ def born_of_one(state: State, process: Process, event: Attach) -> None:
     """One of the calls has created the process."""
     claims: dict[Claim, Ways] = {}
     namespaces: set[PidNs] = set()
-    numbers = event.creators
-    calls = list(zip(numbers[::3], numbers[1::3], numbers[2::3], strict=False))
-    calls = [call for call in calls if (call[0], call[2]) not in state.spent]
-    names = ", ".join(str(tid) for tid, _, _ in calls)
-    process.reason = f"it was created by one of these, which were killed inside the call: {names}"
+    calls = [call for call in calls_of(event) if (call[0], call[2]) not in state.spent]
+    process.reason = reason_of(calls)
     for tid, flags, at in calls:
         mother = owner(state, tid, at)
         if mother is None:
@@ -126,15 +124,17 @@ def born_beside(state: State, process: Process, mother: Process) -> None:
 
 
 def owner(state: State, tid: int, at: int) -> Process | None:
-    """The process that had a task with this number there."""
-    task = state.tasks.get(tid)
-    if task is not None and task.process.born_at <= at:
-        return task.process
-    ended = state.ended_threads.get(tid)
-    if ended is not None and ended.born_at <= at:
-        return ended
+    """The process that had a task with this number there, which has ended since if it is not the last one."""
     recent = islice(reversed(state.processes), MAX_RECENT)
-    return next((p for p in recent if p.tgid == tid and p.born_at <= at), None)
+    own = next((p for p in recent if p.tgid == tid and p.born_at <= at), None)
+    if own is not None and (own.exited_at is None or own.exited_at >= at):
+        return own
+    threads = state.ended_threads.get(tid, ())
+    of_thread = next((process for end, process in threads if end >= at and process.born_at <= at), None)
+    if of_thread is not None:
+        return of_thread
+    task = state.tasks.get(tid)
+    return task.process if task is not None and task.process.born_at <= at else own
 
 
 def _parents(state: State, process: Process) -> list[Process]:

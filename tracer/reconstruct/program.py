@@ -54,7 +54,7 @@ def on_exec(state: State, event: Exec) -> None:
     if state.clues.found_count:
         state.clues.exec_ends_threads(process, at)
     if tid != old_tid or len(process.threads) > 1:
-        _take_over_group(state, process, task, tid)
+        _take_over_group(state, process, task, tid, at)
     if not process.leader_known:
         process.leader_known = True
         state.clues.proven(process)
@@ -118,9 +118,9 @@ def _join_leader(state: State, task: Task, tid: int) -> bool:
     return True
 
 
-def _take_over_group(state: State, process: Process, task: Task, tid: int) -> None:
+def _take_over_group(state: State, process: Process, task: Task, tid: int, at: int) -> None:
     """de_thread(): the caller takes the leader's number; all others are dead, their children are the caller's."""
-    merge_threads(state, process, task)
+    merge_threads(state, process, task, at)
     state.tasks.pop(task.tid, None)
     if state.ns_for_children:  # nsproxy is of the task: what the old leader unshared ended with it
         namespace = state.ns_for_children.pop(task.tid, None)

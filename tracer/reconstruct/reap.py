@@ -11,6 +11,7 @@ from tracer.reconstruct.membership import hang, number_was_free
 from tracer.reconstruct.perhaps import parent_told, waits_for_it
 from tracer.reconstruct.reaper import find_alive_thread
 from tracer.reconstruct.state import State, bury, is_below
+from tracer.reconstruct.ways import note_contradiction
 
 
 def on_reap(state: State, event: Reap) -> None:
@@ -71,6 +72,8 @@ def _kernel_told(state: State, child: Process, told: Task, at: int, time: int | 
     told_process = told.process
     if told_process.state is not RUNNING:
         return
+    if state.supposed:
+        note_contradiction(state, child, told_process)
     if child.evidence is not Evidence.OBSERVED:
         note_parent(state, child, told_process)
     if not child.leader_known:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from tracer.graph import DEAD, NO_THREADS, GraphStats, PidNs, Process, Program, Reparenting, Task
 from tracer.identity import Evidence
 from tracer.reconstruct.clues import Clues, Hints, Key
+
+Call = tuple[int, int, int]
+"""A call that did not tell whom it created: the caller, its flags, where it began."""
 
 
 class Lacks(NamedTuple):
@@ -58,6 +62,7 @@ class State:
         "claims",
         "clues",
         "containers",
+        "contradictions",
         "doomed",
         "doubts",
         "dying_groups",
@@ -90,18 +95,26 @@ class State:
         "programs",
         "programs_size",
         "ptraced",
+        "raced",
         "recent_adoptions",
+        "riddles",
         "root_ns",
         "serials",
         "spent",
         "stats",
+        "supposed",
         "tasks",
         "unexplained",
         "untraced",
     )
 
     def __init__(
-        self, hints: Hints | None = None, lacks: Lacks = NOTHING, ptraced: bool = False, heirs: Hints | None = None
+        self,
+        hints: Hints | None = None,
+        lacks: Lacks = NOTHING,
+        ptraced: bool = False,
+        heirs: Hints | None = None,
+        supposed: Mapping[Key, Call] | None = None,
     ) -> None:
         self.root_ns = PidNs(0, None)
         self.init = Process(1, 0, self.root_ns, 0, None)
@@ -124,8 +137,9 @@ class State:
         """tid -> where its exit call began, until it is dead."""
         self.doomed: dict[int, tuple[Process, int, bool]] = {}
         """Tasks that will end soon -> process, where that was told, and whether all of it will."""
-        self.ended_threads: dict[int, Process] = {}
-        """strace: the processes of the last threads that ended. One killed inside clone may have a child to come."""
+        self.ended_threads: dict[int, list[tuple[int, Process]]] = {}
+        """strace: the last threads that ended, by number: where each did, and its process. One that was killed inside
+        clone may have a child to come."""
         self.untraced = False
         """There are tasks that the tracer does not follow: they, and who descends from them, may have any number that
         is free."""
@@ -178,6 +192,14 @@ class State:
         """Where a process ended, and its number -> who inherited from it (heirs.told_heirs)."""
         self.heirs_told: dict[Key, dict[int, str]] = {}
         """The same -> whose children turned out to be those that it left, and why; first who was taken for that."""
+        self.riddles: dict[Key, list[Call]] = {}
+        """Tasks that one of several calls created: where each shows itself, and its number -> the calls."""
+        self.supposed = supposed if supposed is not None else {}
+        """Which of them did, in the way that is tried (ways.py); empty where none is."""
+        self.contradictions: list[tuple[Process | None, Process]] = []
+        """Where the kernel told somebody else of an end: whose child it was in this way, and who was told."""
+        self.raced: set[Process] = set()
+        """Those whose parent a race has left open: they contradict nothing."""
         self.lacks = lacks
         self.ptraced = ptraced
         """The tracer is strace: it tells of an end after the children have moved, and of a leader's last of all threads
@@ -237,10 +259,10 @@ class State:
             self.serials[tid] = used
         process.threads[tid] = self.tasks[tid] = task
 
-    def thread_ended(self, tid: int, process: Process) -> None:
+    def thread_ended(self, tid: int, process: Process, at: int) -> None:
         """Remember whose thread it was, for a child of it that shows later."""
         ended = self.ended_threads
-        ended[tid] = process
+        ended[tid] = [*ended.get(tid, ())[-3:], (at, process)]
         if len(ended) > RECENT_THREADS:
             del ended[next(iter(ended))]
 

@@ -55,7 +55,8 @@ def on_subreaper_settled(state: State, event: SubreaperSettled) -> None:
 
 def _process_of(state: State, event: SetSubreaper | SubreaperSettled) -> Process:
     """Also of a thread that has ended since its call began: of -ff logs no line says when that returned."""
-    ended = state.ended_threads.get(event.tid) if event.tid not in state.tasks else None
+    threads = state.ended_threads.get(event.tid) if event.tid not in state.tasks else None
+    ended = threads[-1][1] if threads else None
     calls = state.flag_calls.get(ended) if ended is not None else None
     if ended is not None and calls is not None and (event.tid in calls.open or event.tid in calls.returned):
         return ended

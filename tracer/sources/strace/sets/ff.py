@@ -21,6 +21,7 @@ from tracer.sources.strace.reading import Batch, read_blocks
 from tracer.sources.strace.records import CLONED, EXIT, OPEN, SEEN, Program, Record
 from tracer.sources.strace.sets.fileset import TaskFile
 from tracer.sources.strace.sets.merging import Log, Merge
+from tracer.sources.strace.sets.results import take_back
 from tracer.sources.strace.source import count_unreadable, replay
 
 _BATCH = 5000
@@ -66,6 +67,7 @@ class StraceSet:
         for log in logs:
             self._read(log, programs, progress, done)
             done += log.size
+        take_back([log.records for log in logs], {log.tid for log in logs})
         for log in logs:
             if not log.records:  # a task that made no call that was traced
                 log.records.append((SEEN, 1, log.first, log.tid))

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from tracer.sources.strace.records import CHILD_SIGNAL, CLONED, EXEC, EXIT, REAP, Record, child_of
+from tracer.sources.strace.records import CHILD_SIGNAL, CLONED, EXIT, REAP, Record, child_of
+from tracer.sources.strace.sets.results import is_killed
 
 HALF_DAY = 43_200_000_000_000
 """ns: what seems to be earlier by more is later, on the next day."""
@@ -36,12 +37,6 @@ class _Call(NamedTuple):
     """When the caller went on, if it did."""
     killed: bool
     """Nothing of the caller follows but that it was killed: the number can be another call's (creating.REFUSALS)."""
-
-
-def _is_killed(record: Record) -> bool:
-    """The record tells that the task was killed, if it had not called exit before: by a signal, or by another thread's
-    exit_group or execve, whose status it has then (do_group_exit(), de_thread())."""
-    return record[0] == EXIT or (record[0] == EXEC and bool(record[4] != record[3]))
 
 
 class Lives:
@@ -80,7 +75,7 @@ class Lives:
                 self._ends.setdefault(child_of(record), []).append(later)
             elif kind == CHILD_SIGNAL and time is not None:
                 self._ends.setdefault(child_of(record), []).append(time)
-            alive = not _is_killed(record)
+            alive = not is_killed(record)
             later = later if time is None else time
 
     def _find(self, tid: int) -> None:
