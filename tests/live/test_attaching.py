@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.live.harness import Compiled, Live, agreed, kill_all, running
+from tests.live.harness import Compiled, Live, agreed, kill_all, running, wait_until
 from tests.live.test_start import below
 from tracer.errors import CapabilityError
+from tracer.identity import Evidence
+from tracer.live.check import Difference, check
 from tracer.sources.ebpf.core import CoreProbes
 from tracer.sources.ebpf.source import EbpfSource
+from tracer.sources.proc import PROC, ProcProcess, has_ended, read_process, read_table
 
 FREED = 0.05
 """Seconds: an RCU grace period, after which nothing more is heard of a process that was waited for."""
@@ -71,8 +77,116 @@ def test_lives_that_pass_while_the_probes_are_being_attached(puppet: Puppet, dee
         live.start(puppet.tgid)
         try:
             assert agreed(live, puppet.tgid, seconds=2.0) == []
+            assert compared(live, puppet.tgid) == []
             ours = {p.tgid: p for p in live.engine.graph.live()}
             for tgid in below(puppet.tgid):
                 assert ours[tgid].subreaper is (tgid == puppet.tgid or ours[tgid].comm == "subreaper")
         finally:
             kill_all(live, puppet.tgid)
+
+
+def compared(live: Live, root: int) -> list[Difference]:
+    """Where the graph differs from /proc, whoever was born when; once that has been given some seconds."""
+    table = read_table()
+    above, context = root, []
+    while above := table[above].stat.ppid:
+        context += live.engine.graph.find(above)
+
+    def drain() -> None:
+        live.feed(live.source.poll(0.05))
+
+    return check(live.engine.graph, drain, everything=False, context=context).differences
+
+
+@contextlib.contextmanager
+def busy_processor(number: int) -> Iterator[Callable[[], None]]:
+    """Programs that never rest on one processor; gives what ends them."""
+    with contextlib.ExitStack() as stack:
+        hogs = [stack.enter_context(running(["sh", "-c", "while :; do :; done"])) for _ in range(3)]
+        for hog in hogs:
+            os.sched_setaffinity(hog.pid, {number})
+
+        def rest() -> None:
+            for hog in hogs:
+                hog.kill()
+
+        yield rest
+
+
+def has_left_its_memory(tgid: int) -> bool:
+    """It is in exit_mm(), or past it."""
+    return (PROC / str(tgid) / "statm").read_text().startswith("0 ")
+
+
+@pytest.mark.parametrize("waited_for", [False, True])
+@pytest.mark.parametrize("ends", ["while /proc is read", "later"])
+def test_who_is_on_the_way_out(
+    programs: Compiled, monkeypatch: pytest.MonkeyPatch, ends: str, waited_for: bool
+) -> None:
+    """It has passed the probe of ends before that was attached, and has not handed its child on yet."""
+    last = (os.cpu_count() or 1) - 1
+    with (
+        running([programs("lingering")], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as root,
+        busy_processor(last) as rest,
+        EbpfSource() as source,
+    ):
+        assert root.stdout is not None
+        assert root.stdin is not None
+        dying, orphan = map(int, root.stdout.readline().split())
+        root.stdin.write(b"w" if waited_for else b"-")
+        root.stdin.flush()
+        os.kill(dying, signal.SIGKILL)
+        wait_until(lambda: has_left_its_memory(dying), "it lives")
+
+        def read_meanwhile() -> dict[int, ProcProcess]:
+            monkeypatch.undo()
+            table = read_table()
+            if ends != "later":
+                assert table[orphan].stat.ppid == dying
+                rest()
+            return table
+
+        monkeypatch.setattr("tracer.sources.proc.read_table", read_meanwhile)
+        live = Live(source)
+        live.start(root.pid)
+        try:
+            if ends == "later":
+                found = read_process(orphan)
+                assert found is not None
+                assert found.stat.ppid == dying
+            rest()
+            wait_until(lambda: has_ended(dying, dying), "it does not end")
+            assert compared(live, root.pid) == []
+            (process,) = live.engine.graph.find(orphan)
+            assert process.parent is not None
+            assert process.parent.tgid == root.pid
+            assert process.evidence is Evidence.OBSERVED
+        finally:
+            kill_all(live, root.pid)
+
+
+@pytest.mark.parametrize("execs", [1, 3])
+def test_an_exec_of_a_thread_before_proc_is_read(
+    programs: Compiled, monkeypatch: pytest.MonkeyPatch, execs: int
+) -> None:
+    """The old leader's end is recorded; the number has gone on to a thread that lives."""
+    command = ["sh", "-c", 'sleep 1000 & read line; exec "$@"', "sh", programs("execs"), str(execs)]
+    with running(command, stdin=subprocess.PIPE) as process, EbpfSource() as source:
+
+        def read_after_the_exec() -> dict[int, ProcProcess]:
+            monkeypatch.undo()
+            assert process.stdin is not None
+            process.stdin.write(b"\n")
+            process.stdin.flush()
+            wait_until(lambda: (p := read_process(process.pid)) is not None and p.argv[1:] == ("0",), "no exec")
+            return read_table()
+
+        wait_until(lambda: len(below(process.pid)) == 2, "no child")
+        monkeypatch.setattr("tracer.sources.proc.read_table", read_after_the_exec)
+        live = Live(source)
+        live.start(process.pid)
+        try:
+            assert compared(live, process.pid) == []
+            assert below(process.pid) <= {p.tgid for p in live.engine.graph.live()}
+        finally:
+            kill_all(live, process.pid)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -28,6 +28,8 @@ _ARGS_MAX = 1 << 15
 _ARGUMENTS_MAX = 1024
 """What is kept of a process's arguments: a stranger chooses them, and 1 MB of short ones would be 20 MB as strings."""
 _LOOKS_AT_ZOMBIES = 20
+_LOOKS_AT_THREADS = 3
+_LOOKS_AT_PARENTS = 3
 _CONTAINER = re.compile("[0-9a-f]{64}")
 
 
@@ -159,20 +161,44 @@ def _threads(folder: Path, tgid: int) -> dict[int, Stat]:
     they are released. Where it is not, and no other was seen alive, an exec can have given its number to another thread
     meanwhile (de_thread()), so it is looked at again.
     """
-    threads: dict[int, Stat] = {}
     for _ in range(_LOOKS_AT_ZOMBIES):
-        threads = {tgid: parse_stat((folder / "stat").read_bytes())}
-        with contextlib.suppress(OSError):
-            for entry in (folder / "task").iterdir():
-                if int(entry.name) != tgid:
-                    with contextlib.suppress(OSError, ValueError):
-                        threads[int(entry.name)] = parse_stat((entry / "stat").read_bytes())
-        leader = threads[tgid]
+        leader = parse_stat((folder / "stat").read_bytes())
+        threads = {tgid: leader, **_others(folder, tgid)}
         if leader.state != "X" and (leader.tasks == 1 or any(stat.state not in "ZX" for stat in threads.values())):
             return threads
-    if threads[tgid].state == "X":
+    if leader.state == "X":
         raise ProcessLookupError  # being reaped
     return threads
+
+
+def _others(folder: Path, tgid: int) -> dict[int, Stat]:
+    """The threads besides the leader.
+
+    Where one ends while they are listed, the list may end there, or lack another that lives (next_tid(), first_tid() in
+    fs/proc/base.c): they are listed once more.
+    """
+    threads: dict[int, Stat] = {}
+    for _ in range(_LOOKS_AT_THREADS):
+        tids = dict.fromkeys(threads)
+        with contextlib.suppress(OSError):
+            tids |= dict.fromkeys(int(entry.name) for entry in (folder / "task").iterdir())
+        tids.pop(tgid, None)
+        threads.clear()
+        for tid in tids:
+            with contextlib.suppress(OSError, ValueError):
+                threads[tid] = parse_stat((folder / "task" / str(tid) / "stat").read_bytes())
+        if len(threads) == len(tids):
+            break
+    return threads
+
+
+def has_ended(tgid: int, tid: int) -> bool:
+    """This thread is through do_exit(), or is not there."""
+    try:
+        stat = parse_stat((PROC / str(tgid) / "task" / str(tid) / "stat").read_bytes())
+    except (OSError, ValueError):
+        return True
+    return stat.state in "ZX"
 
 
 def read_process(tgid: int, proc: Path = PROC) -> ProcProcess | None:
@@ -202,27 +228,38 @@ def read_process(tgid: int, proc: Path = PROC) -> ProcProcess | None:
 
 
 def read_table(proc: Path = PROC) -> dict[int, ProcProcess]:
-    """All processes by tgid. A process whose parent went away meanwhile is read again."""
+    """All processes by tgid. A process whose parent went away, or ended, meanwhile is read again."""
     table: dict[int, ProcProcess] = {}
     for tgid in sorted(int(p.name) for p in proc.iterdir() if p.name.isdigit()):
         found = read_process(tgid, proc)
         if found is not None:
             table[tgid] = found
-    for _ in range(3):
-        stale = [p.tgid for p in table.values() if p.stat.ppid and p.stat.ppid not in table]
+    for _ in range(_LOOKS_AT_PARENTS):
+        stale = misplaced(table, ())
         for tgid in stale:
             again = read_process(tgid, proc)
-            if again is None:
-                del table[tgid]
-            else:
+            if again is not None:
                 table[tgid] = again
-                if again.stat.ppid and again.stat.ppid not in table:
-                    parent = read_process(again.stat.ppid, proc)
-                    if parent is not None:
-                        table[parent.tgid] = parent
+            else:
+                table.pop(tgid, None)
         if not stale:
             break
     return table
+
+
+def misplaced(table: Mapping[int, ProcProcess], known: Container[int]) -> set[int]:
+    """Who has to be read again: processes whose parent is not there, or is a zombie, and such parents.
+
+    exit_notify() hands the children on before anybody can see the zombie. `known`: more processes that are there.
+    """
+    found: set[int] = set()
+    for tgid, process in table.items():
+        above = process.stat.ppid
+        parent = table.get(above)
+        if not above or above in known or (parent is not None and not parent.zombie):
+            continue
+        found |= {tgid} if parent is not None else {tgid, above}
+    return found
 
 
 def parents_first(processes: Iterable[ProcProcess]) -> list[ProcProcess]:

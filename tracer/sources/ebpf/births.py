@@ -89,14 +89,14 @@ class Births(Known):
                 return
             task = self._followed(record)
         process = task.process
+        if time < process.read_at:
+            return  # /proc has told of it
         if old_tid != tid:
             self.tasks.pop(old_tid, None)
         task.exited = False
         process.live = 1  # de_thread(): nobody else is left
         if (flags & wire.F_SUBREAPER) != process.subreaper:
             self._subreaper_seen(process, time, flags)
-        if time < process.read_at:
-            return
         filename, argv, cut, comm = program
         self.at = at = self.at + 1
         self._out.append(new(Exec, (at, time, tid, old_tid, filename, argv, cut)))

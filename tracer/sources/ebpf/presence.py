@@ -1,4 +1,8 @@
-"""Who is there, at the start of a session and after a loss: the kernel's walk, /proc, and the records since then."""
+"""Who is there, at the start of a session and after a loss: the kernel's walk, /proc, and the records since then.
+
+/proc is read while it changes, and records tell of the same time. What cannot be put together is read again, until all
+can be: see docs/architecture.md, "How a session starts".
+"""
 
 from __future__ import annotations
 
@@ -6,17 +10,17 @@ import time
 from typing import NamedTuple
 
 from tracer.sources import proc
+from tracer.sources.ebpf import wire
+from tracer.sources.ebpf.living import same_start
 from tracer.sources.ebpf.members import Table, born_later
 from tracer.sources.ebpf.reader import Reader
 from tracer.sources.ebpf.survey import Survey, survey
 
 ENDING_PAUSE = 0.02
-"""Seconds between two looks at who is just ending ..."""
-ENDING_LOOKS = 10
-"""... and so many of them: most are through do_exit() in less than one. Who waits in there (the init of a pid namespace
-for all others, zap_pid_ns_processes()) is not waited for any longer ..."""
-RUNNABLE_PAUSE, RUNNABLE_LOOKS = 0.2, 25
-"""... but who only wants a processor, on a machine that has more to do: its probe may have been passed already."""
+"""Seconds between two looks at who is just ending: most are through do_exit() in less than one."""
+LOOKS = 12
+"""So often at most. Who is longer in do_exit() (the init of a pid namespace waits there for all others,
+zap_pid_ns_processes(); a program that gets no processor) is looked at later, see repair.py."""
 
 
 class Presence(NamedTuple):
@@ -26,54 +30,105 @@ class Presence(NamedTuple):
     records: list[bytes]
     told: Survey
     """What the records tell."""
+    ending: set[tuple[int, int, int]]
+    """(tgid, tid, start) of threads in do_exit() of which no record tells: the probe may have been passed before it
+    was attached."""
 
 
 def look(reader: Reader) -> Presence:
     """Walk, read /proc, and take the records of the meantime."""
     records = reader.walk()
     table = proc.read_table()
-    records += reader.drain_all()
-    told = survey(records)
-    for look_number in range(ENDING_LOOKS + RUNNABLE_LOOKS):
-        patient = look_number >= ENDING_LOOKS
-        ending = _ending(table, told, "R" if patient else "")
-        if not ending:
-            break
-        time.sleep(RUNNABLE_PAUSE if patient else ENDING_PAUSE)
-        _read_again(table, ending)
-        records += reader.drain_all()
+    swaps = Swaps()
+    gone: set[int] = set()
+    for looks in range(1, LOOKS + 1):
+        records = swaps.without(records + reader.drain_all())
         told = survey(records)
-    _add_orphans(table, told)
-    return Presence(table, records, told)
+        later = born_later(told, table.values())
+        older = {tgid: process for tgid, process in table.items() if tgid not in later}
+        ending = _ending(older, told)
+        again = (told.processes - table.keys() - later.keys() - gone) | proc.misplaced(older, later)
+        swapped = swaps.found(table, told)
+        if looks == LOOKS or not (ending or again or swapped):
+            break
+        if not (again or swapped):
+            time.sleep(ENDING_PAUSE)
+        for tgid in swapped:
+            swaps.read(tgid, table, told)
+        for tgid in again | {tgid for tgid, _, _ in ending}:
+            if not _read(tgid, table):
+                gone.add(tgid)
+    return Presence(table, records, told, ending)
 
 
-def _ending(table: Table, told: Survey, state: str) -> list[int]:
-    """Processes with a thread in do_exit() of which no record tells, yet or any more; `state`: only in this one."""
-    return [
-        tgid
+def _read(tgid: int, table: Table) -> bool:
+    """Put it into the table as it is now; whether it is there."""
+    found = proc.read_process(tgid)
+    if found is None:
+        table.pop(tgid, None)
+        return False
+    table[tgid] = found
+    return True
+
+
+def _ending(table: Table, told: Survey) -> set[tuple[int, int, int]]:
+    """Threads in do_exit() of which no record tells, yet or any more."""
+    return {
+        (tgid, tid, stat.start_ticks * proc.TICK)
         for tgid, process in table.items()
-        if any(
-            s.exiting and s.state not in "ZX" and s.state in (state or s.state) and tid not in told.exits
-            for tid, s in process.threads.items()
-        )
-    ]
+        for tid, stat in process.threads.items()
+        if stat.exiting and stat.state not in "ZX" and tid not in told.exits
+    }
 
 
-def _read_again(table: Table, tgids: list[int]) -> None:
-    for tgid in tgids:
+class Swaps:
+    """Processes whose leader is another thread than before: one that runs a program takes over its number and its start
+    (de_thread()), so what the records say of that number may be of either."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, int] = {}
+        """tgid -> ns since boot: what was recorded before is contained in the table."""
+        self._ended: set[int] = set()
+        """No swap: these leaders have ended since they were read."""
+
+    def found(self, table: Table, told: Survey) -> set[int]:
+        """Those of whom an Exec says so, or an Exit of a leader who was not in do_exit() when /proc was read."""
+        exits = {tgid for tgid in told.exits.keys() & table.keys() if _alive(table[tgid])}
+        exits = {tgid for tgid in exits if same_start(told.exits[tgid], table[tgid].stat.start_ticks * proc.TICK)}
+        return (told.new_leaders.keys() & table.keys()) | (exits - self._ended)
+
+    def read(self, tgid: int, table: Table, told: Survey) -> None:
+        """Read it once more: who is alive has not ended before, so the Exit was the old leader's."""
         found = proc.read_process(tgid)
+        if found is not None and _alive(found):
+            self._known[tgid] = found.read_at
+        elif tgid in told.new_leaders:
+            self._known[tgid] = told.new_leaders[tgid] + 1
+        else:
+            self._ended.add(tgid)
+            return
         if found is None:
             del table[tgid]
         else:
             table[tgid] = found
 
+    def without(self, records: list[bytes]) -> list[bytes]:
+        """The records, but for what is contained in the table."""
+        return [r for r in records if not self._contained(r)] if self._known else records
 
-def _add_orphans(table: Table, told: Survey) -> None:
-    """Who was born after /proc was listed, to somebody who was gone when his own entry was read."""
-    while True:
-        known = table.keys() | born_later(told, table.values()).keys()
-        found = {tgid: proc.read_process(tgid) for tgid in told.processes - known}
-        new = {tgid: process for tgid, process in found.items() if process is not None}
-        if not new:
-            return
-        table.update(new)
+    def _contained(self, record: bytes) -> bool:
+        """An own end or program, or the birth of a thread or of the process itself. Its children's births are not."""
+        kind = record[wire.TYPE_AT]
+        if kind == wire.T_CLONE:
+            tgid = wire.CLONE.unpack(record)[11]
+        elif kind in (wire.T_EXEC, wire.T_EXIT):
+            tgid = wire.WHO.unpack_from(record)[1]
+        else:
+            return False
+        (at,) = wire.TIME.unpack_from(record)
+        return bool(at < self._known.get(tgid, 0))
+
+
+def _alive(process: proc.ProcProcess) -> bool:
+    """Its leader has not begun to end."""
+    return not process.stat.exiting and process.stat.state not in "ZX"

@@ -1,4 +1,4 @@
-"""What got lost: how much it was, and what /proc says in its place."""
+"""What got lost, or was not to be recorded: how much it was, and what /proc says in its place."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ ZOMBIE_AGE = 0.2
 """Seconds after which a zombie of which nothing was heard is looked up in /proc: more than the usual grace period."""
 REPAIR_INTERVAL = 1.0
 """Seconds between two repairs while events keep being lost."""
+ENDING_INTERVAL = 0.2
+"""Seconds between two looks at those whose end no probe may tell of."""
 
 
 class Repair:
@@ -34,6 +36,12 @@ class Repair:
         self._repair_due = False
         self._repaired_at = 0.0
         self._look_at = 0.0
+        self._ending: set[tuple[int, int, int]] = set()
+        self._ending_at = 0.0
+
+    def expect(self, ending: set[tuple[int, int, int]]) -> None:
+        """These may have passed the probe of ends before it was attached (see Presence). Those who are known count."""
+        self._ending = {who for who in ending if self._decoder.living.find(*who[1:]) is not None}
 
     def after_events(self) -> None:
         """There were some: of losses among them, and of zombies."""
@@ -62,24 +70,44 @@ class Repair:
             self._untracked = untracked
         if events:
             return events
-        if self._repair_due and time.monotonic() - self._repaired_at >= REPAIR_INTERVAL:
-            events = self._repair()
-            self._repair_due = False
-            self._repaired_at = time.monotonic()
-        elif self._walk_due and time.monotonic() - self._repaired_at >= REPAIR_INTERVAL:
-            # Of the system calls that matter only prctl is not told again by later records, or by /proc.
-            events = self._reader.decode(self._reader.walk(), walked=True)
-            self._walk_due = False
-            self._repaired_at = time.monotonic()
-        elif self._look_at and time.monotonic() >= self._look_at:
+        events = self.overdue()
+        if not events and self._look_at and time.monotonic() >= self._look_at:
             before = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - int(ZOMBIE_AGE / 2 * 1e9)
             events, younger = self._decoder.reaped_unseen(before)
             self._look_at = time.monotonic() + ZOMBIE_AGE if younger else 0.0
         return events
 
+    def overdue(self) -> list[Event]:
+        """What cannot wait until nothing happens: a machine may never be quiet. All that was read is decoded by now."""
+        now = time.monotonic()
+        rested = now - self._repaired_at >= REPAIR_INTERVAL
+        events: list[Event] = []
+        if (self._repair_due and rested) or self._ended_unseen(now):
+            events = self._repair()
+            self._repair_due = False
+        elif self._walk_due and rested:
+            # Of the system calls that matter only prctl is not told again by later records, or by /proc.
+            events = self._reader.decode(self._reader.walk(), walked=True)
+            self._walk_due = False
+        else:
+            return events
+        self._repaired_at = time.monotonic()
+        return events
+
+    def _ended_unseen(self, now: float) -> bool:
+        """One of those who were in do_exit() is through it, and perhaps no record has told: where are its children?"""
+        if not self._ending or now - self._ending_at < ENDING_INTERVAL:
+            return False
+        self._ending_at = now
+        find = self._decoder.living.find
+        known = {who: task for who in self._ending if (task := find(*who[1:])) is not None}
+        over = len(known) < len(self._ending)
+        self._ending = {who for who, task in known.items() if not task.exited}
+        return over or any(proc.has_ended(tgid, tid) for tgid, tid, _ in self._ending)
+
     def _repair(self) -> list[Event]:
         """What /proc says now, after events were lost: Snapshot of what is there, then Gone of what is not."""
-        table, records, told = look(self._reader)
+        table, records, told, ending = look(self._reader)
         before = dict(self._decoder.tasks)
         events = self._tracking.snapshot(self._decoder, table, self._tracking.members(table), told)
         there = {tid: stat.start_ticks * proc.TICK for p in table.values() for tid, stat in p.threads.items()}
@@ -87,4 +115,5 @@ class Repair:
             if tid in there or tid not in self._decoder.tasks or same_start(told.exits.get(tid, -1), task.start):
                 continue
             events.append(self._decoder.gone(tid))
+        self.expect(ending)
         return events + self._reader.decode(records)

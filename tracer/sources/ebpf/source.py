@@ -133,6 +133,7 @@ class EbpfSource:
         for comm in selection.follow:
             self._probes.follow(comm)
         events = self._tracking.snapshot(self._decoder, there.table, selection.members, there.told)
+        self._repair.expect(there.ending)
         events += self._reader.decode(there.records)
         if select is not None:
             events += self._tracking.narrow(self._reader)
@@ -159,6 +160,8 @@ class EbpfSource:
             if records:
                 self._read_at = time.monotonic()
                 events += self._reader.with_cgroups(decode(records))
+                if self._ring.head() - self._ring.position < BATCH:
+                    events += self._repair.overdue()
             else:
                 events += self._repair.when_quiet()
             if events:

@@ -28,11 +28,13 @@ class Survey(NamedTuple):
     """tid -> start of tasks that exit in these records."""
     processes: set[int]
     """tgids of all whose birth is among the records."""
+    new_leaders: dict[int, int]
+    """tgid -> ns since boot: when a thread, which became the leader by that, last ran a program."""
 
 
 def survey(records: Iterable[bytes]) -> Survey:
     """Look through records without decoding them to events."""
-    found = Survey({}, [], {}, set())
+    found = Survey({}, [], {}, set(), {})
     for record in records:
         kind = record[wire.TYPE_AT]
         if kind == wire.T_STATE:
@@ -46,4 +48,8 @@ def survey(records: Iterable[bytes]) -> Survey:
         elif kind == wire.T_EXIT:
             fields = wire.EXIT.unpack(record)
             found.exits[fields[5]] = fields[4]
+        elif kind == wire.T_EXEC:
+            time, _, tid, old_tid, _ = wire.EXEC_BRIEF.unpack_from(record)
+            if tid != old_tid:
+                found.new_leaders[tid] = time
     return found

@@ -42,6 +42,9 @@ TYPE_AT = 0 if sys.byteorder == "little" else 1
 WHO = struct.Struct("=24xII")
 """Only the header's `tid` and `tgid`."""
 
+TIME = struct.Struct("=8xQ")
+"""Only the header's `time`."""
+
 LOST = struct.Struct("=4xI")
 """Only the header's `lost`."""
 
