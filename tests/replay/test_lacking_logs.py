@@ -26,6 +26,15 @@ def test_what_is_left_over_may_be_one_whose_birth_is_missing(tmp_path: Path) -> 
     assert edges(tmp_path, f"{log}150 getpid() = 150\n")[103] == (102, "inferred")
 
 
+def test_also_beside_results_that_are_none(tmp_path: Path) -> None:
+    """202 is none of 104's, who has created 105. Nobody has created 150."""
+    log = f"{BEGIN}100 fork() = 101\n{KILLED_INSIDE}102 fork() = 103\n100 fork() = 104\n104 fork( <unfinished ...>\n"
+    log += "104 <... fork resumed>) = 202\n104 +++ killed by SIGKILL +++\n105 getpid() = 105\n100 fork() = 106\n"
+    log += "106 exit_group(0) = ?\n106 +++ exited with 0 +++\n"
+    assert edges(tmp_path, log)[103] == (102, "observed")
+    assert edges(tmp_path, f"{log}150 getpid() = 150\n")[103] == (102, "inferred")
+
+
 def test_a_number_of_a_living_task_is_no_new_one(tmp_path: Path) -> None:
     """-qq: ends are not shown, but calls of exit are. Nothing tells that 102 has ended."""
     log = f"{BEGIN}{SHOWN}{NESTED}100 fork() = 102\n100 fork() = 103\n{{}}103 fork() = 102\n103 getpid() = 103\n"
@@ -92,7 +101,12 @@ def test_a_notice_behind_the_end_of_a_line_is_of_somebodys_child(tmp_path: Path)
     )
     found = edges(tmp_path, log)
     assert (found[102], found[103]) == ((101, "inferred"), (102, "observed"))
-    assert edges(tmp_path, log.partition("88")[2].replace(") = 101\n", ""))[102] == (101, "observed")
+    first = log.partition("88")[2].replace(") = 101\n", "")
+    assert edges(tmp_path, first)[102] == (101, "observed")
+    assert edges(tmp_path, f"{first}[pid   150] fork() = 151\n")[102] == (101, "inferred")  # 150 has no notice
+    several = first.replace("attached", "attached with 2 threads")
+    assert edges(tmp_path, f"{several}[pid   150] fork() = 151\n")[102] == (101, "observed")
+    assert edges(tmp_path, f"lone(flags={log}")[102] == (101, "inferred")
 
 
 def test_without_prefix_the_other_one_that_lived_is_the_leader(tmp_path: Path) -> None:
@@ -215,6 +229,22 @@ def test_a_signal_and_a_wait_tell_an_end_whose_line_is_lost(tmp_path: Path) -> N
     assert edges(tmp_path, _high(log))[702] == (701, "observed")
 
 
+def test_a_thread_may_have_been_doing_anything_when_another_ran_a_program(tmp_path: Path) -> None:
+    """strace -z: 101 was killed inside prctl, or was not."""
+    thread = "clone(child_stack=0x1, flags=CLONE_VM|CLONE_FS|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD|CLONE_SYSVSEM)"
+    log = (
+        f"{BEGIN}100 prctl(PR_SET_CHILD_SUBREAPER, 1) = 0\n100 fork() = 101\n{{}}101 fork() = 104\n104 fork() = 105\n"
+        "{}104 +++ exited with 0 +++\n100 getpid() = 100\n"
+    )
+    taken = f'101 {thread} = 102\n101 +++ superseded by execve in pid 102 +++\n101 execve("/b", ["b"], 0x1) = 0\n'
+    flag = "101 prctl(PR_SET_CHILD_SUBREAPER, 0) = 0\n"
+    left = "104 exit_group(0) = ?\n"
+    assert edges(tmp_path, log.format(taken, ""))[105] == (100, "inferred")
+    assert edges(tmp_path, log.format(taken + flag, ""))[105] == (100, "derived")
+    assert edges(tmp_path, log.format("", ""))[105] == (100, "derived")
+    assert edges(tmp_path, log.format(taken, left))[105] == (100, "derived")
+
+
 def test_threads_that_end_alike_end_all(tmp_path: Path) -> None:
     """strace -z: calls of exit are not shown, and the line of an end can be lost."""
     thread = "clone(child_stack=0x1, flags=CLONE_VM|CLONE_FS|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD|CLONE_SYSVSEM)"
@@ -233,7 +263,7 @@ def test_a_thread_that_a_killed_caller_left_may_have_ended_all(tmp_path: Path) -
     thread = "clone(child_stack=0x1, flags=CLONE_VM|CLONE_FS|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD|CLONE_SYSVSEM"
     log = (
         f"{BEGIN}100 fork() = 101\n100 fork() = 102\n101 fork() = 103\n101 {thread} <unfinished ...>\n"
-        "102 fork( <unfinished ...>\n104 exit_group(1 <unfinished ...>\n101 <... clone resumed>) = ?\n"
+        "102 fork( <unfinished ...>\n104 exit_group(1 <unfinished ...>\n"
         "102 <... fork resumed>) = ?\n105 getpid() = 105\n104 <... exit_group resumed>) = ?\n"
         "102 +++ killed by SIGKILL +++\n"
     )

@@ -34,7 +34,7 @@ def reconstruct(
     """
     hints: Hints = {}
     heirs: Hints = {}
-    lacks = NOTHING
+    lacks = at_first = Lacks(begun=source.info.returned_only)
     engine = Engine(hints, lacks, ptraced=source.info.kind == "strace")
     for passes_left in reversed(range(MAX_PASSES)):
         if at is None and feed is Engine.feed and isinstance(source, Condensing):
@@ -45,7 +45,7 @@ def reconstruct(
             for batch in batches if at is None else _until(batches, at, engine):
                 feed(engine, batch)
         found = engine.state.clues.solve() if engine.state.clues.found_count else {}
-        missing = _missing(source, engine) if lacks is NOTHING else lacks
+        missing = _missing(source, engine) if lacks is at_first else _still_missing(lacks, engine)
         told = told_heirs(engine.state)
         known = not found.keys() - hints.keys() and not told.keys() - heirs.keys()
         if not passes_left or (known and missing == lacks):
@@ -107,7 +107,14 @@ def _missing(source: Source, engine: Engine) -> Lacks:
     results = bool(source.stats.nobodys)
     births = state.clues.incomplete and state.eliminated and not results
     ends = not state.exits_seen and bool(state.exit_begun)
-    return Lacks(waits=waits, ends=ends, places=source.stats.again, births=births, results=results)
+    begun = source.info.returned_only
+    return Lacks(begun=begun, waits=waits, ends=ends, places=source.stats.again, births=births, results=results)
+
+
+def _still_missing(lacks: Lacks, engine: Engine) -> Lacks:
+    """Results that are not believed explain tasks out of nowhere; where such tasks are left, births are missing."""
+    state = engine.state
+    return lacks._replace(births=lacks.births or (lacks.results and state.clues.incomplete and state.eliminated))
 
 
 def _until(batches: Iterable[list[Event]], at: Moment, engine: Engine) -> Iterator[list[Event]]:

@@ -68,6 +68,15 @@ def on_attach(state: State, event: Attach) -> None:
         state.clues.attached_with_threads(process, threads)
     elif not noticed:
         state.clues.found_without_notice(process)
+        if not state.clues.threads_attached:
+            _doubt_the_first(state.processes[0])
+
+
+def _doubt_the_first(process: Process) -> None:
+    """strace announces all that it attaches to. Where it has not announced one, the beginning of the log is missing,
+    and the first notice may be of somebody's thread."""
+    if process.exec_at is None and process.tgid != 1:
+        process.leader_known = False
 
 
 def split_off(state: State, task: Task, at: int, time: int | None) -> Task:

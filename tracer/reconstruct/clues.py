@@ -101,6 +101,11 @@ class Clues:
         """A task that acted though neither a clone nor a notice had announced it."""
         self._unannounced.append(process)
 
+    @property
+    def threads_attached(self) -> bool:
+        """There are tasks that only the number of threads has announced."""
+        return bool(self._attached)
+
     def attached_with_threads(self, process: Process, threads: int) -> None:
         """ "strace: Process N attached with K threads"."""
         self._attached.append((process, threads))

@@ -33,10 +33,14 @@ def on_exit_begin(state: State, event: ExitBegin) -> None:
 
 
 def on_killed(state: State, event: Killed) -> None:
-    """Noted for the end of the trace: it may lack the line that tells of the death."""
+    """Noted for the end of the trace: it may lack the line that tells of the death. Where ends are not told, a task
+    that is killed inside a call (strace tells of it at PTRACE_EVENT_EXIT, in do_exit()) ends here."""
     task = state.live_task(event.tid)
     if task is not None and task.process.state is RUNNING:
         state.doomed[event.tid] = task.process, event.at, event.group
+        if state.lacks.ends and not event.group:
+            state.exit_begun.setdefault(event.tid, event.at)
+            end_unseen(state, task, event.at, event.time)
 
 
 def on_exit(state: State, event: Exit) -> None:

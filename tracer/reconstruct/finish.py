@@ -29,7 +29,7 @@ def finish(state: State, calls: set[str] | None) -> None:
     waits_seen = calls is None or bool(calls & WAIT_CALLS)
     given_again = state.nested and not waits_seen and any(process.serial for process in processes)
     _doubt_children_of_leaving(state)
-    if state.exits_seen:
+    if state.exits_seen or state.lacks.ends:
         _doubt_doomed(state)
     doubt_ended(state)
     if calls is not None and calls.isdisjoint(LEAVING):
@@ -71,7 +71,11 @@ def _doubt_doomed(state: State) -> None:
     for process, at, group in state.doomed.values():
         if process.state is not RUNNING or has_lived_on(process, at):
             continue
-        if group or all(task.exiting or _is_doomed(state, task) for task in process.threads.values()):
+        if (
+            group
+            or state.lacks.ends
+            or all(task.exiting or _is_doomed(state, task) for task in process.threads.values())
+        ):
             why = f"{process.tgid} was killed: it may be gone"
             doubt_children(process, why)
             if process.evidence.rank < Evidence.INFERRED.rank:

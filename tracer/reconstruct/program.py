@@ -120,6 +120,8 @@ def _join_leader(state: State, task: Task, tid: int) -> bool:
 
 def _take_over_group(state: State, process: Process, task: Task, tid: int, at: int) -> None:
     """de_thread(): the caller takes the leader's number; all others are dead, their children are the caller's."""
+    if state.lacks.begun:
+        state.doubts[process] = f"threads of {tid} were killed at its exec: what they were doing is not told"
     merge_threads(state, process, task, at)
     state.tasks.pop(task.tid, None)
     if state.ns_for_children:  # nsproxy is of the task: what the old leader unshared ended with it

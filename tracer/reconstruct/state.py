@@ -27,6 +27,8 @@ class Lacks(NamedTuple):
     first line on that a number may be of one of these."""
     births: bool = False
     """Tasks came out of nowhere: where one was found by leaving out what it cannot be, it may be one of these."""
+    begun: bool = False
+    """Calls are told when they have returned (strace -z): what a task was doing that was killed is not told."""
     results: bool = False
     """Some results are another call's: the source knows then from the first line on of which calls."""
 

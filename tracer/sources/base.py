@@ -32,6 +32,8 @@ class SourceInfo:
     """An input of many files: where an event's `at` is (`t.908 line 4`). None: `at` says it."""
     boot_epoch: int | None = None
     """Clock `boot`: ns since the epoch when it was 0; None: not known."""
+    returned_only: bool = False
+    """A call is told when it has returned, and not at all if its task was killed inside (strace -z)."""
     day: int | None = None
     """Clock `boot`: its time at the midnight (UTC) before the first event; None: not known."""
 

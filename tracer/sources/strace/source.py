@@ -33,6 +33,7 @@ class StraceSource:
         self._input = source
         self._style = find_style(source.sample())
         self.info = SourceInfo("strace", source.path, source.size, self._style.clock)
+        self.info.returned_only = self._style.successful
         self.stats = SourceStats()
         self._nesting: Nesting | None = None
         self._nobodys: set[tuple[int, int]] = set()

@@ -151,6 +151,7 @@ class Joiner(State):
                 tid = self._take_over(tid, rest)
         spliced = SPLICED_NOTICE.search(rest) if rest[-9:] == b" attached" else None
         if spliced is not None:
+            self.torn = self.torn or at == 1  # strace tells of whom it traces before that does anything
             self.held = Held(at, time, tid, head, rest[: spliced.start()])
             self.held.notices.append((at, spliced[0]))
             return

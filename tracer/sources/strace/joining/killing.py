@@ -28,11 +28,11 @@ class Killing:
         state = self._state
 
         def handle(at: int, time: bytes, tid: int, rest: bytes) -> None:
+            state.saw(at, time, tid)
             if rest[-16:] == UNFINISHED:
                 state.pending[tid] = (name, rest[:-16], at, None, None)
             else:
                 self._sent(at, time, tid, rest)
-            state.saw(at, time, tid)
 
         return handle
 

@@ -12,6 +12,7 @@ from tracer.sources.strace.ordering.calls import Call
 from tracer.sources.strace.ordering.candidates import Candidates
 from tracer.sources.strace.ordering.deciding import Deciding
 from tracer.sources.strace.ordering.doubts import Doubts
+from tracer.sources.strace.ordering.leaving import acts, leaves
 from tracer.sources.strace.ordering.matching import Matching
 from tracer.sources.strace.ordering.pidns import UNPLACED, Namespace
 from tracer.sources.strace.ordering.results import Results
@@ -63,6 +64,9 @@ class Births:
         if doubts.doubted:
             doubts.believe(record)
         self._numbers.show(tid)
+        if tid in tasks.left and acts(record):
+            tasks.begins_anew(tid)
+            self._places.next_ns.pop(tid, None)
         if tid not in tasks.fresh and not tasks.alive(tid):
             self._appeared(tid, record)
         elif tid in calls.open and (kind not in _INSIDE or calls.open[tid].untold):
@@ -83,6 +87,8 @@ class Births:
             self._ends(tid, record[4], at)
         elif kind == EXEC:
             self._execs(tid, record[4], at)
+        elif leaves(record) and not self._shown.ends:
+            self._tasks.leave(tid)
         elif kind == NOT_CLONED:
             call = self._calls.open.pop(tid, None)
             if call is not None:
@@ -170,6 +176,7 @@ class Births:
             self.matching.match()
 
     def _execs(self, tid: int, thread: int, at: int) -> None:
+        self._tasks.left -= {tid, thread}
         if thread != tid:
             self._takes_over(tid, thread, at)
         self._threads_are_gone(tid, at)

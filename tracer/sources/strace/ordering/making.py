@@ -32,6 +32,7 @@ from tracer.event import (
 from tracer.life import Life
 from tracer.sources.strace.ordering.births import Births
 from tracer.sources.strace.ordering.calls import Call
+from tracer.sources.strace.ordering.leaving import acts, leaves
 from tracer.sources.strace.ordering.pidns import UNPLACED
 from tracer.sources.strace.ordering.state import State
 from tracer.sources.strace.records import (
@@ -92,6 +93,8 @@ class Maker:
         tracer sees an end first (wait_consider_task()); what a dead task's wait seems to return is another's result."""
         self.untraced: set[int] = set()
         """Those of `known` of which strace tells nothing (CLONE_UNTRACED)."""
+        self._left: set[int] = set()
+        """Those of `known` that have left: `Tasks.left`, where this has got to."""
         self._told: dict[int, int] = {}
         """Living children of whose end a signal has told -> to whom. The line of an end can be lost: droptcb() drops
         what -z keeps back of a call, and that with it."""
@@ -120,7 +123,7 @@ class Maker:
     def apply(self, record: Record, call: Call | None) -> bool:
         """Make the record's event; False if it has to wait."""
         kind, at, time, tid = record[:4]
-        if tid not in self.known and not self._birth(record, tid):
+        if not self._is_there(record):
             return False
         if tid in self.reused:
             self._announce(self.reused[tid])
@@ -152,11 +155,29 @@ class Maker:
         self._last_attached_end = 0
         return True
 
-    def _end(self, at: int, time: int | None, tid: int, status: int | None) -> None:
-        self._last_attached_end = tid if tid in self.attached else 0
+    def _is_there(self, record: Record) -> bool:
+        """The record's task is announced; False if that has to wait."""
+        _, at, time, tid = record[:4]
+        if tid in self._left and acts(record):
+            self._is_gone(tid)
+            self.events.append(Exit(at, time, tid, None))
+        if tid not in self.known and not self._birth(record, tid):
+            return False
+        if leaves(record) and not self._shown.ends:
+            self._left.add(tid)
+        return True
+
+    def _is_gone(self, tid: int) -> None:
+        """The number is free."""
         self.attached.discard(tid)
         self._told.pop(tid, None)
-        del self.known[tid]
+        self._left.discard(tid)
+        self._tasks.left.discard(tid)
+        self.known.pop(tid, None)
+
+    def _end(self, at: int, time: int | None, tid: int, status: int | None) -> None:
+        self._last_attached_end = tid if tid in self.attached else 0
+        self._is_gone(tid)
         self.events.append(Exit(at, time, tid, status))
         if tid in self.early:
             reap = self.early.pop(tid)
@@ -223,14 +244,11 @@ class Maker:
             waiter = tid if record[6] or self._is_sure(tid, record[4]) else 0
             self.events.append(_new(Reap, (at, time, waiter, child, record[5])))
             if child in self.known and child != tid and not self._shown.ends:  # -qq hid its end
-                self.attached.discard(child)
-                del self.known[child]
+                self._is_gone(child)
 
     def _lost_its_end(self, at: int, time: int | None, tid: int, child: int, status: int | None) -> None:
         """A wait and a signal tell the same: neither is another's result, and the line of the end is lost."""
-        self._told.pop(child, None)
-        self.attached.discard(child)
-        self.known.pop(child, None)
+        self._is_gone(child)
         self.events += [Exit(at, time, child, status), Reap(at, time, tid, child, status)]
 
     def _birth(self, record: Record, tid: int) -> bool:
@@ -284,6 +302,7 @@ class Maker:
             self.attached.discard(child)
             self.events.append(Exit(call.at, call.time, child, None))
         self._told.pop(child, None)
+        self._left.discard(child)
         self.known[child] = call.child_ns
         (self.untraced.add if call.flags & CLONE_UNTRACED else self.untraced.discard)(child)
         number = call.number if call.number != child else 0
@@ -299,8 +318,8 @@ class Maker:
             if old not in self.known and not self._birth((SEEN, at, time, old), old):
                 self._births.deciding.decide(old, at_end=False)
                 self._birth((SEEN, at, time, old), old)
-            self.known.pop(old, None)
-            self.attached.discard(old)
+            self._is_gone(old)
+        self._left.discard(tid)
         filename, argv, cut = self.programs.get(reference, ("", (), True))
         self.events.append(_new(Exec, (at, time, tid, old, filename, argv, cut)))
 

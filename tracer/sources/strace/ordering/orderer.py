@@ -168,7 +168,7 @@ class Orderer:
                     known[child] = None
                     append(_new(Clone, record[1:7] + _CLONE_REST))
                     continue
-            elif kind == EXIT_BEGIN:
+            elif kind == EXIT_BEGIN and shown.ends:
                 if tid > numbers.newest and tid not in numbers.chosen:
                     numbers.newest = tid
                 append(_new(ExitBegin, record[1:]))

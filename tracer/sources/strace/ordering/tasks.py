@@ -36,7 +36,11 @@ class Tasks:
         self.ended: dict[int, int | None] = {}
         """Fresh tasks that have ended already -> status."""
         self.noted: set[int] = set()
-        """Tasks of which each record counts: leaders of which threads are `watched`, and numbers that are `doubted`."""
+        """Tasks of which each record counts: leaders of which threads are `watched`, numbers that are `doubted`, and
+        those that have `left`."""
+
+        self.left: set[int] = set()
+        """Tasks that have called exit, or were killed inside a call, and no line has told of their end."""
 
     def alive(self, tid: int) -> bool:
         """Is there such a task where the log is read?"""
@@ -48,16 +52,29 @@ class Tasks:
         fresh = self.fresh[tid]
         self.fresh[tid] = fresh._replace(acted=LEADS if leads else max(at, fresh.acted))
 
+    def begins_anew(self, tid: int) -> None:
+        """The one with this number has left, and another one has it."""
+        self.left.discard(tid)
+        self.ahead[tid] = False
+
     def end(self, tid: int, status: int | None, at: int) -> None:
         """A task has ended."""
         self.ahead[tid] = False
+        self.left.discard(tid)
         if tid in self.fresh:
             self.ended[tid] = status
             self.fresh[tid] = self.fresh[tid]._replace(ended=at)
 
+    def leave(self, tid: int) -> None:
+        """A task has done its last deed, and perhaps no line tells of its end."""
+        self.left.add(tid)
+        self.noted.add(tid)
+
     def explained(self, tid: int) -> None:
         """A call has created the task, which lives from now on if it has not appeared and ended already."""
         over = tid in self.ended and tid in self.fresh
+        if tid not in self.fresh:
+            self.left.discard(tid)
         self.forget(tid)
         self.ahead[tid] = not over
 
