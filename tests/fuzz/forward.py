@@ -233,14 +233,13 @@ class Forward:
 
     def _is_subreaper(self, proc: Proc, father: Proc, low: int, high: int) -> bool:
         """When the father died: between what the lines `low` and `high` tell."""
-        values = [False]
-        for flag in proc.flags:
-            if flag.end == NEVER or flag.task.death <= flag.end:
-                values = [*values, flag.on]  # killed inside
-            elif flag.end <= low:
-                values = [flag.on]
-            elif flag.start < high:
-                values = [*values, flag.on]
+        begun = [flag for flag in proc.flags if flag.start < high]
+        over = [flag for flag in begun if flag.end <= low and flag.task.death > flag.end]
+        settled = max((flag.start for flag in over), default=0)
+        # Calls that overlap came in any order; who was killed inside may have set the flag, or not.
+        values = [flag.on for flag in begun if min(flag.end, flag.task.death) >= settled]
+        if not over:
+            values.append(False)
         values = sorted(set(values))
         return values[self.choose((proc.leader, father.leader), len(values))] if len(values) > 1 else values[0]
 

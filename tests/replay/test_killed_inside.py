@@ -387,6 +387,78 @@ def test_a_number_that_the_counter_cannot_have_had_is_no_result(tmp_path: Path, 
     assert (number in edges(tmp_path, log + later + ENDED)) is believed
 
 
+def test_nor_one_that_was_passed_and_leaves_somebody_unexplained(tmp_path: Path) -> None:
+    """The counter was set back to the numbers around 202, which is that of a system call."""
+    log = (
+        '100 execve("/a", ["a"], 0x1) = 0\n231 fork( <unfinished ...>\n145 fork( <unfinished ...>\n'
+        f"145 <... fork resumed>) = 234\n107 {THREAD} <unfinished ...>\n145 fork( <unfinished ...>\n"
+        "231 <... fork resumed>) = 238\n234 fork( <unfinished ...>\n107 <... clone resumed>) = 241\n"
+        "241 fork( <unfinished ...>\n234 <... fork resumed>) = 192\n145 <... fork resumed>) = 202\n"
+        "241 <... fork resumed>) = 193\n145 +++ superseded by execve in pid 231 +++\n193 vfork( <unfinished ...>\n"
+        f"191 {ALIVE}\n193 <... vfork resumed>) = 195\n"
+    )
+    found = edges(tmp_path, log)
+    assert found[191] == (145, "inferred")
+    assert 202 not in found
+
+
+GIVEN_AGAIN = (
+    "clone3({{flags=0, exit_signal=SIGCHLD, stack=NULL, stack_size=0, set_tid=[{}], set_tid_size=1}}, 88) = {}\n"
+)
+
+
+OPEN = (
+    f"{START}103 fork() = 106\n106 fork( <unfinished ...>\n105 {THREAD} <unfinished ...>\n"
+    f"106 <... fork resumed>) = ?\n106 {KILLED}\n107 {ALIVE}\n"
+)
+"""Who has created 107, 105 or 106?"""
+DECIDED = f"105 <... clone resumed>) = ?\n105 {KILLED}\n107 {ALIVE}\n"
+"""It was no thread of 105."""
+
+
+def test_the_creator_of_one_that_is_explained_late_has_a_successor_already(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    again = f"103 wait4(106, NULL, 0, NULL) = 106\n103 {TOLD}\n103 {GIVEN_AGAIN.format(106, 106)}106 {ALIVE}\n"
+    path.write_text(OPEN + again + DECIDED + ENDED)
+    graph = tracer.replay(str(path))
+    assert [(p.tgid, p.parent and p.parent.tgid) for p in graph.live()][-2:] == [(107, 101), (106, 103)]
+
+
+def test_a_number_lives_twice_while_another_birth_is_open(tmp_path: Path) -> None:
+    """The first 108 is dead before it is announced. The second one is the child of 104, who was killed inside."""
+    twice = (
+        "104 fork() = 108\n108 exit_group(0) = ?\n108 +++ exited with 0 +++\n104 wait4(108, NULL, 0, NULL) = 108\n"
+        f"104 fork( <unfinished ...>\n104 <... fork resumed>) = ?\n104 {KILLED}\n108 {ALIVE}\n"
+    )
+    found = edges(tmp_path, f"{OPEN}{twice}{DECIDED}108 {ALIVE}\n")
+    assert found[107] == (101, "inferred")
+    assert found[108] == (101, "inferred")
+
+
+@BOTH_WAYS
+def test_a_zombie_that_was_nobodys_is_somebodys_once_its_father_is(tmp_path: Path, turn: Turn) -> None:
+    """106 left a zombie, 107, and a child to whoever is above it: of that, 102 is told."""
+    log = (
+        f"{race(*turn((103, 105)))}106 fork() = 107\n106 fork() = 108\n107 exit_group(0) = ?\n"
+        f"107 +++ exited with 0 +++\n106 {KILLED}\n108 {KILLED}\n102 {TOLD.replace('106, si', '108, si')}\n"
+    )
+    found = edges(tmp_path, log)
+    assert (found[106], found[107], found[108]) == ((102, "inferred"), (102, "inferred"), (102, "observed"))
+
+
+def test_a_creator_was_a_thread_whose_number_a_process_has_since(tmp_path: Path) -> None:
+    """And a thread of that has taken its number over: that is no end of a thread called 106."""
+    log = (
+        f"{START}103 {THREAD}) = 106\n106 fork( <unfinished ...>\n104 fork( <unfinished ...>\n103 exit_group(0) = ?\n"
+        "106 <... fork resumed>) = ?\n106 +++ exited with 0 +++\n103 +++ exited with 0 +++\n"
+        f"104 <... fork resumed>) = ?\n104 {KILLED}\n"
+        f"102 {GIVEN_AGAIN.format(106, 106)}106 {THREAD}) = 108\n"
+        '108 execve("/b", ["b"], 0x1 <unfinished ...>\n'
+        f"106 +++ superseded by execve in pid 108 +++\n106 <... execve resumed>) = 0\n109 {ALIVE}\n"
+    )
+    assert edges(tmp_path, log)[109] == (101, "inferred")
+
+
 def test_who_wants_a_number_creates_no_other(tmp_path: Path) -> None:
     """alloc_pid() gives that one (set_tid), or fails."""
     wants = "clone3({flags=0, exit_signal=SIGCHLD, stack=NULL, stack_size=0, set_tid=[99], set_tid_size=1}, 88"

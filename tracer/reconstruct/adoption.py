@@ -127,5 +127,7 @@ def reparent(
     else:
         child.reparentings.append(step)
     state.note_move(child, step)
-    if child.state is ZOMBIE and (new is None or new.outside):
+    if child.state is ZOMBIE and new is None:
+        bury(child)  # until it is known who has to wait for it (perhaps.waits_for_it)
+    elif child.state is ZOMBIE and new is not None and new.outside:
         bury(child, at, time)

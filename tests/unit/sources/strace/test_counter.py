@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tracer.sources.strace.ordering.counter import Given, descents, given, in_order
+from tracer.sources.strace.ordering.counter import Given, descents, given, in_order, nobodys
 from tracer.sources.strace.records import CLONED, Record
 
 
@@ -44,3 +44,11 @@ def test_a_task_has_its_number_before_it_acts() -> None:
 def test_how_often_the_counter_went_down(calls: list[tuple[int, int, int]], count: int) -> None:
     assert descents([Given(*call) for call in calls]) == count
     assert descents([Given(*call) for call in reversed(calls)]) == count
+
+
+def test_a_call_that_is_known_to_say_nothing_explains_a_task_before_others_are_doubted() -> None:
+    """The counter refutes the second number; the task that nobody has created is its child, and the first stands."""
+    history = called((1, 9, 640), (2, 10, 900), (11, 12, 642))
+    doubted = [(1, 1), (1, 2)]
+    assert nobodys(history, doubted, []) == {(1, 2)}
+    assert nobodys(history, doubted, [(641, 11)]) == {(1, 2)}

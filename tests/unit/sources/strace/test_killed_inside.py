@@ -105,7 +105,11 @@ def test_a_number_is_believed_of_who_goes_on(tmp_path: Path, after: str) -> None
 
 
 @pytest.mark.parametrize(
-    "result", ["-1 (errno 18446744073709551294)", "-1 ENOENT (No such file or directory)", "0", "? <unavailable>", "?"]
+    "result",
+    [
+        *("-1 (errno 18446744073709551294)", "-1 ENOENT (No such file or directory)", "0", "? <unavailable>", "?"),
+        *("654209024", "-1493274624", "4194305"),  # addresses, and what else is higher than PID_MAX_LIMIT
+    ],
 )
 @pytest.mark.parametrize("whole", [True, False])
 def test_a_result_that_clone_cannot_have_says_nothing_of_the_child(tmp_path: Path, result: str, whole: bool) -> None:

@@ -29,6 +29,7 @@ from tracer.sources.strace.fast.meanings import (
     meaning_of,
 )
 from tracer.sources.strace.joining.joiner import Joiner
+from tracer.sources.strace.joining.state import MAX_DIGITS
 from tracer.sources.strace.lines.style import Style
 from tracer.sources.strace.records import CHILD_SIGNAL, CLONED, EXEC, EXIT, EXIT_BEGIN, OPEN, REAP, SEEN
 
@@ -38,8 +39,6 @@ MAX_LENGTH = 300
 
 MAX_TID_DIGITS = 7
 MAX_TIDS = 100_000
-MAX_DIGITS = 12
-"""Of numbers, a newline included."""
 
 _Line = tuple[int, bytes, bytes, bytes, bytes, Meaning | None]
 """Line number, line, its task's number, its time, its rest, what that means."""

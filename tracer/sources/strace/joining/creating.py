@@ -10,6 +10,7 @@ from tracer.sources.strace.joining.state import (
     CREATING,
     DETACHED_INSIDE,
     MAX_DIGITS,
+    PID_MAX_LIMIT,
     UNFINISHED,
     Handler,
     Handlers,
@@ -30,9 +31,9 @@ REFUSALS = frozenset(
     )
     for error in (name.encode(), b"%d" % getattr(errno, name))
 )
-"""What clone can fail with, by name and number. Any other error, and 0, is no result of the call: where its task is
-killed on the way out, PTRACE_GET_SYSCALL_INFO fills in nothing (PTRACE_SYSCALL_INFO_NONE), and strace before 6.12
-prints what it has read last of any task (get_error() in its src/syscall.c)."""
+"""What clone can fail with, by name and number. Any other error, and what no task's number can be, is no result of the
+call: where its task is killed on the way out, PTRACE_GET_SYSCALL_INFO fills in nothing (PTRACE_SYSCALL_INFO_NONE), and
+strace before 6.12 prints what it has read last of any task (get_error() in its src/syscall.c), as an int."""
 
 LOOKED_BACK = 400
 """So many records."""
@@ -45,8 +46,8 @@ def _is_not_read(value: int | None, rest: bytes) -> bool:
     """The result that strace printed is not that of the call."""
     if value is None:
         return False
-    error = _ERROR.search(rest, rest.rfind(b" = "))
-    return value == 0 or (error is not None and error[1] not in REFUSALS)
+    error = _ERROR.search(rest, rest.rfind(b" = ")) if value == -1 else None
+    return error[1] not in REFUSALS if error is not None else not 0 < value <= PID_MAX_LIMIT
 
 
 def _chosen(args: bytes) -> int:
@@ -95,7 +96,7 @@ class Creating:
             else:
                 found = result(rest)
                 if found is not None:
-                    if found.value is not None and found.value > 0:
+                    if found.value is not None and 0 < found.value <= PID_MAX_LIMIT:
                         created(name, found.args, at, clock(time), tid, found.value, found.real, at)
                     elif found.open or _is_not_read(found.value, rest):
                         append((OPEN, at, clock(time), tid))
@@ -226,7 +227,7 @@ class Creating:
                 if rest[-14:] != DETACHED_INSIDE:
                     pending[tid] = start
                     state.hold(at, time, tid, head, rest)
-            elif found.value is not None and found.value > 0:
+            elif found.value is not None and 0 < found.value <= PID_MAX_LIMIT:
                 created(name, start[1] + found.args, start[2], start[3], tid, found.value, found.real, at)
             elif found.open or _is_not_read(found.value, rest):
                 self._cut_short(name, start[1] + found.args, at, tid)  # perhaps there is a child

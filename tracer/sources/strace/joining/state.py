@@ -19,7 +19,9 @@ TWO_ENDED = ("execve", "execveat", "prctl", "unshare", "setns", "tgkill")
 CALLS = (*CREATING, *WAITING, *LEAVING, *TWO_ENDED)
 """The system calls that change the tree or tell of it."""
 
-MAX_DIGITS = 12
+PID_MAX_LIMIT = 4 * 1024 * 1024
+"""No task's number is higher (include/linux/threads.h)."""
+MAX_DIGITS = len(str(PID_MAX_LIMIT)) + 1
 """A number of a task has fewer."""
 
 UNFINISHED = b"<unfinished ...>"

@@ -121,8 +121,9 @@ class Births:
 
     def _appeared(self, tid: int, record: Record) -> None:
         tasks, calls = self._tasks, self._calls
+        lives_again = tasks.ahead.get(tid) is False
         tasks.ahead[tid] = True
-        if tid in calls.settled:
+        if tid in calls.settled and not lives_again:
             return
         self._numbers.recent = tid
         if calls.unsettled or (self._shown.late_calls and self._strangers.first):
@@ -159,11 +160,18 @@ class Births:
         if status is not None and not status & 0x7F:
             self._shown.ends = True
         self._tasks.end(tid, status, at)
+        self._is_given_again(tid)
         self._places.next_ns.pop(tid, None)
         call = self._calls.open.pop(tid, None)
         if call is not None:
             self.matching.died(call, at)
         self._threads_are_gone(tid, at)
+
+    def _is_given_again(self, tid: int) -> None:
+        """A call that has returned the number waited for the end of its owner: the next one lives (Doubts.goes_on)."""
+        calls = self._calls.settled.get(tid)
+        if calls and calls[-1].reuses:
+            self._tasks.ahead[tid] = True
 
     def _threads_are_gone(self, leader: int, at: int) -> None:
         """A leader's end is told when no other thread is left (delay_group_leader()), and so is its execve's success
@@ -195,4 +203,5 @@ class Births:
             self._calls.changes += 1
             self.matching.match()
         tasks.ahead[thread] = False
+        self._is_given_again(thread)
         self._places.takes_over(leader, thread)

@@ -75,6 +75,7 @@ def nobodys(
     count = descents(given(before, [], last))
     claims = {(record[3], record[1]): record for record in history if (record[3], record[1]) in doubted}
     found = {claim for claim, record in claims.items() if descents(given([*before, record], [], last)) > count}
+    free = set(found)
     for tid, at in unexplained:
         costs: dict[Claim, int] = {}
         for claim, record in claims.items():
@@ -83,7 +84,11 @@ def nobodys(
                 others = [other for it, other in claims.items() if it != claim and it not in found]
                 costs[claim] = descents(given([*before, *others, instead], [], last))
         least = min(costs.values(), default=0)
-        found |= {claim for claim in costs if costs[claim] == least}
+        able = {claim for claim in costs if costs[claim] == least}
+        if able.isdisjoint(free):
+            found |= able
+            free |= able
+        free -= {min(able & free, default=(0, 0))}  # a call creates one
     return found
 
 

@@ -43,7 +43,7 @@ class Doubts:
         for call in self._calls.unsettled.values():
             if call.tid == tid and call.at == began:
                 call.doubted = True
-                return
+                break
         later = (record[4] == number and record[1] > began for record in self._numbers.history)
         if number in self._numbers.chosen or any(later):
             self._silent.append((tid, began))

@@ -281,7 +281,10 @@ class Maker:
     def _announce_line(self, call: Call) -> None:
         """The birth of a call's child, and before it that of the caller, if that has not been told either (-z)."""
         line = {call: None}
-        while call.tid not in self.known and (calls := self._calls.settled.get(call.tid)) and calls[0] not in line:
+        while self._shown.late_calls and call.tid not in self.known:
+            calls = self._calls.settled.get(call.tid)
+            if not calls or calls[0] in line:
+                break
             call = calls[0]
             line[call] = None
         for one in reversed(line):
