@@ -28,6 +28,16 @@ def test_who_has_called_exit_does_nothing_more(tmp_path: Path, left: str) -> Non
     assert edges(tmp_path, f"{log}703 {left}\n{end}")[703] == (101, "inferred")
 
 
+def test_that_a_number_is_given_again_may_be_a_mistake(tmp_path: Path) -> None:
+    """704 is 105's, or a number of the namespace that 105 may live in."""
+    log = (
+        f"{BEGIN}100 prctl(PR_SET_CHILD_SUBREAPER, 1) = 0\n100 fork() = 704\n704 fork() = 705\n705 exit_group(0) = ?\n"
+        f"100 fork() = 706\n{{}}706 fork() = 704\n706 getpid() = 706\n"
+    )
+    assert edges(tmp_path, log.format(""))[705] == (100, "inferred")
+    assert edges(tmp_path, log.format("704 exit_group(0) = ?\n"))[705] == (100, "derived")
+
+
 def test_a_thread_goes_on_under_the_number_of_a_leader_that_has_left(tmp_path: Path) -> None:
     """-qqq: nothing says that 103's execve goes on as 101's."""
     log = (

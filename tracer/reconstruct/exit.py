@@ -77,6 +77,8 @@ def on_exit(state: State, event: Exit) -> None:
             return
     if status is not None:
         process.status = status
+    if state.unexplained == (tid, at):
+        doubt_children(process, f"that {tid} has ended only follows from its number being used again")
     _process_ends(state, process, task, at, time)
 
 
