@@ -81,7 +81,7 @@ def unexplained(log: Log) -> dict[Task, list[Call]]:
 
 
 def _able(call: Call, task: Task) -> bool:
-    if is_thread(task) and not call.flags & CLONE_THREAD:
+    if is_thread(task) and not call.may_make(thread=True):
         return False
     if call.start > task.first or call.task is task or (call.chosen and call.chosen != task.tid):
         return False
@@ -196,14 +196,8 @@ def judge(log: Log, truth: Truth, pids: list[int]) -> list[Found]:
     all_ways = list(itertools.islice(ways(able), 100 * MAX_WAYS))
     if len(all_ways) > MAX_WAYS:
         all_ways = random.Random(0).sample(all_ways, MAX_WAYS)
-    reached: list[tuple[int, Way, Forward]] = []
     refuted: list[str] = []
-    for way in all_ways:
-        for outcome in _outcomes(log, way):
-            if isinstance(outcome, Refuted):
-                refuted.append(", ".join(f"{call.task} created {task}" for call, task in way.items()) + f": {outcome}")
-            else:
-                reached.append((_numbers(log, way), way, outcome))
+    reached = list(_reached(log, all_ways, found, refuted))
     cheapest = min((cost for cost, _, _ in reached), default=0)
     for f in found:
         f.tried = len(all_ways)
@@ -216,6 +210,25 @@ def judge(log: Log, truth: Truth, pids: list[int]) -> list[Found]:
         f.rare = {answer: call for answer, call in f.rare.items() if answer not in f.answers}
         f.refuted = list(dict.fromkeys(refuted))
     return found
+
+
+def _reached(log: Log, all_ways: list[Way], found: list[Found], refuted: list[str]) -> Iterator[tuple[int, Way, Forward]]:
+    """The ways that the log does not refute, with what the counter asks for, the cheapest first. Those that need two
+    more writes than these are tried only as long as /proc's answers have not been among them."""
+    open_answers = {f.pid: f.true for f in found}
+    cheapest = None
+    for cost, place in sorted((_numbers(log, way), place) for place, way in enumerate(all_ways)):
+        if cheapest is not None and cost > cheapest + 1 and not open_answers:
+            return
+        way = all_ways[place]
+        for outcome in _outcomes(log, way):
+            if isinstance(outcome, Refuted):
+                refuted.append(", ".join(f"{call.task} created {task}" for call, task in way.items()) + f": {outcome}")
+                continue
+            cheapest = cost if cheapest is None else cheapest
+            for pid in [pid for pid, true in open_answers.items() if _answer(outcome, pid) == true]:
+                del open_answers[pid]
+            yield cost, way, outcome
 
 
 def _judge_ghost(log: Log, found: Found) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tracer.event import CLONE_PARENT, CLONE_THREAD, SIGCHLD
 from tracer.sources.strace.lines import calls
 from tracer.sources.strace.lines.cleaning import clean
 from tracer.sources.strace.lines.grammar import split
@@ -25,11 +26,26 @@ _RESULT = re.compile(rb"(-?\d+|\?)(?:<[^>]*>)?(?: /\* (\d+) in strace's PID NS \
 _SUPERSEDED = re.compile(rb"superseded by execve in pid (\d+)")
 _CHOSEN = re.compile(rb"set_tid=\[(\d+)")
 _PID_CHANGED = re.compile(rb"<pid changed to (\d+) \.\.\.>$")
+_BEHIND = re.compile(rb"(?:(\d+)|-1 (?:\(errno (\d{10,20})\)|ENOSYS .*))$")
 _TARGET = re.compile(rb"(?:P_PID, |0x1, |1, )?(-?\d+)")
 _OPTIONS = re.compile(rb", (\w[\w|]*)(?: /\*[^*]*\*/)?, (?:NULL|0x\w+|\{.*\})\)? *$")
 _CLOCK = re.compile(rb"(?:(\d+):(\d+):)?(\d+)\.(\d+)")
 _WAIT_FLAGS = {b"WNOHANG": 1, b"__WNOTHREAD": 1 << 29, b"__WALL": 1 << 30, b"__WCLONE": 1 << 31}
 WNOTHREAD, WALL, WCLONE = 1 << 29, 1 << 30, 1 << 31
+
+
+_FORK, _THREAD, _BESIDE, _SILENT = (0, SIGCHLD), (CLONE_THREAD, 0), (CLONE_PARENT, SIGCHLD), (0, 0)
+_OTHER = (0, SIGCHLD - 1)
+_HIDDEN_KINDS = {
+    57: (_FORK,),
+    58: (_FORK,),
+    56: (_FORK, _BESIDE, _OTHER),
+    -56: (_THREAD, _SILENT, (CLONE_PARENT, 0)),
+    435: (_FORK, _BESIDE, _OTHER, _THREAD, _SILENT),
+    0: (_FORK, _BESIDE, _OTHER, _THREAD, _SILENT),
+}
+"""What a call of that number may create, on x86-64; -56: clone with an exit signal of 0."""
+_HIDDEN_PRCTL, _HIDDEN_WAITS, _HIDDEN_EXITS, _HIDDEN_EXECS = 157, (61, 247), (60, 231), (59, 322)
 
 
 @dataclass(slots=True, eq=False)
@@ -68,11 +84,17 @@ class Call:
     end: int = NEVER
     flags: int = 0
     exit_signal: int = 0
+    kinds: tuple[tuple[int, int], ...] = ()
+    """Of a hidden call: the flags and exit signals that it may have."""
     chosen: int = 0
     """The number that the caller wants for it (set_tid); 0: the kernel chooses."""
     state: str = OPEN
     number: int = 0
     child: Task | None = None
+
+    def may_make(self, thread: bool) -> bool:
+        """A thread, or a process."""
+        return any(bool(flags & CLONE_THREAD) == thread for flags, _ in self.kinds or ((self.flags, 0),))
 
 
 @dataclass(slots=True, frozen=True, eq=False)
@@ -92,10 +114,10 @@ class Fact:
 
 @dataclass(slots=True, eq=False)
 class Flag:
-    """prctl(PR_SET_CHILD_SUBREAPER)."""
+    """prctl(PR_SET_CHILD_SUBREAPER). `on` is None: a hidden call, which may have set it to either, or not at all."""
 
     task: Task
-    on: bool
+    on: bool | None
     start: int
     end: int = NEVER
 
@@ -188,11 +210,18 @@ class _Reader:
         """What each has waited for last."""
         self.told = 0
         self.last_of: dict[Task, str] = {}
+        self.taken: set[Task] = set()
+        """Leaders whose number a thread has taken, by an execve that has not been told to have returned."""
+        self.hidden: dict[Task, tuple[int, int, bool]] = {}
+        """Tasks in a call that --seccomp-bpf hides, which is over by their next line: where it began, its number (0 if
+        that is hidden, too), and whether the low byte of its first argument is 0."""
 
     def read(self, rows: Iterable[Row]) -> Log:
         for at, tid, head, rest in rows:
             self.log.last = at
             self._row(at, tid, head, rest)
+        for task in list(self.hidden):
+            self._hidden_ends(NEVER, task, b"", b"")
         for task, (start, name, args) in self.begun.items():
             if name in ("wait4", "waitid"):
                 self.log.facts.append(Fact(NEVER, "waits", task, *_asked(name, args), start=start))
@@ -206,6 +235,8 @@ class _Reader:
         if task is None:
             task = self.alive[tid] = Task(tid, at)
             self.log.tasks.append(task)
+        if task in self.hidden:
+            self._hidden_ends(at, task, head, rest)
         for thing in self.returning.pop(task, ()):
             if isinstance(thing, Fact):
                 self.log.facts.append(Fact(at, thing.kind, task, thing.value, thing.options, thing.start))
@@ -219,6 +250,7 @@ class _Reader:
         task.acts.append(at)
         if head == b"--- ":
             self.last_of[task] = ""
+            self.taken.discard(task)
             told = calls.child_info(rest)
             if told is not None:
                 self.log.facts.append(Fact(at, "told", task, told[1] or told[0]))
@@ -281,9 +313,13 @@ class _Reader:
             ends += self._waited(at, task, start, name, args, value, found[3])
         elif name == "prctl" and task in self.setting and value is not None:
             ends.append(self.setting.pop(task))  # else it was killed inside
-        elif name in ("execve", "execveat") and value == 0:
+        elif name in ("execve", "execveat") and (value == 0 or (value is not None and task in self.taken)):
             task.led = min(task.led, at)
             ends.append(Fact(at, "exec", task))
+            behind = _BEHIND.match(found.string, found.start())
+            if value != 0 and behind is not None:
+                self.hidden[task] = at, int(behind[1] or 0) or -int(behind[2] or 0) & 0xFFFF, behind[1] is not None
+            self.taken.discard(task)
         elif name == "unshare" and value == 0 and calls.has_newpid(args):
             self.log.unshared.append((at, task))
         elif name == "getppid" and value:
@@ -331,6 +367,7 @@ class _Reader:
         if self.alive.get(thread.tid) is not thread:
             return
         self._cut_short(at, leader)
+        self.taken.add(leader)
         thread.death = thread.low = at
         leader.led = min(leader.led, at)
         self.begun.pop(leader, None)
@@ -356,6 +393,24 @@ class _Reader:
         call.end = min(call.end, at)
         if task not in self.begun and call.state == CHILD:
             call.state = DOUBTFUL
+
+    def _hidden_ends(self, at: int, task: Task, head: bytes, rest: bytes) -> None:
+        """strace --seccomp-bpf takes the beginning of a call for the end of the execve before it, by which a thread has
+        taken its leader's place, and does not stop at its end; but where a signal came between, it stops at the
+        beginnings of all calls meanwhile, and hides none (dispatch_event(), src/strace.c, 5.3 to 7.2 at least)."""
+        start, number, zero = self.hidden.pop(task)
+        if number in (*_HIDDEN_EXECS, 0) and head[:4] == b"exec" and b'"' not in rest:
+            self.taken.add(task)  # it was an execve that has succeeded: strace finds out in the middle of it
+            return
+        kinds = _HIDDEN_KINDS.get(-number if zero and number == 56 else number)
+        if kinds is not None:
+            self.log.calls.append(Call(task, "a hidden call", start, at, kinds=kinds))
+        if number in (_HIDDEN_PRCTL, 0):
+            self.log.flags.append(Flag(task, None, start, at))
+        if number in (*_HIDDEN_WAITS, 0):
+            self.log.facts.append(Fact(at, "perhaps", task, -1, WALL, start))
+        if number in _HIDDEN_EXITS or (number == 0 and head == b"+++ "):
+            task.left = start
 
     def _bound_deaths(self) -> None:
         """strace asks who has stopped until nobody is left, then writes of all (next_event()): a death that is told

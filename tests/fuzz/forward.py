@@ -109,18 +109,19 @@ class Forward:
         caller = self.of.get(call.task)
         if caller is None:
             raise Refuted(f"{child} was created by {call.task} before that was there")
-        if call.flags & CLONE_THREAD:
+        flags, exit_signal = self._kind(call)
+        if flags & CLONE_THREAD:
             if child.led != NEVER:
                 raise Refuted(f"thread {child} of {caller.leader} leads a process at {child.led}")
             self.of[child] = caller
             caller.threads.add(child)
             return
-        above = caller.parent if call.flags & CLONE_PARENT else caller
-        signal = caller.exit_signal if call.flags & CLONE_PARENT else call.exit_signal
+        above = caller.parent if flags & CLONE_PARENT else caller
+        signal = caller.exit_signal if flags & CLONE_PARENT else exit_signal
         proc = self.of[child] = Proc(
             child, None, {child}, exit_signal=signal, ns=caller.ns, born=born_before(call, child)
         )
-        if call.flags & CLONE_NEWPID:
+        if flags & CLONE_NEWPID:
             proc.ns = proc
         elif call.task in self.next_ns:
             proc.ns = self.next_ns[call.task] = self.next_ns[call.task] or proc
@@ -129,6 +130,12 @@ class Forward:
         while not above.alive:  # its end was told first
             above = self._reaper(above, above.told)
         self._hang(proc, above)
+
+    def _kind(self, call: Call) -> tuple[int, int]:
+        """Flags and exit signal."""
+        if not call.kinds:
+            return call.flags, call.exit_signal
+        return call.kinds[self.choose(call, len(call.kinds)) if len(call.kinds) > 1 else 0]
 
     def _hang(self, proc: Proc, parent: Proc) -> None:
         if proc.parent is not None:
@@ -210,7 +217,7 @@ class Forward:
     def _may_have_more(self, proc: Proc) -> bool:
         """Threads of which the log has no line."""
         return any(
-            call.flags & CLONE_THREAD and self.of.get(call.task) is proc
+            call.may_make(thread=True) and self.of.get(call.task) is proc
             for call in self.log.calls
             if (call.state == "child" and call.child is None) or call in self.open
         )
@@ -233,13 +240,19 @@ class Forward:
 
     def _is_subreaper(self, proc: Proc, father: Proc, low: int, high: int) -> bool:
         """When the father died: between what the lines `low` and `high` tell."""
-        begun = [flag for flag in proc.flags if flag.start < high]
-        over = [flag for flag in begun if flag.end <= low and flag.task.death > flag.end]
-        settled = max((flag.start for flag in over), default=0)
-        # Calls that overlap came in any order; who was killed inside may have set the flag, or not.
-        values = [flag.on for flag in begun if min(flag.end, flag.task.death) >= settled]
-        if not over:
-            values.append(False)
+        values = [False]
+        for flag in proc.flags:
+            if flag.on is None and flag.start < high:
+                came_to = self.choose(flag, 3)  # nothing, off, on
+                values = [*(values if came_to == 0 or flag.end > low else ()), *([came_to == 2] if came_to else ())]
+            elif flag.on is None:
+                continue
+            elif flag.end == NEVER or flag.task.death <= flag.end:
+                values = [*values, flag.on]  # killed inside
+            elif flag.end <= low:
+                values = [flag.on]
+            elif flag.start < high:
+                values = [*values, flag.on]
         values = sorted(set(values))
         return values[self.choose((proc.leader, father.leader), len(values))] if len(values) > 1 else values[0]
 
