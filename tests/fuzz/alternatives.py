@@ -191,6 +191,9 @@ def judge(log: Log, truth: Truth, pids: list[int]) -> list[Found]:
     """What the log allows for these."""
     if not pids:
         return []
+    if not log.tasks[0].tid:  # no line names it
+        roots = [pid for pid, process in truth.processes.items() if process.ppid in truth.tracers]
+        log.tasks[0].tid = roots[0] if roots else 0
     able = unexplained(log)
     found = [Found(pid, _true(truth, pid)) for pid in pids]
     all_ways = list(itertools.islice(ways(able), 100 * MAX_WAYS))
@@ -206,13 +209,19 @@ def judge(log: Log, truth: Truth, pids: list[int]) -> list[Found]:
             continue
         for cost, way, run in reached:
             creator = next((c for c, t in way.items() if t.tid == f.pid), None)
-            (f.answers if cost == cheapest else f.rare).setdefault(_answer(run, f.pid), creator)
+            answers = f.answers if cost == cheapest else f.rare
+            answers.setdefault(_answer(run, f.pid), creator)
+            spare = _may_be_there_unseen(run, f.pid) if f.true not in (GONE, THREAD) else None
+            if spare is not None:
+                answers.setdefault(f.true, spare)
         f.rare = {answer: call for answer, call in f.rare.items() if answer not in f.answers}
         f.refuted = list(dict.fromkeys(refuted))
     return found
 
 
-def _reached(log: Log, all_ways: list[Way], found: list[Found], refuted: list[str]) -> Iterator[tuple[int, Way, Forward]]:
+def _reached(
+    log: Log, all_ways: list[Way], found: list[Found], refuted: list[str]
+) -> Iterator[tuple[int, Way, Forward]]:
     """The ways that the log does not refute, with what the counter asks for, the cheapest first. Those that need two
     more writes than these are tried only as long as /proc's answers have not been among them."""
     open_answers = {f.pid: f.true for f in found}
@@ -229,6 +238,15 @@ def _reached(log: Log, all_ways: list[Way], found: list[Found], refuted: list[st
             for pid in [pid for pid, true in open_answers.items() if _answer(outcome, pid) == true]:
                 del open_answers[pid]
             yield cost, way, outcome
+
+
+def _may_be_there_unseen(run: Forward, pid: int) -> Call | None:
+    """Who had the number is gone, if anybody had. A call that has not said whom it created, and that has nobody else's
+    child, may have created one of which there is no line yet."""
+    if _answer(run, pid) != GONE:
+        return None
+    over = max((task.death for task in run.log.lives(pid)), default=0)
+    return next((call for call in run.open if call.end > over and call.may_make(thread=False)), None)
 
 
 def _judge_ghost(log: Log, found: Found) -> bool:

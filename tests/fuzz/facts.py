@@ -23,11 +23,14 @@ CHILD, NO_CHILD, OPEN, DOUBTFUL = "child", "no child", "open", "doubtful"
 
 _NOTICE = re.compile(rb"strace: Process (\d+) attached\n")
 _RESULT = re.compile(rb"(-?\d+|\?)(?:<[^>]*>)?(?: /\* (\d+) in strace's PID NS \*/)?((?: E\w+)?)")
+_COMM = re.compile(rb"( = \d+)<.*>$")
+"""-Y: behind the number stands a name, in which there may be anything."""
 _SUPERSEDED = re.compile(rb"superseded by execve in pid (\d+)")
 _CHOSEN = re.compile(rb"set_tid=\[(\d+)")
 _PID_CHANGED = re.compile(rb"<pid changed to (\d+) \.\.\.>$")
 _BEHIND = re.compile(rb"(?:(\d+)|-1 (?:\(errno (\d{10,20})\)|ENOSYS .*))$")
-_TARGET = re.compile(rb"(?:P_PID, |0x1, |1, )?(-?\d+)")
+_TARGET = re.compile(rb"-?\d+")
+_WAITID = re.compile(rb"(?:(P_ALL|0)|P_PID|0x1|1)(?: /\*[^*]*\*/)?, (-?\d+)")
 _OPTIONS = re.compile(rb", (\w[\w|]*)(?: /\*[^*]*\*/)?, (?:NULL|0x\w+|\{.*\})\)? *$")
 _CLOCK = re.compile(rb"(?:(\d+):(\d+):)?(\d+)\.(\d+)")
 _WAIT_FLAGS = {b"WNOHANG": 1, b"__WNOTHREAD": 1 << 29, b"__WALL": 1 << 30, b"__WCLONE": 1 << 31}
@@ -64,7 +67,7 @@ class Task:
     left: int = NEVER
     """The line where it calls exit or exit_group."""
     in_exec: bool = False
-    """It was killed inside execve, which may have killed the other threads before."""
+    """It is in execve to the end, which may have killed the other threads, and given it the number of its leader."""
     led: int = NEVER
     """The first line that shows it as the leader of its process: an exec under its own number."""
     low: int = 0
@@ -104,7 +107,7 @@ class Fact:
     at: int
     kind: str
     """death, exec, takeover (the thread), reaped and told (the child's number), nobody, waits and perhaps (killed
-    inside) with who was asked for (a number or -1) and options, parent (its number)"""
+    inside) with who was asked for and options, parent (its number)"""
     task: Task
     value: int = 0
     options: int = 0
@@ -223,6 +226,7 @@ class _Reader:
         for task in list(self.hidden):
             self._hidden_ends(NEVER, task, b"", b"")
         for task, (start, name, args) in self.begun.items():
+            task.in_exec = name in ("execve", "execveat")
             if name in ("wait4", "waitid"):
                 self.log.facts.append(Fact(NEVER, "waits", task, *_asked(name, args), start=start))
         self._bound_deaths()
@@ -230,18 +234,14 @@ class _Reader:
         return self.log
 
     def _row(self, at: int, tid: int, head: bytes, rest: bytes) -> None:
-        tid = tid or (next(iter(self.alive)) if len(self.alive) == 1 else self.root)
+        tid = tid or self._nameless(at)
         task = self.alive.get(tid)
         if task is None:
             task = self.alive[tid] = Task(tid, at)
             self.log.tasks.append(task)
         if task in self.hidden:
             self._hidden_ends(at, task, head, rest)
-        for thing in self.returning.pop(task, ()):
-            if isinstance(thing, Fact):
-                self.log.facts.append(Fact(at, thing.kind, task, thing.value, thing.options, thing.start))
-            else:
-                thing.end = at
+        self._settle_returned(at, task)
         if head == b"+++ ":
             self._ended(at, task, rest)
             return
@@ -270,12 +270,27 @@ class _Reader:
         if rest.endswith(b"<unfinished ...>"):
             self.begun[task] = start, name, args + rest[:-16]
             return
+        if name in CREATING:
+            rest = _COMM.sub(rb"\1", rest, count=1)
         args, _, result = (args + rest).rpartition(b" = ")
         found = _RESULT.match(result)
         if found is None:
             self.begun[task] = start, name, args  # the log ends inside
             return
         self._returned(at, task, start, name, args.rstrip(), found)
+
+    def _settle_returned(self, at: int, task: Task) -> None:
+        """-ff: it has come to its next line."""
+        for thing in self.returning.pop(task, ()):
+            if isinstance(thing, Fact):
+                self.log.facts.append(Fact(at, thing.kind, task, thing.value, thing.options, thing.start))
+            else:
+                thing.end = at
+
+    def _nameless(self, at: int) -> int:
+        """Whose line it is that names nobody: there was but one when it began."""
+        there = [tid for tid, task in self.alive.items() if task.first < at]
+        return there[0] if len(there) == 1 else self.root
 
     def _begins(self, at: int, task: Task, name: str, rest: bytes) -> None:
         if name in CREATING:
@@ -448,12 +463,15 @@ class _Reader:
 
 
 def _asked(name: str, args: bytes) -> tuple[int, int]:
-    """(number or -1, options) of a wait."""
+    """(who, options) of a wait. -1: any child; 0: another kind of choice, or nobody (EINVAL)."""
     text = args.partition(b"(")[2] if args.startswith(b"wait") else args
-    target = _TARGET.match(text)
-    number = int(target[1]) if target is not None and int(target[1]) > 0 else -1
-    if name == "waitid" and text.startswith((b"P_ALL", b"0, ")):
-        number = -1
+    number = 0
+    if name == "waitid":
+        found = _WAITID.match(text)
+        if found is not None:
+            number = -1 if found[1] else max(int(found[2]), 0)
+    elif (target := _TARGET.match(text)) is not None:
+        number = max(int(target[0]), -1)
     words = _OPTIONS.search(text)
     bits = 0
     for word in words[1].split(b"|") if words is not None else ():

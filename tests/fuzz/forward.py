@@ -162,7 +162,7 @@ class Forward:
         for task in proc.threads:
             if task is not but and task.death > at and any(act > at for act in task.acts):
                 raise Refuted(f"thread {task} of {proc.leader} is at work after the end of all at {at}")
-            if task is not but and task.death == NEVER and self.log.last > at and task.first <= at:
+            if task is not but and task.death == NEVER and not task.in_exec and self.log.last > at >= task.first:
                 raise Refuted(f"thread {task} of {proc.leader} has no end, and that ended at {at}")
 
     def _takeover(self, fact: Fact) -> None:
@@ -240,21 +240,18 @@ class Forward:
 
     def _is_subreaper(self, proc: Proc, father: Proc, low: int, high: int) -> bool:
         """When the father died: between what the lines `low` and `high` tell."""
-        values = [False]
-        for flag in proc.flags:
-            if flag.on is None and flag.start < high:
-                came_to = self.choose(flag, 3)  # nothing, off, on
-                values = [*(values if came_to == 0 or flag.end > low else ()), *([came_to == 2] if came_to else ())]
-            elif flag.on is None:
-                continue
-            elif flag.end == NEVER or flag.task.death <= flag.end:
-                values = [*values, flag.on]  # killed inside
-            elif flag.end <= low:
-                values = [flag.on]
-            elif flag.start < high:
-                values = [*values, flag.on]
-        values = sorted(set(values))
+        begun = [(flag, value) for flag in proc.flags if flag.start < high for value in self._set_by(flag)]
+        done = [flag for flag, _ in begun if flag.end <= low and flag.task.death > flag.end]
+        able = {value for flag, value in begun if not any(flag.end <= later.start != flag.start for later in done)}
+        values = sorted(able if done else able | {False})
         return values[self.choose((proc.leader, father.leader), len(values))] if len(values) > 1 else values[0]
+
+    def _set_by(self, flag: Flag) -> list[bool]:
+        """What the call has set; nothing, if it is hidden and was about something else."""
+        if flag.on is not None:
+            return [flag.on]
+        came_to = self.choose(flag, 3)
+        return [came_to == 1] if came_to else []
 
     # ---- what is told ----
 
@@ -322,7 +319,8 @@ class Forward:
         if proc is None or fact.options & WNOTHREAD or proc.ns is not None:
             return
         for child in self.kids.get(proc, ()):
-            sure = child.alive and child.told > fact.at and max(child.born, child.moved) <= fact.start
+            since = max(child.born, child.moved, child.exec_at)  # what exec and adoption change may matter
+            sure = child.alive and child.told > fact.at and since <= fact.start
             asked = fact.value in (-1, child.leader.tid if child.leader else 0)
             if sure and asked and self._eligible(child, fact.options):
                 raise Refuted(f"{proc.leader} has no child {fact.value} at {fact.at}, but {child.leader}")
@@ -338,7 +336,7 @@ class Forward:
                 raise Refuted(
                     f"{proc.leader} waits for {fact.value} at {fact.at}, a child of {_name(owners[0].parent)}"
                 )
-        elif not self.kids.get(proc) and not self._may_have_children(proc, fact):
+        elif fact.value and not self.kids.get(proc) and not self._may_have_children(proc, fact):
             raise Refuted(f"{proc.leader} has a child at {fact.at}")
 
     def _may_have_children(self, proc: Proc, fact: Fact) -> bool:

@@ -108,3 +108,80 @@ def test_a_result_that_is_nobodys(tmp_path: Path) -> None:
     (tmp_path / "log").write_text(BEGIN + log + "3 fork() = 10\n")
     [ghost] = alternatives.judge(facts.read(tmp_path / "log"), Truth(0, 1, (2,), {}), [202])
     assert (answers(ghost), ghost.verdict) == ({alternatives.GONE}, DECIDABLE)
+
+
+TAKEN_OVER = (
+    "6 clone(child_stack=0x1, flags=CLONE_VM|CLONE_SIGHAND|CLONE_THREAD) = 8\n"
+    '8 execve("/q", ["q"], 0x1 /* 0 vars */ <unfinished ...>\n'
+    "6 +++ superseded by execve in pid 8 +++\n"
+)
+CLONE, PRCTL = "6 <... execve resumed>) = -1 (errno 18446744073709551560)\n", "6 <... execve resumed>) = 157\n"
+
+
+def test_a_hidden_call_may_have_made_a_child_or_a_sibling(tmp_path: Path) -> None:
+    log = TAKEN_OVER + CLONE + '9 prctl(PR_SET_NAME, "x") = 0\n'
+    assert answers(judged(tmp_path, log, 9, 6)) == {6, 4}
+    assert judged(tmp_path, log + "9 getppid() = 6\n", 9, 6).verdict == DECIDABLE
+
+
+def test_none_is_hidden_where_a_signal_came(tmp_path: Path) -> None:
+    """strace has then stopped at the next call, whatever it is, and tells of it if it is traced."""
+    signal = "6 --- SIGALRM {si_signo=SIGALRM, si_code=SI_KERNEL} ---\n"
+    log = TAKEN_OVER + signal + CLONE + "6 clone(child_stack=NULL, flags=SIGCHLD) = 9\n"
+    assert answers(judged(tmp_path, log, 9, 6)) == {6}
+    assert not [call for call in facts.read(tmp_path / "log").calls if call.kinds]
+
+
+def test_one_hidden_behind_the_other(tmp_path: Path) -> None:
+    """The hidden call is an execve that has succeeded: strace prints what it finds in the registers for it."""
+    log = TAKEN_OVER + "6 <... execve resumed>) = -1 (errno 18446744073709551557)\n"
+    log += "6 execve(0x47a025, 0x7fff04da3310, 0x7fff04da3308) = -1 (errno 18446744073709551559)\n"
+    assert answers(judged(tmp_path, log + '9 prctl(PR_SET_NAME, "x") = 0\n', 9, 6)) == {6}
+
+
+def test_a_hidden_prctl_may_have_cleared_the_flag(tmp_path: Path) -> None:
+    log = "6 prctl(PR_SET_CHILD_SUBREAPER, 1) = 0\n" + TAKEN_OVER + PRCTL
+    log += "6 fork() = 9\n9 fork() = 10\n9 +++ killed by SIGKILL +++\n10 getpid() = 10\n"
+    assert answers(judged(tmp_path, log, 10, 6)) == {6, 4}
+
+
+def test_two_threads_set_the_flag_at_once(tmp_path: Path) -> None:
+    thread = "6 clone(child_stack=0x1, flags=CLONE_VM|CLONE_SIGHAND|CLONE_THREAD) = 8\n6 fork() = 9\n9 fork() = 10\n"
+    on, off = "prctl(PR_SET_CHILD_SUBREAPER, 1", "prctl(PR_SET_CHILD_SUBREAPER, 0"
+    end = "6 getpid() = 6\n8 getpid() = 6\n6 getpid() = 6\n9 +++ killed by SIGKILL +++\n10 getpid() = 10\n"
+    one_after_the_other = f"6 {off}) = 0\n8 {on}) = 0\n"
+    assert answers(judged(tmp_path, thread + one_after_the_other + end, 10, 6)) == {6}
+    at_once = f"6 {off} <unfinished ...>\n8 {on}) = 0\n6 <... prctl resumed>) = 0\n"
+    assert answers(judged(tmp_path, thread + at_once + end, 10, 6)) == {6, 4}
+
+
+def test_a_thread_that_execs_to_the_end_has_no_end_of_its_own(tmp_path: Path) -> None:
+    log = "6 clone(child_stack=0x1, flags=CLONE_VM|CLONE_SIGHAND|CLONE_THREAD) = 9\n6 fork() = 8\n6 getpid() = 6\n"
+    log += '9 execve("/q", ["q"], 0x1 /* 0 vars */ <unfinished ...>\n6 +++ killed by SIGKILL +++\n4 getpid() = 4\n'
+    assert answers(judged(tmp_path, log)) == {4}
+
+
+def test_a_name_in_which_a_result_stands(tmp_path: Path) -> None:
+    log = "6<a> clone(child_stack=NULL, flags=SIGCHLD) = 8<fork() = 9>\n8<fork() = 9> getpid() = 8\n"
+    assert answers(judged(tmp_path, log, 8, 6)) == {6}
+
+
+def test_no_line_yet_of_what_a_killed_caller_has_created(tmp_path: Path) -> None:
+    found = judged(tmp_path, "6 vfork( <unfinished ...>\n6 +++ killed by SIGKILL +++\n4 getpid() = 4\n")
+    assert (answers(found), found.verdict) == ({alternatives.GONE, 4}, UNDECIDABLE)
+
+
+def test_a_line_that_names_nobody_began_before_the_child_was_there(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text(
+        'execve("/p", ["p"], 0x1 /* 0 vars */) = 0\nfork(strace: Process 4 attached\n <unfinished ...>\n'
+        "[pid     3] <... fork resumed>) = 4\n[pid     3] +++ killed by SIGKILL +++\n"
+        "vfork(strace: Process 5 attached\n <unfinished ...>\n[pid     4] <... vfork resumed>) = 5\n"
+    )
+    log = facts.read(tmp_path / "log")
+    assert [(call.task.tid, call.number) for call in log.calls] == [(3, 4), (4, 5)]
+
+
+@pytest.mark.parametrize("who", ["P_PID, 9", "0x1, 9", "0x1 /* P_PID */, 9"])
+def test_who_was_waited_for(tmp_path: Path, who: str) -> None:
+    log = f"4 waitid({who}, NULL, WNOHANG|WEXITED, NULL) = -1 ECHILD (No child processes)\n"
+    assert answers(judged(tmp_path, log, 6, 4)) == {4}
