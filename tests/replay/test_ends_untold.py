@@ -28,6 +28,12 @@ def test_who_has_called_exit_does_nothing_more(tmp_path: Path, left: str) -> Non
     assert edges(tmp_path, f"{log}703 {left}\n{end}")[703] == (101, "inferred")
 
 
+def test_also_where_all_their_numbers_are_used_again(tmp_path: Path) -> None:
+    log = f"{BEGIN}100 fork() = 701\n701 {THREAD}) = 702\n701 fork() = 703\n{{}}100 {THREAD}) = 702\n"
+    assert edges(tmp_path, log.format("702 exit_group(1) = ?\n"))[703] == (1, "assumed")
+    assert edges(tmp_path, log.format("702 exit(1) = ?\n"))[703] == (701, "observed")
+
+
 def test_that_a_number_is_given_again_may_be_a_mistake(tmp_path: Path) -> None:
     """704 is 105's, or a number of the namespace that 105 may live in."""
     log = (

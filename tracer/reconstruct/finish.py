@@ -9,10 +9,9 @@ from tracer.reconstruct.adoption import ns_is_dying
 from tracer.reconstruct.exit import end_unseen_process
 from tracer.reconstruct.hosts import doubt_children, doubt_ended, has_lived_on
 from tracer.reconstruct.reaper import find_alive_thread, known_before, passed_over
-from tracer.reconstruct.state import WAIT_CALLS, State, bury
+from tracer.reconstruct.state import LEAVE_CALLS, WAIT_CALLS, State, bury
 
 WITHOUT_WAITS = "waits are not traced, and numbers come back: a child in a nested pid namespace may have this one"
-LEAVING = ("exit", "exit_group", "_exit")
 
 
 def finish(state: State, calls: set[str] | None) -> None:
@@ -32,7 +31,7 @@ def finish(state: State, calls: set[str] | None) -> None:
     if state.exits_seen or state.lacks.ends:
         _doubt_doomed(state)
     doubt_ended(state)
-    if calls is not None and calls.isdisjoint(LEAVING):
+    if calls is not None and calls.isdisjoint(LEAVE_CALLS):
         _doubt_children_of_half_dead(state)
     for process in processes:
         if maybe_threads:

@@ -35,6 +35,7 @@ class Lacks(NamedTuple):
 
 NOTHING = Lacks()
 
+LEAVE_CALLS = frozenset({"exit", "exit_group", "_exit"})
 WAIT_CALLS = frozenset({"wait4", "waitid", "waitpid", "wait3", "osf_wait4"})
 ADOPTION_TAKES = 1_000_000_000
 """ns: longer than any exit_notify() was seen to come after its sched_process_exit (8 ms under load)."""
