@@ -11,7 +11,7 @@ from tracer.identity import Moment
 from tracer.reconstruct.clues import Hints
 from tracer.reconstruct.engine import Engine
 from tracer.reconstruct.heirs import told_heirs
-from tracer.reconstruct.state import LEAVE_CALLS, NOTHING, WAIT_CALLS, Lacks
+from tracer.reconstruct.state import NOTHING, WAIT_CALLS, Lacks
 from tracer.reconstruct.ways import MAX_EVENTS, Way, agree, least_contradicted, supposing, ways_to_share
 from tracer.sources.base import Condensing, Progress, Source
 
@@ -106,7 +106,7 @@ def _missing(source: Source, engine: Engine) -> Lacks:
     waits = state.clues.unexplained and not source.stats.calls & WAIT_CALLS
     results = bool(source.stats.nobodys)
     births = state.clues.incomplete and state.eliminated and not results
-    ends = not state.exits_seen and bool(source.stats.calls & LEAVE_CALLS)
+    ends = not state.exits_seen and (bool(state.exit_begun) or state.left_untold)
     begun = source.info.returned_only
     return Lacks(begun=begun, waits=waits, ends=ends, places=source.stats.again, births=births, results=results)
 

@@ -59,8 +59,8 @@ def on_exit(state: State, event: Exit) -> None:
         if state.ptraced and state.recent_adoptions and tid == process.tgid:
             state.adoption_is_over(process)
         return
-    if status is None and state.ptraced and not _is_leaving(task):
-        state.unexplained = tid, at
+    if status is None and state.ptraced:
+        _note_untold(state, task, at)
     if state.clues.found_count:
         state.clues.task_ends(task, at, status, tid in state.exit_begun)
     task.exiting = True
@@ -80,6 +80,13 @@ def on_exit(state: State, event: Exit) -> None:
     if state.unexplained == (tid, at):
         doubt_children(process, f"that {tid} has ended only follows from its number being used again")
     _process_ends(state, process, task, at, time)
+
+
+def _note_untold(state: State, task: Task, at: int) -> None:
+    """No line tells of the end; its number is used again."""
+    state.left_untold |= task.tid in state.exit_begun
+    if not _is_leaving(task):
+        state.unexplained = task.tid, at
 
 
 def _is_leaving(task: Task) -> bool:

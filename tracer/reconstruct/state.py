@@ -83,6 +83,7 @@ class State:
         "init",
         "lacks",
         "left_by",
+        "left_untold",
         "living_ns",
         "lost_at",
         "merged",
@@ -148,6 +149,8 @@ class State:
         is free."""
         self.unexplained: tuple[int, int] | None = None
         """Number and place of an end that only follows from the number being used again there."""
+        self.left_untold = False
+        """Who had called exit has ended, as only its number says, which is used again."""
         self.exits_seen = False
         """The trace shows that tasks exited; without (strace -qq shows only those killed) other signs must do."""
         self.doubts: dict[Process, str] = {}
