@@ -15,6 +15,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.compiler import cannot_compile
+
 from . import truth
 from .truth import Truth
 
@@ -165,8 +167,8 @@ def cannot_run(mode: str = "pidns") -> str:
     """Why random trees cannot run on this machine, or ''."""
     if not sys.platform.startswith("linux"):
         return "needs Linux"
-    if not PREBUILT and not shutil.which("cc"):
-        return "needs a C compiler"
+    if not PREBUILT and (reason := cannot_compile()):
+        return reason
     if not shutil.which(STRACE):
         return f"needs {STRACE}"
     if mode == "pidns" and os.geteuid() != 0:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import tracer
+from tests.compiler import cannot_compile
 from tracer.graph import ProcessGraph
 
 from .judge import STRONG
@@ -150,9 +151,11 @@ def _counts(trees: Counter[Tree], pid: int) -> Counter[int]:
 
 def cannot_run() -> str:
     """Why the races cannot be run on this machine, or ''."""
-    missing = [tool for tool in ("cc", "strace", "unshare") if not shutil.which(tool)]
+    missing = [tool for tool in ("strace", "unshare") if not shutil.which(tool)]
     if not sys.platform.startswith("linux") or missing:
         return "needs Linux" if not missing else f"needs {', '.join(missing)}"
+    if reason := cannot_compile():
+        return reason
     return "" if _is_root() else "needs root (a pid namespace of its own)"
 
 

@@ -29,7 +29,10 @@ RUBBISH = (
     *("var/cache/apt", "var/lib/apt/lists", "var/log", "usr/share/doc", "usr/share/locale", "usr/share/man"),
     *("usr/share/i18n", "usr/share/info", "usr/share/zoneinfo", "usr/lib/*-linux-gnu/gconv", "debootstrap"),
 )
-TESTED = ("tests/__init__.py", "tests/live", "tests/fuzz", "tests/kernels", "fixtures/programs", "fixtures/record")
+TESTED = (
+    *("tests/__init__.py", "tests/compiler.py", "tests/live", "tests/fuzz", "tests/kernels"),
+    *("fixtures/programs", "fixtures/record"),
+)
 LOG = "fixtures/logs/containerd-pod/strace.log"
 BUILT_FROM = ("tracer", "probes", "docs", "pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE")
 

@@ -1,4 +1,4 @@
-"""Real processes under real probes. Skips, with the reason, where this machine or user cannot load them."""
+"""Real processes under real probes. tests/conftest.py skips them, with the reason, where those cannot be loaded."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.harness import Compiled
-from tracer.errors import CapabilityError
-from tracer.sources.ebpf.loader import load_probes
+from tests.compiler import cannot_compile
+from tests.live.harness import PREBUILT, Compiled
 
 HERE = Path(__file__).parent
 
@@ -22,27 +21,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def _probes_load() -> None:
-    """Skips unless the probes can be loaded here."""
-    try:
-        load_probes(ring_size=1 << 16).close()
-    except CapabilityError as error:
-        pytest.skip(f"{error.message} ({error.hint})")
-
-
-@pytest.fixture(autouse=True)
-def _skip_without_probes(request: pytest.FixtureRequest) -> None:
-    if "live" in request.node.keywords:
-        request.getfixturevalue("_probes_load")
-
-
-@pytest.fixture(scope="session")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compiled]:
     """The compiled test programs and fixtures."""
     folder = tmp_path_factory.mktemp("programs")
+    if not PREBUILT and (reason := cannot_compile()):
+        pytest.skip(reason)
     try:
         yield Compiled(folder)
-    except FileNotFoundError:
-        pytest.skip("no C compiler (apt install gcc)")
     except subprocess.CalledProcessError as error:
         pytest.fail(error.stderr)

@@ -102,6 +102,29 @@ def test_duration_ends_it(tmp_path: Path) -> None:
     assert 1.5 <= end["duration"] < 10
 
 
+def test_only_the_end_of_the_daemon_is_said_not_that_of_its_workers(tmp_path: Path) -> None:
+    """cron, sshd and PostgreSQL fork for each job: their children are called as they are."""
+    program = shutil.copy("/bin/sh", tmp_path / "a-daemon")
+    script = "read answer; (exit 4) & (sh -c 'exit 5'; exit 6) & wait; read answer; exit 7"
+    with subprocess.Popen([program, "-c", script], stdin=subprocess.PIPE) as daemon:
+        try:
+            with started(tmp_path, "watch", "a-daemon") as watch:
+                watch.wait_for("watching a-daemon")
+                assert daemon.stdin is not None
+                daemon.stdin.write(b"go on\n")
+                daemon.stdin.flush()
+                watch.wait_for("exited with 6", "stdout")
+                daemon.stdin.close()
+                watch.wait_for("has ended")
+                assert watch.end() == 0, watch.why
+        finally:
+            daemon.kill()
+    assert "exited with 4" in watch.stdout
+    assert [line for line in watch.stderr.splitlines() if "has ended" in line] == [
+        f"ctrace: a-daemon ({daemon.pid}) has ended; what it left is still watched, and so is the next a-daemon"
+    ]
+
+
 def test_compare_on_demand(tmp_path: Path) -> None:
     with started(tmp_path, "watch", "--all") as watch, running(workload(5, 5)):
         watch.wait_for("watching")

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Self
 
 import grpc
 
+from tests.compiler import cannot_compile
 from tests.node import images, processes
 from tests.node.cgroups import Cgroup
 from tests.node.cri import Cri
@@ -27,7 +28,7 @@ from tests.node.guard import guarding
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TOOLS = ("unshare", "containerd", "containerd-shim-runc-v2", "runc", "ctr", "gcc", "busybox")
+TOOLS = ("unshare", "containerd", "containerd-shim-runc-v2", "runc", "ctr", "busybox")
 
 
 def missing() -> str:
@@ -37,7 +38,7 @@ def missing() -> str:
     absent = [tool for tool in TOOLS if shutil.which(tool) is None]
     if absent:
         return f"not installed: {', '.join(absent)} (scripts/install-test-tools)"
-    return may_isolate()
+    return cannot_compile("-static") or may_isolate()
 
 
 def may_isolate() -> str:

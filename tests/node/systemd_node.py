@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Self
 
 import grpc
 
+from tests.compiler import cannot_compile
 from tests.node import images, node_root, processes
 from tests.node.cgroups import Cgroup
 from tests.node.containerd import configuration, may_isolate
@@ -34,7 +35,7 @@ from tests.node.guard import guarding
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-TOOLS = ("systemd-nspawn", "debootstrap", "nsenter", "unshare", "gcc", "busybox")
+TOOLS = ("systemd-nspawn", "debootstrap", "nsenter", "unshare", "busybox")
 SOCKET = "run/containerd/containerd.sock"
 _HALT = signal.SIGRTMIN + 3  # systemd(1): start halt.target
 
@@ -62,7 +63,7 @@ def missing() -> str:
     absent = [tool for tool in TOOLS if shutil.which(tool) is None]
     if absent:
         return f"not installed: {', '.join(absent)} (scripts/install-test-tools)"
-    if reason := may_isolate():
+    if reason := cannot_compile("-static") or may_isolate():
         return reason
     if not node_root.root().is_dir():
         try:

@@ -13,6 +13,7 @@ import pytest
 from fixtures.record.optionsets import ALL
 from fixtures.record.proc import Mark, outer_reaper
 from fixtures.record.runner import build, record
+from tests.compiler import cannot_compile
 from tests.fuzz.harness import STRACE, strace_refuses
 from tests.replay.test_fixture_logs import log_of
 from tests.replay.truth import check
@@ -31,9 +32,11 @@ RUNS = [
 
 def why_not() -> str:
     """What this machine lacks for recording, or ''."""
-    for tool in (STRACE, "gcc", "make"):
+    for tool in (STRACE, "make"):
         if shutil.which(tool) is None:
             return f"{tool} is not installed"
+    if reason := cannot_compile():
+        return reason
     if os.geteuid() != 0:
         return "needs root: a cgroup marks the traced tree"
     try:

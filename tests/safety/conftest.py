@@ -1,5 +1,5 @@
-"""The live tests' fixtures: probes that load, programs that compile."""
+"""The live tests' programs."""
 
-from tests.live.conftest import _probes_load, _skip_without_probes, programs
+from tests.live.conftest import programs
 
-__all__ = ["_probes_load", "_skip_without_probes", "programs"]
+__all__ = ["programs"]

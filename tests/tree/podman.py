@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from tests.compiler import cannot_compile
 from tests.node import images, processes
 from tests.node.cgroups import Cgroup
 from tests.node.guard import guarding
@@ -21,7 +22,7 @@ from tests.tree.running import run
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TOOLS = ("podman", "conmon", "runc", "gcc", "busybox")
+TOOLS = ("podman", "conmon", "runc", "busybox")
 
 # Without CAP_SYS_RESOURCE (a container, some VMs) the limits that podman asks for cannot be set.
 _RUNC = """\
@@ -45,7 +46,9 @@ def missing() -> str:
     if os.geteuid() != 0:
         return "needs root"
     absent = [tool for tool in TOOLS if shutil.which(tool) is None]
-    return f"not installed: {', '.join(absent)} (apt-get install podman conmon runc)" if absent else ""
+    if absent:
+        return f"not installed: {', '.join(absent)} (apt-get install podman conmon runc busybox-static)"
+    return cannot_compile("-static")
 
 
 class Podman:

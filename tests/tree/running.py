@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from tests.compiler import cannot_compile
+
 PROGRAMS = Path(__file__).parent / "programs"
 
 
@@ -60,6 +64,8 @@ def findings(*words: str | int) -> list[dict[str, Any]]:
 
 def compiled(name: str, folder: Path) -> Path:
     """The program `programs/NAME.c`."""
+    if reason := cannot_compile("-static"):
+        pytest.skip(reason)
     program = folder / name
     command = ["gcc", "-static", "-O2", "-Wall", "-Werror", "-pthread", "-o", program, PROGRAMS / f"{name}.c"]
     subprocess.run(command, check=True, timeout=60)

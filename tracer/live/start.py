@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from tracer.expectation import ancestors
 from tracer.graph import Process
 from tracer.live.session import Session
-from tracer.sources.ebpf.members import Table, ancestors, descendants
+from tracer.sources.ebpf import members as in_table
+from tracer.sources.ebpf.members import Table
 from tracer.sources.ebpf.source import EbpfSource, Select, Selection
 
 
@@ -30,9 +32,12 @@ class Scope:
         self.context = {p for p in session.graph.processes if p.tgid in self._above}
 
     def is_root(self, process: Process | None) -> bool:
-        """It is one of those that the target named, or took the place of one."""
-        if process is None or self._select is None:
+        """It is one of those that the target named, or took the place of one; a daemon's workers, below it, are not."""
+        if process is None or self._select is None or not self._named(process):
             return False
+        return not any(map(self._named, ancestors(process)))
+
+    def _named(self, process: Process) -> bool:
         return process.tgid in self._roots or process.comm in self._follow
 
     def farewell(self, process: Process | None) -> str:
@@ -47,6 +52,6 @@ class Scope:
         selection = self._select(table)
         self._roots = set(selection.members)
         self._follow = selection.follow
-        members = selection.members | descendants(table, {}, selection.members)
-        self._above = ancestors(table, members) - members
+        members = selection.members | in_table.descendants(table, {}, selection.members)
+        self._above = in_table.ancestors(table, members) - members
         return selection

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.compiler import cannot_compile
 from tracer.sources.ebpf import wire
 from tracer.sources.ebpf.needs import probe_folder
 
@@ -82,10 +83,9 @@ def ask_compiler(folder: Path, expressions: list[str]) -> list[int]:
         f'#include <linux/types.h>\n#include <stddef.h>\n#include <stdio.h>\n#include "{HEADER}"\n'
         f"int main(void)\n{{\n{lines}\nreturn 0;\n}}\n"
     )
-    try:
-        subprocess.run(["gcc", "-Wall", "-o", str(folder / "ask"), str(source)], check=True)
-    except FileNotFoundError:
-        pytest.skip("no C compiler (apt install gcc)")
+    if reason := cannot_compile():
+        pytest.skip(reason)
+    subprocess.run(["gcc", "-Wall", "-o", str(folder / "ask"), str(source)], check=True)
     done = subprocess.run([str(folder / "ask")], check=True, capture_output=True, text=True)
     return [int(line) for line in done.stdout.split()]
 
