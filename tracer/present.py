@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from tracer.runtime.roles import Roles
     from tracer.runtime.units import Units
 
-_TARGETS = {SHIM: "containerd", PAUSE: "containerd", CONTAINER: "containerd"}
-"""Role -> whom to watch while the next of its kind starts."""
-
 
 @dataclass(frozen=True, slots=True)
 class Conclusion:
@@ -53,7 +50,11 @@ def age(process: Process) -> float:
 
 def advice(process: Process, roles: Roles) -> list[str]:
     """The commands that would tell the whole story."""
-    target = _TARGETS.get(roles.role(process) or "")
-    if target is not None:
-        return [f"sudo ctrace record {target} -o FILE", f"ctrace explain {roles.label(process)} FILE"]
-    return ["sudo ctrace record -o FILE -- COMMAND", f"ctrace explain {roles.label(process)} FILE"]
+    whom = "containerd -o FILE" if _is_of_containerd(process, roles) else "-o FILE -- COMMAND"
+    return [f"sudo ctrace record {whom}", f"ctrace explain {roles.label(process)} FILE"]
+
+
+def _is_of_containerd(process: Process, roles: Roles) -> bool:
+    """A shim or a container's main process below one. podman's, below conmon, come from whoever calls podman."""
+    role, parent = roles.role(process), process.parent
+    return role == SHIM or (role in {PAUSE, CONTAINER} and parent is not None and roles.role(parent) == SHIM)

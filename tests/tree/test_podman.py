@@ -12,7 +12,7 @@ from tests.node import processes as proc
 from tests.node.conftest import skip_or_fail
 from tests.tree import podman as private
 from tests.tree.podman import Podman
-from tests.tree.running import findings, processes, tree
+from tests.tree.running import ctrace, findings, processes, tree
 
 pytestmark = pytest.mark.node
 
@@ -53,6 +53,8 @@ def test_conmon_is_left_to_the_machine_and_holds_the_container(app: tuple[str, i
     text = tree("--container", "shop-db")
     assert text.count("container shop-db") == 1
     assert findings("--container", "shop-db") == []
+    # Whoever calls podman starts the next one: no daemon does.
+    assert "ctrace record -o FILE -- COMMAND" in ctrace("explain", pid).out
 
 
 def test_the_id_is_still_told_when_conmon_was_killed(podman: Podman) -> None:

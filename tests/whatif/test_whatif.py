@@ -167,6 +167,20 @@ def test_everything_in_a_namespace_dies_with_its_init() -> None:
     assert [z.process.tgid for z in fate.zombies] == [3]
 
 
+@pytest.mark.parametrize(("birth", "evidence"), [("newpid", Evidence.DERIVED), ("fork", Evidence.INFERRED)])
+def test_the_init_of_a_namespace_inherits_whatever_its_flag_is(birth: str, evidence: Evidence) -> None:
+    """A node in a box: systemd need not be a subreaper there, as a user's one must."""
+    graph = replay(f"1 fork 2\n2 {birth} 3\n3 exec /lib/systemd/systemd\n3 fork 4\n4 fork 5\n")
+    (systemd,) = graph.find(3)
+    systemd.subreaper = None  # as /proc leaves it
+    react = Reactions(graph, Roles(graph), Names(), namespaces_known=True)
+    mirror = Mirror(graph)
+    mirror.suppose_subreapers(react.suppositions())
+    fate = foresee(graph, [Death(graph.find(4)[0], ASKED, "", Evidence.DERIVED)], mirror, react, react.waits)
+    ((orphan, step),) = fate.adoptions
+    assert (orphan.tgid, step.new and step.new.tgid, step.evidence) == (5, 3, evidence)
+
+
 def test_without_pid_1_nothing_lives() -> None:
     graph = replay("1 fork 2\n2 fork 3\n")
     assert [d.process.tgid for d in ask(graph, 1).deaths] == [1, 2, 3]

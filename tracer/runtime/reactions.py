@@ -54,7 +54,8 @@ class Reactions:
         found = {}
         for process in self._graph.live():
             why = _SUBREAPERS.get(self._roles.role(process) or "") if process.subreaper is None else None
-            if why is not None and not (process.tgid == 1 and process.ns.level == 0):
+            # A pid namespace's init inherits whatever its flag is: find_child_reaper().
+            if why is not None and process.ns.init is not process and not (process.tgid == 1 and not process.ns.level):
                 found[process] = why
         return found
 
