@@ -54,6 +54,45 @@ def test_it_may_have_set_the_subreaper_flag(tmp_path: Path, result: str, evidenc
     assert edges(tmp_path, log)[104] == (100, evidence)
 
 
+SIGNAL = "101 --- SIGALRM {si_signo=SIGALRM, si_code=SI_KERNEL} ---\n"
+
+
+@pytest.mark.parametrize("result", [CLONE, PRCTL, ANY, "12"])
+def test_after_a_signal_nothing_is_hidden(tmp_path: Path, result: str) -> None:
+    """strace has stopped at the next call of any kind; if that is traced, it tells of it as of any other."""
+    signalled = START.format(result).replace("101 <... execve", SIGNAL + "101 <... execve")
+    log = signalled + "101 fork() = 103\n103 fork() = 104\n103 +++ exited with 0 +++\n104 fork() = 105\n"
+    assert edges(tmp_path, log)[104] == (100, "derived")
+    assert edges(tmp_path, signalled + "103 fork() = 104\n")[103] == (None, "unknown")
+
+
+EXECVE = "-1 (errno 18446744073709551557)"
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        pytest.param(EXECVE, f"101 execve(0x47a025, 0x7fff04da3310, 0x7fff04da3308) = {CLONE}\n", id="6.1"),
+        pytest.param(ANY, f"101 execve(0, 0, 0) = {ANY}\n", id="6.12"),
+        pytest.param(
+            EXECVE,
+            "101 execve(0x47a025, 0x7fff04da3310, 0x7fff04da3308 <unfinished ...>\n100 getpid() = 100\n"
+            f"101 <... execve resumed>) = {CLONE}\n",
+            id="on two lines",
+        ),
+    ],
+)
+def test_a_hidden_execve_hides_another_call(tmp_path: Path, first: str, second: str) -> None:
+    log = START.format(first) + second
+    assert edges(tmp_path, log + "103 fork() = 104\n101 fork() = 105\n")[103] == (101, "inferred")
+
+
+def test_what_was_an_execve_has_set_no_flag(tmp_path: Path) -> None:
+    log = START.format(ANY) + f"101 execve(0, 0, 0) = {WAIT}\n"
+    log += "101 fork() = 103\n103 fork() = 104\n103 +++ exited with 0 +++\n104 getpid() = 104\n"
+    assert edges(tmp_path, log)[104] == (100, "derived")
+
+
 def test_who_took_over_is_inside_no_call_of_the_leader(tmp_path: Path) -> None:
     """strace 5.10 has printed another call's result for the leader, which was being killed; of the execve no end."""
     log = (

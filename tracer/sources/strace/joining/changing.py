@@ -15,7 +15,7 @@ from tracer.sources.strace.joining.state import (
     State,
     halves,
 )
-from tracer.sources.strace.joining.untold import call_behind, records
+from tracer.sources.strace.joining.untold import EXECS, call_behind, records
 from tracer.sources.strace.lines import calls
 from tracer.sources.strace.lines.grammar import result
 from tracer.sources.strace.records import (
@@ -27,6 +27,7 @@ from tracer.sources.strace.records import (
     PDEATHSIG,
     RENAME,
     SAME_GROUP,
+    SEEN,
     SUBREAPER,
 )
 
@@ -67,6 +68,8 @@ class Changing:
                     state.hold(at, time, tid, head, rest)
                 elif found.value == 0 or (began is not None and (found.value or 0) > 0):
                     finish(at, time, tid, found.args)  # see below
+                elif state.hidden and self._was_hidden(tid, found.args, rest):
+                    self._execed_unseen(at, time, tid, rest)
                 elif not (began is not None and found.open and began(at, time, tid, found.args)):
                     state.saw(at, time, tid)
 
@@ -99,12 +102,14 @@ class Changing:
             elif found.value == 0 or (name == "prctl" and (found.value or 0) > 0):
                 # A number is another call's: the task was killed while strace looked at its return (creating.REFUSALS).
                 finish(at, time, tid, args + found.args)
+            elif state.hidden and self._was_hidden(tid, args + found.args, rest):
+                self._execed_unseen(at, time, tid, rest)
             elif found.open and start is not None and tid not in state.exec_by:
                 pending[tid] = start
                 state.dying(at, time, tid)
-            elif is_exec and self._has_taken_over(tid, start) and (behind := call_behind(rest)) is not None:
+            elif is_exec and self._has_taken_over(tid, start) and call_behind(rest) is not None:
                 finish(at, time, tid, args + found.args)
-                state.records += records(at, state.time_of(time), tid, *behind)
+                self._hides(at, time, tid, rest)
             elif is_exec and tid in state.exec_by:
                 # It failed after the thread had become the leader: the thread's number is gone, the program is not.
                 state.records.append((EXIT, at, state.time_of(time), state.exec_by.pop(tid), None))
@@ -118,9 +123,31 @@ class Changing:
             state.hold(at, time, tid, head, rest)
             return
         del state.taken_over[tid]
+        self._hides(at, time, tid, rest)
+
+    def _hides(self, at: int, time: bytes, tid: int, rest: bytes) -> None:
+        """What stands as the result of an execve that has succeeded may be the beginning of a call that is not told."""
+        state = self._state
         behind = call_behind(rest)
-        if behind is not None:
+        if tid in state.stopped:
+            state.stopped.discard(tid)
+        elif behind is not None:
+            first = len(state.records)
             state.records += records(at, state.time_of(time), tid, *behind)
+            if behind[0] in EXECS:
+                state.hidden[tid] = first, len(state.records)
+
+    def _was_hidden(self, tid: int, args: bytes, rest: bytes) -> bool:
+        """The hidden call was an execve that has succeeded: what strace takes for its beginning then (`Stray
+        PTRACE_EVENT_EXEC`, dispatch_event()) is read from registers that are empty, and has no string in it."""
+        return tid in self._state.hidden and b'"' not in args and call_behind(rest) is not None
+
+    def _execed_unseen(self, at: int, time: bytes, tid: int, rest: bytes) -> None:
+        state = self._state
+        for place in range(*state.hidden.pop(tid)):  # so it was nothing else
+            state.records[place] = (SEEN, *state.records[place][1:4])
+        state.records.append((EXEC, at, state.time_of(time), tid, tid, 0))
+        self._hides(at, time, tid, rest)
 
     def _changed(self, at: int, time: bytes, thread: int, leader: int) -> None:
         """The thread's number ends here; its execve goes on as the leader's."""

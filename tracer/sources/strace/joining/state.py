@@ -93,6 +93,12 @@ class State:
         """Leader -> the thread whose execve goes on under the leader's number, though nothing says so (-qqq)."""
         self.taken_over: dict[int, int] = {}
         """The same where that was said, and EXEC written, until the execve's return."""
+        self.stopped: set[int] = set()
+        """Leaders of these two that a signal has reached before the execve's return was told: no call is hidden there
+        (`untold`)."""
+        self.hidden: dict[int, tuple[int, int]] = {}
+        """Tasks whose last hidden call may have been an execve: from where to where the records stand of what else it
+        may have been."""
         self.leaders: dict[int, int] = {}
         """Thread -> leader, from clone calls: for an execve where no line names the leader."""
         self.seen: set[int] = set()
@@ -179,6 +185,8 @@ class State:
             self.programs.new.clear()
         self.calls.clear()
         self.unreadable.clear()
+        for tid in self.hidden:
+            self.hidden[tid] = 0, 0
         return taken
 
 

@@ -1,9 +1,16 @@
 """The call that `strace --seccomp-bpf` does not tell of: the first one after a thread's execve.
 
 There strace lets a task run to the end of the call that it is in, or to the next one that the filter stops. Which of
-them, dispatch_event() (src/strace.c, to 7.2 at least) has decided for the leader before it learns that an execve put a
-thread into its place. So where the leader was in no call, the end of the execve is not stopped at. The beginning of the
-next traced call is taken for it, and nothing tells of the end of that call.
+them, dispatch_event() (src/strace.c, 5.3 to 7.2 at least) has decided for the leader before it learns that an execve
+put a thread into its place (TE_STOP_BEFORE_EXECVE). So
+
+- where the leader was in no call that is traced, the end of the execve is not stopped at. The beginning of the next
+  traced call is taken for it, and nothing tells of the end of that call;
+- where a signal is delivered before that, strace finds the task in its execve, and so stops it at the beginning of the
+  next call of any kind (PTRACE_SYSCALL). That is taken for the end of the execve; if it is traced, a second stop tells
+  of it as of any other call. Nothing is hidden;
+- where the hidden call is an execve that succeeds, strace is told of that (PTRACE_EVENT_EXEC) while it knows of no
+  execve. It supposes one, whose end it does not stop at either: so another call may be hidden behind the first.
 
 Its number stands as the result: PTRACE_GET_SYSCALL_INFO gives number and first argument of a call that begins where
 those of one that ends have `rval` and `is_error` (get_error() in src/syscall.c). Since 6.12 it is ENOSYS instead, which
@@ -21,6 +28,8 @@ from tracer.sources.strace.records import JOIN_PID_NS, SUBREAPER, UNTOLD, Record
 _RESULT = re.compile(rb"\) += (?:(\d{2,3})|-1 (?:\(errno (\d{10,20})\)|ENOSYS .*))$")
 
 _CLONE, _FORK, _VFORK, _CLONE3 = {56, 220}, {57}, {58}, {435}
+EXECS = {0, 59, 221, 322, 281}
+"""execve, execveat, or any call where that is not told."""
 _PRCTL, _ENTERING = {157, 167}, {272, 308, 97, 268}
 """Their numbers on x86-64, and those that newer processors have in common (include/uapi/asm-generic/unistd.h)."""
 

@@ -96,8 +96,11 @@ class Waiting:
         append = state.records.append
         clock = state.time_of
         skip = len(_FAST_SIGCHLD)
+        taken_over, exec_by = state.taken_over, state.exec_by
 
         def handle(at: int, time: bytes, tid: int, rest: bytes) -> None:
+            if tid in taken_over or tid in exec_by:
+                state.stopped.add(tid)
             if rest[:skip] == _FAST_SIGCHLD:
                 text = rest[skip : rest.find(b",", skip)]
                 if text.isdigit() and len(text) < MAX_DIGITS:
