@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -457,6 +458,32 @@ def test_a_creator_was_a_thread_whose_number_a_process_has_since(tmp_path: Path)
         f"106 +++ superseded by execve in pid 108 +++\n106 <... execve resumed>) = 0\n109 {ALIVE}\n"
     )
     assert edges(tmp_path, log)[109] == (101, "inferred")
+
+
+def test_a_number_among_those_of_that_time_is_no_sign_of_a_namespace(tmp_path: Path) -> None:
+    """The counter was set back to 207. Nobody knows who has created 58; 209 does nothing."""
+    log = (
+        f"{START}103 fork() = 228\n228 {ALIVE}\n104 fork( <unfinished ...>\n105 fork( <unfinished ...>\n207 {ALIVE}\n"
+        "105 <... fork resumed>) = 207\n105 fork() = 208\n104 <... fork resumed>) = 209\n105 fork() = 210\n"
+        f"58 {ALIVE}\n{ENDED}"
+    )
+    found = edges(tmp_path, log)
+    assert [found[tid] for tid in (103, 207, 208, 210)] == [(n, "observed") for n in (101, 105, 105, 105)]
+    assert found[209] == (101, "derived")
+    assert found[58] == (None, "unknown")
+
+
+def test_a_task_that_is_attached_had_its_number_by_then(tmp_path: Path) -> None:
+    """312 before 103 was killed inside fork, and 313 after that: if 553 were its child, the counter would have been set
+    back between those."""
+    log = (
+        f"{START}104 exit_group(0) = ?\n{ENDED}102 fork() = 106\n106 fork() = 905\n905 {ALIVE}\n106 fork() = 320\n"
+        f"106 fork( <unfinished ...>\nstrace: Process 312 attached\n103 fork( <unfinished ...>\n"
+        f"103 <... fork resumed>) = ?\n103 {KILLED}\n106 <... fork resumed>) = 312\n106 fork() = 313\n"
+        "106 fork() = 552\n105 fork( <unfinished ...>\nstrace: Process 553 attached\n105 <... fork resumed>) = ?\n"
+        f"105 {KILLED}\n553 {ALIVE}\n"
+    )
+    assert edges(tmp_path, re.sub(r"(?m)^(\d+) (?!execve)", r"[pid \1] ", log))[553] == (102, "inferred")
 
 
 def test_who_wants_a_number_creates_no_other(tmp_path: Path) -> None:

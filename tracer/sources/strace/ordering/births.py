@@ -87,6 +87,8 @@ class Births:
             self._ends(tid, record[4], at)
         elif kind == EXEC:
             self._execs(tid, record[4], at)
+        elif kind == ATTACHED:
+            self._numbers.noticed.append((at, tid))
         elif leaves(record) and not self._shown.ends:
             self._tasks.leave(tid)
         elif kind == NOT_CLONED:

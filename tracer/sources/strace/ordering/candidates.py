@@ -116,8 +116,8 @@ class Candidates:
             return [call for call in found if call.at <= then.end and not 0 < call.end < then.begin]
         if not (self._shown.ends and all(call.dead for call in found)) or len(found) > MAX_COUNTED:
             return found  # a result says more than a counter that was set back; and without ends none is sure
-        calls = [(call.at, call.tid) for call in self._calls.unsettled.values()]
-        before = given(self._numbers.history, calls, at)
+        calls = ((call.at, call.tid) for call in self._calls.unsettled.values())
+        before = given(self._numbers.history, [*calls, *self._numbers.noticed], at)
         first = 2 * min(call.at for call in found)
         others = ((other, new.at) for other, new in self._tasks.fresh.items() if other != tid)
         before += [Given(first, max(first + 1, 2 * shown_at), other) for other, shown_at in others]

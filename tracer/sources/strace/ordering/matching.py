@@ -92,6 +92,9 @@ class Matching:
             return
         if call.ns is None or call.ns is UNPLACED:
             self._strangers.is_unexplained(tid, self._tasks.fresh[tid].at)
+            if call.ns is None and not places.nested and self._results.has_neighbours(call, but=tid):
+                self._tasks.forget(tid)  # the number is strace's own
+                return
             proven = why is BY_END or (why is ONLY_ONE and self._shown.whole)
             if proven and not self._shown.late_calls and self._tasks.alive(call.tid):
                 places.entered_unseen()

@@ -30,6 +30,8 @@ class Numbers:
         """Numbers have begun again, in a space smaller than WRAPPED or by a write to ns_last_pid: no order any more."""
         self.history: deque[Record] = deque(maxlen=MAX_HISTORY)
         """CLONED records, with strace's numbers, of the last children whose numbers the kernel chose."""
+        self.noticed: deque[tuple[int, int]] = deque(maxlen=MAX_HISTORY)
+        """Notices that a task is attached: line, number. It had its number by then, though its call returned later."""
         self.over_by: dict[int, int] = {}
         """-ff: where a call began -> its caller's next line, before which it has returned."""
 

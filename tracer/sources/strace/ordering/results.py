@@ -100,10 +100,11 @@ class Results:
         passed = number < RESERVED and number <= call.newest - behind and not follows
         return passed and not (numbers.wraps or self._places.entered)
 
-    def has_neighbours(self, call: Call) -> bool:
-        """Were numbers near this one given at that time?"""
+    def has_neighbours(self, call: Call, but: int = 0) -> bool:
+        """Were numbers near this one given at that time? `but`: this one does not count."""
         lately = (record[4] for record in self._numbers.history if abs(record[1] - call.at) < LINES_AROUND)
-        return any(0 < abs(number - call.number) <= NEIGHBOUR for number in (*lately, *self._tasks.fresh))
+        given = (number for number in (*lately, *self._tasks.fresh) if number != but)
+        return any(0 < abs(number - call.number) <= NEIGHBOUR for number in given)
 
     def means_another(self, call: Call) -> bool:
         """The number's owner lives on, and so does the caller: it is one of a nested namespace."""
