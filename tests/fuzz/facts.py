@@ -294,9 +294,7 @@ class _Reader:
 
     def _begins(self, at: int, task: Task, name: str, rest: bytes) -> None:
         if name in CREATING:
-            call = self.creating[task] = Call(task, name, at)
-            self.log.calls.append(call)
-            self._describe(call, rest)
+            self._call(task, name, at, rest)
         elif name in ("exit", "exit_group", "_exit"):
             task.left = at
         elif name == "prctl":
@@ -305,6 +303,13 @@ class _Reader:
                 value = calls.signal_value(calls.first_value(asked[1]))
                 self.setting[task] = Flag(task, bool(value), at)
                 self.log.flags.append(self.setting[task])
+
+    def _call(self, task: Task, name: str, start: int, args: bytes) -> Call:
+        """Its beginning; or its end, where that was taken for another's in a log without numbers."""
+        call = self.creating[task] = Call(task, name, start)
+        self.log.calls.append(call)
+        self._describe(call, args)
+        return call
 
     def _describe(self, call: Call, args: bytes) -> None:
         known = {"fork": calls.FORK, "vfork": calls.VFORK}.get(call.name) or calls.clone_flags(args)
@@ -316,7 +321,7 @@ class _Reader:
         value = None if found[1] == b"?" else int(found[1])
         ends: list[Call | Flag | Fact] = []
         if name in CREATING:
-            call = self.creating[task]
+            call = self.creating.get(task) or self._call(task, name, start, args)
             ends.append(call)
             if found[3]:
                 call.state = NO_CHILD

@@ -377,6 +377,28 @@ def test_a_result_that_leaves_somebody_unexplained_is_none(tmp_path: Path) -> No
     assert 106 not in found
 
 
+def test_who_is_ended_by_another_threads_exit_was_killed_as_well(tmp_path: Path) -> None:
+    """103 has called no exit itself: its thread 106 has, and 103 was on its way out of fork."""
+    log = (
+        f"{START}103 {THREAD}) = 106\n103 fork( <unfinished ...>\n106 exit_group(0) = ?\n"
+        "103 <... fork resumed>) = 107\n106 +++ exited with 0 +++\n103 +++ exited with 0 +++\n"
+    )
+    assert edges(tmp_path, log)[107] == (101, "derived")
+    found = edges(tmp_path, f"{log}108 {ALIVE}\n")
+    assert found[108] == (101, "inferred")
+    assert 107 not in found
+
+
+@pytest.mark.parametrize("ends", ["", ENDED], ids=["no end is told", "an end is told later"])
+def test_a_wait_by_who_was_killed_returns_nobody_who_lives(tmp_path: Path, ends: str) -> None:
+    """What strace prints for 102's wait it has read for 103's fork. Only with -qq, which hides ends, may it be true."""
+    log = (
+        f"{START}102 wait4(-1, <unfinished ...>\n103 fork() = 106\n"
+        f"102 <... wait4 resumed>NULL, WNOHANG, NULL) = 106\n102 {KILLED}\n{ends}"
+    )
+    assert edges(tmp_path, log).get(106) == ((103, "observed") if ends else None)
+
+
 @pytest.mark.parametrize(
     ("number", "believed"),
     [pytest.param(202, False, id="of a system call"), pytest.param(106, True, id="that fits, though nobody shows")],

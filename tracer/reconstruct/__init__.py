@@ -108,7 +108,8 @@ def _missing(source: Source, engine: Engine) -> Lacks:
     births = state.clues.incomplete and state.eliminated and not results
     ends = not state.exits_seen and (bool(state.exit_begun) or state.left_untold)
     begun = source.info.returned_only
-    return Lacks(begun=begun, waits=waits, ends=ends, places=source.stats.again, births=births, results=results)
+    again, late_ends = source.stats.again, source.stats.late_ends
+    return Lacks(begun=begun, waits=waits, ends=ends, places=again, births=births, late_ends=late_ends, results=results)
 
 
 def _still_missing(lacks: Lacks, engine: Engine) -> Lacks:

@@ -29,6 +29,9 @@ class Lacks(NamedTuple):
     """Tasks came out of nowhere: where one was found by leaving out what it cannot be, it may be one of these."""
     begun: bool = False
     """Calls are told when they have returned (strace -z): what a task was doing that was killed is not told."""
+    late_ends: bool = False
+    """That ordinary ends are told showed only after a wait that this refutes: the source knows then from the first line
+    on."""
     results: bool = False
     """Some results are another call's: the source knows then from the first line on of which calls."""
 

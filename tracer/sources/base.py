@@ -70,6 +70,8 @@ class SourceStats:
     `-f`)."""
     nobodys: int = 0
     """Results that are found, in the end, to be no results: the source leaves them out when it is read again."""
+    late_ends: bool = False
+    """That ordinary ends are told showed too late for some waits: the source knows when it is read again."""
     again: bool = False
     """What the end has shown would change how the beginning is read: another reading tells more."""
     unreadable_lines: list[tuple[int, str]] = field(default_factory=list)

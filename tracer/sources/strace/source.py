@@ -37,6 +37,7 @@ class StraceSource:
         self.stats = SourceStats()
         self._nesting: Nesting | None = None
         self._nobodys: set[tuple[int, int]] = set()
+        self._tells_of_ends = False
 
     def batches(self, progress: Progress | None = None) -> Iterator[list[Event]]:
         """Events in order; see Source."""
@@ -57,7 +58,12 @@ class StraceSource:
         else:
             batches = read(self._input, self._style, progress)
         orderer = Orderer(
-            follows, condense=condense, late_calls=style.successful, nesting=self._nesting, nobodys=self._nobodys
+            follows,
+            shows_exits=self._tells_of_ends,
+            condense=condense,
+            late_calls=style.successful,
+            nesting=self._nesting,
+            nobodys=self._nobodys,
         )
         yield from ordered(batches, orderer, self.stats)
         # A result that is none is no sign of a namespace either.
@@ -66,6 +72,7 @@ class StraceSource:
         self.stats.again = nesting != self._nesting
         self._nesting = nesting
         self._nobodys |= nobodys
+        self.stats.late_ends = self._tells_of_ends = self._tells_of_ends or orderer.tells_of_ends
         self.stats.nobodys = len(self._nobodys)
         if self._input.damage:
             count_unreadable(self.stats, [(self.stats.lines + 1, self._input.damage.encode())])

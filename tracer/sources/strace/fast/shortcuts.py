@@ -104,7 +104,7 @@ class Shortcuts:
     def _feed(self, lines: Iterator[_Line]) -> None:  # noqa: C901 - the hot loop: a branch for each meaning, no calls
         joiner = self._joiner
         append = joiner.records.append
-        pending, seen, leaders = joiner.pending, joiner.seen, joiner.leaders
+        pending, seen, leaders, callers = joiner.pending, joiner.seen, joiner.leaders, joiner.callers
         forget = joiner.tids.pop
         known = self._tids
         find_tid = known.get
@@ -136,9 +136,10 @@ class Shortcuts:
                 slowly(at, line, rest, lines)
                 continue
             if kind == LEAVES:
+                callers.discard(tid)
                 append((EXIT_BEGIN, at, now, tid, what[1], what[2]))
             elif kind == ENDS:
-                if tid in pending or tid in leaders:
+                if tid in pending or tid in leaders or tid in callers:
                     slowly(at, line, rest, lines)
                     continue
                 seen.discard(tid)
@@ -196,6 +197,7 @@ class Shortcuts:
         elif child:  # CLONES
             joiner.last_child = child
             joiner.returned[child] = len(joiner.records)
+            joiner.callers.add(tid)
             joiner.records.append((CLONED, at, now, tid, child, what[1], what[2], 0, "", False, at))
         return True
 

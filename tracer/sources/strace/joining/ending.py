@@ -26,6 +26,7 @@ class Ending:
         append = state.records.append
         clock = state.time_of
         group = name == "exit_group"
+        callers = state.callers
         codes: dict[bytes, int] = {}
 
         def handle(at: int, time: bytes, tid: int, rest: bytes) -> None:
@@ -38,6 +39,7 @@ class Ending:
                 code = codes[rest] = value & 0xFF
                 if len(codes) > 2000:
                     codes.clear()
+            callers.discard(tid)
             append((EXIT_BEGIN, at, clock(time), tid, code, group))
 
         return handle
@@ -50,14 +52,14 @@ class Ending:
         append = state.records.append
         clock = state.time_of
         status_of = {b"exited with %d +++" % code: code << 8 for code in range(256)}.get
-        pending, leaders, seen = state.pending, state.leaders, state.seen
+        pending, leaders, seen, callers = state.pending, state.leaders, state.seen, state.callers
         tids = state.tids
         other, alone = self._other_end, state.prefixed
 
         def handle(at: int, time: bytes, tid: int, rest: bytes) -> None:
             status = status_of(rest)
             tids.pop(b"%d" % tid, None)
-            if status is None or not alone or tid in pending or tid in leaders or tid in seen:
+            if status is None or not alone or tid in pending or tid in leaders or tid in seen or tid in callers:
                 other(at, time, tid, rest, status)
             else:
                 append((EXIT, at, clock(time), tid, status))
@@ -82,6 +84,7 @@ class Ending:
         state.pending.pop(tid, None)
         state.leaders.pop(tid, None)
         state.seen.discard(tid)
+        state.callers.discard(tid)
         if not state.prefixed:
             state.naming.ended(tid)
         state.records.append((EXIT, at, state.time_of(time), tid, status))

@@ -101,6 +101,9 @@ class State:
         may have been."""
         self.leaders: dict[int, int] = {}
         """Thread -> leader, from clone calls: for an execve where no line names the leader."""
+        self.callers: set[int] = set()
+        """Tasks to which a clone call has returned a number, and that have not called exit since: what that was is
+        looked at once more where one ends."""
         self.seen: set[int] = set()
         self.tids: dict[bytes, int] = {}
         self.around = Around()
@@ -148,6 +151,7 @@ class State:
             self.records.append(record)
         self.returned[child] = place
         self.last_child = child
+        self.callers.add(record[3])
 
     def dying(self, at: int, time: bytes, tid: int) -> None:
         """The task is being killed inside a call."""

@@ -102,6 +102,8 @@ class Maker:
         """Tasks that were announced as attached though a call that is open may have created them."""
         self._freed: set[int] = set()
         """Numbers whose last owners are gone, though no wait for them may be in the log."""
+        self.took_for_hidden = False
+        """A wait returned a task of whose end no line had told, when none had told of an ordinary end yet (-qq)."""
         self._last_attached_end = 0
         """The task that ended with the last record, if its creation was not in the trace."""
 
@@ -244,6 +246,7 @@ class Maker:
             waiter = tid if record[6] or self._is_sure(tid, record[4]) else 0
             self.events.append(_new(Reap, (at, time, waiter, child, record[5])))
             if child in self.known and child != tid and not self._shown.ends:  # -qq hid its end
+                self.took_for_hidden = True
                 self._is_gone(child)
 
     def _lost_its_end(self, at: int, time: int | None, tid: int, child: int, status: int | None) -> None:

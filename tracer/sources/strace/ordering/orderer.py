@@ -113,6 +113,11 @@ class Orderer:
         """Calls, by caller and first line, whose results are another's: who is unexplained was created by these."""
         return self._births.doubts.nobodys()
 
+    @property
+    def tells_of_ends(self) -> bool:
+        """It does, as has shown only after it was taken for one that does not."""
+        return self._maker.took_for_hidden and self._state.shown.ends
+
     def has_calls(self, calls: set[str]) -> None:
         """The log has these calls, in what comes next."""
         self._state.shown.has_calls(calls)
