@@ -94,12 +94,14 @@ def _changed_at_once(state: State, process: Process, event: SetSubreaper) -> boo
 
 def _doubt_recent_adoptions(state: State, changed: Process, event: SetSubreaper) -> None:
     """A father's end counts before exit_notify() has moved all his children (State.recent_adoptions): a flag above him
-    that changes just then may have counted, or not. Who asks /proc (state.moves) gets to know.
+    that changes just then may have counted, or not. Who asks /proc (state.moves) gets to know. No flag counts below
+    another pid namespace: find_new_reaper() stops where the level does.
     """
     why = f"{changed.tgid} changed its subreaper flag at about the time of the adoption"
     now = event.time or 0
     for father, children in state.recent_adoptions:
-        if now - (father.exited_time or 0) > ADOPTION_TAKES or father is changed or not is_below(father, changed):
+        over = now - (father.exited_time or 0) > ADOPTION_TAKES
+        if over or father is changed or father.ns.level != changed.ns.level or not is_below(father, changed):
             continue
         for child in children:
             steps = child.reparentings

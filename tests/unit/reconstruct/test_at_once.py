@@ -107,3 +107,11 @@ def test_live_a_flag_that_changes_right_after_an_end_makes_the_adoption_a_guess(
     assert edges(engine.graph)[12] == (9, "derived")
     engine.feed([SetSubreaper(7, 1000, 10, True)])
     assert edges(engine.graph)[12] == (9, "inferred")
+
+
+def test_live_a_flag_that_changes_outside_of_the_pid_namespace_changes_nothing_inside() -> None:
+    """conmon gives up its flag when its container ends; what is left in there has that namespace's init."""
+    engine = Engine()
+    engine.feed(parse("9 exec conmon\n9 subreaper 1\n9 newpid 10\n10 fork 11\n11 fork 12\n11 exit 0"))
+    engine.feed([SetSubreaper(7, 1000, 9, False)])
+    assert edges(engine.graph)[12] == (10, "derived")
