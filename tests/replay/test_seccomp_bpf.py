@@ -34,6 +34,18 @@ def test_who_appears_is_the_child_of_that_call(tmp_path: Path, result: str) -> N
     assert [p.comm for p in tracer.replay(str(tmp_path / "strace.log")).find(101)] == ["b"]
 
 
+@pytest.mark.parametrize("result", [CLONE, ANY])
+def test_the_call_has_lasted_until_the_next_line(tmp_path: Path, result: str) -> None:
+    """So a number that was given at that time is that of its child, and not of one that was killed inside before."""
+    log = '100 execve("/a", ["a"], 0x1) = 0\n100 fork() = 98\n98 fork( <unfinished ...>\n98 +++ killed by SIGKILL +++\n'
+    log += (
+        "100 fork() = 99\n99 exit_group(0) = ?\n99 +++ exited with 0 +++\n"
+        + START.partition("\n")[2].format(result)
+        + "100 fork() = 104\n"
+    )
+    assert edges(tmp_path, log + "103 fork() = 105\n")[103] == (101, "inferred")
+
+
 def test_not_of_one_that_was_over(tmp_path: Path) -> None:
     log = START.format(CLONE) + "101 fork() = 103\n104 fork() = 105\n"
     assert edges(tmp_path, log)[104] == (None, "unknown")
@@ -54,13 +66,16 @@ def test_it_may_have_set_the_subreaper_flag(tmp_path: Path, result: str, evidenc
     assert edges(tmp_path, log)[104] == (100, evidence)
 
 
-SIGNAL = "101 --- SIGALRM {si_signo=SIGALRM, si_code=SI_KERNEL} ---\n"
+ALARM = "{} --- SIGALRM {{si_signo=SIGALRM, si_code=SI_KERNEL}} ---\n"
+CHILD = "{} --- SIGCHLD {{si_signo=SIGCHLD, si_code=CLD_EXITED, si_pid=98, si_uid=0, si_status=0}} ---\n"
 
 
+@pytest.mark.parametrize("signal", [ALARM, CHILD])
 @pytest.mark.parametrize("result", [CLONE, PRCTL, ANY, "12"])
-def test_after_a_signal_nothing_is_hidden(tmp_path: Path, result: str) -> None:
+def test_after_a_signal_nothing_is_hidden(tmp_path: Path, result: str, signal: str) -> None:
     """strace has stopped at the next call of any kind; if that is traced, it tells of it as of any other."""
-    signalled = START.format(result).replace("101 <... execve", SIGNAL + "101 <... execve")
+    signalled = START.format(result).replace("101 <... execve", signal.format(101) + "101 <... execve")
+    signalled = signalled.replace("102 execve", signal.format(100) + "102 execve")
     log = signalled + "101 fork() = 103\n103 fork() = 104\n103 +++ exited with 0 +++\n104 fork() = 105\n"
     assert edges(tmp_path, log)[104] == (100, "derived")
     assert edges(tmp_path, signalled + "103 fork() = 104\n")[103] == (None, "unknown")

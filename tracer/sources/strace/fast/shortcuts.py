@@ -185,6 +185,8 @@ class Shortcuts:
         joiner = self._joiner
         child = int(number)
         if kind == SIGNALLED:
+            if joiner.taken_over or joiner.exec_by:
+                return False  # where a signal comes between, matters
             joiner.records.append((CHILD_SIGNAL, at, now, tid, child, 0))
         elif kind == CLONE_RETURNS:
             return self._clone_returns(at, tid, what[1], child)

@@ -46,14 +46,14 @@ def call_behind(rest: bytes) -> tuple[int, bool] | None:
 
 
 def records(at: int, time: int | None, tid: int, number: int, zero: bool) -> list[Record]:
-    """What the call may have done."""
+    """What the call may have done. UNTOLD is the last, since its end is the task's next record."""
     found: list[Record] = []
-    if not number or number in _CLONE | _FORK | _VFORK | _CLONE3:
-        # The low byte of clone's flags is the exit signal; a thread has none.
-        kind = (CLONE_THREAD, 0) if number in _CLONE and zero else calls.VFORK if number in _VFORK else calls.FORK
-        found.append((UNTOLD, at, time, tid, *kind))
     if not number or number in _PRCTL:
         found += [(SUBREAPER, at, time, tid, on, False) for on in (True, False)]
     if number in _ENTERING:
         found.append((JOIN_PID_NS, at, time, tid, -1))
+    if not number or number in _CLONE | _FORK | _VFORK | _CLONE3:
+        # The low byte of clone's flags is the exit signal; a thread has none.
+        kind = (CLONE_THREAD, 0) if number in _CLONE and zero else calls.VFORK if number in _VFORK else calls.FORK
+        found.append((UNTOLD, at, time, tid, *kind))
     return found
