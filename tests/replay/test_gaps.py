@@ -221,3 +221,112 @@ def test_what_is_left_of_a_time_is_no_number_of_a_task(tmp_path: Path) -> None:
     (folder / "log.101").write_text("5 fork() = 102\n10:00:00.000006 wait4(102, NULL, WNOHANG, NULL) = 0\n")
     (folder / "log.102").write_text("")
     assert edges_of(folder)[102][0] != 5
+
+
+ENDS = "102 exit_group(0) = ?\n102 +++ exited with 0 +++\n"
+INSIDE = '103 execve("/b", ["b"], 0x1 <unfinished ...>\n'
+
+
+@pytest.mark.parametrize(
+    ("rest", "found"),
+    [
+        (f'{ENDS}{INSIDE}103 prctl(PR_SET_NAME, "x") = 0\n', 1),
+        (f"{ENDS}103 <... execve resumed>) = 0\n", 1),
+        (f"{ENDS}{INSIDE}103 <... execve resumed>) = 0\n", 0),
+        (f"{ENDS}{INSIDE}103 +++ killed by SIGKILL +++\n", 0),
+        ("103 <... execve resumed>) = 0\n", 0),  # -qqq: a thread's
+        (
+            "103 clone(child_stack=0x1, flags=CLONE_VM|CLONE_SIGHAND|CLONE_THREAD) = 104\n103 wait4(-1,  <unfinished"
+            ' ...>\n104 execve("/b", ["b"], 0x1 <unfinished ...>\n103 +++ superseded by execve in pid 104 +++\n'
+            f"{ENDS}103 --- SIGCHLD {{si_signo=SIGCHLD, si_code=CLD_EXITED, si_pid=9, si_status=0}} ---\n"
+            "103 <... execve resumed>) = 12\n104 fork() = 105\n",
+            0,
+        ),
+    ],
+    ids=["never returned", "never began", "returned", "killed inside", "-qqq", "--seccomp-bpf"],
+)
+def test_an_execve_has_both_ends(tmp_path: Path, rest: str, found: int) -> None:
+    assert lost(tmp_path, FAMILY + rest) == found
+
+
+def test_a_new_task_is_in_no_call(tmp_path: Path) -> None:
+    log = (
+        'execve("/a", ["a"], 0x1) = 0\nfork(strace: Process 101 attached\n <unfinished ...>\n'
+        "{}[pid 101] <... fork resumed>) = 102\n[pid 100] <... fork resumed>) = 101\n"
+    )
+    assert lost(tmp_path, log.format("")) == 1
+    assert lost(tmp_path, log.format("[pid 101] fork( <unfinished ...>\n")) == 0
+
+
+def test_a_line_without_prefix_is_of_the_only_task(tmp_path: Path) -> None:
+    """103 is inside wait4, and 102 alive: their ends are missing, and so may be more."""
+    begin = 'execve("/a", ["a"], 0x1) = 0\n'
+    for child in (101, 102, 103):
+        begin += f"[pid 100] fork(strace: Process {child} attached\n) = {child}\n"
+    begin += "[pid 101] fork(strace: Process 104 attached\n) = 104\n[pid 104] +++ exited with 0 +++\n"
+    alone = "prctl(PR_SET_NAME, \"x\") = 0\n"  # fmt: skip
+    assert lost(tmp_path, begin + alone) == 1
+    assert edges(tmp_path, begin + alone)[102] == (100, "inferred")
+    ended = "".join(f"[pid {tid}] +++ exited with 0 +++\n" for tid in (101, 102, 103))
+    assert lost(tmp_path, begin + ended + alone) == 0
+
+
+THREAD = "clone(child_stack=0x1, flags=CLONE_VM|CLONE_SIGHAND|CLONE_THREAD)"
+SOME = f"{FAMILY}103 {THREAD} = 104\n104 exit(0) = ?\n104 +++ exited with 0 +++\n"
+SOME += "100 fork() = 105\n105 exit_group(0) = ?\n"
+"""Both calls of exit are traced."""
+
+
+@pytest.mark.parametrize(
+    ("rest", "found"),
+    [
+        ("103 +++ exited with 3 +++\n", 1),
+        ("103 exit_group(3) = ?\n103 +++ exited with 3 +++\n", 0),
+        ("103 exit(3) = ?\n103 +++ exited with 3 +++\n", 0),
+        (f"103 {THREAD} = 106\n106 +++ exited with 3 +++\n", 1),
+        (f"103 {THREAD} = 106\n103 exit_group(3) = ?\n106 +++ exited with 3 +++\n", 0),
+        (f"103 {THREAD} = 106\n106 +++ exited with 0 +++\n103 execve(\"/b\", [\"b\"], 0x1) = 0\n", 0),
+        (f"103 {THREAD} = 106\n103 {THREAD} = 107\n103 +++ killed by SIGKILL +++\n", 1),
+        (f"103 {THREAD} = 106\n106 execve(\"/b\", [\"b\"], 0x1 <unfinished ...>\n103 +++ killed by SIGKILL +++\n", 0),
+        (f"103 {THREAD} = 106\n103 exit_group(3) = ?\n103 +++ exited with 3 +++\n", 1),
+    ],
+    ids=[
+        "no exit", "exit_group", "exit", "a thread", "another's exit_group", "exec", "threads without end",
+        "killed in the execve", "a thread without end",
+    ],
+)  # fmt: skip
+def test_an_end_without_its_cause(tmp_path: Path, rest: str, found: int) -> None:
+    assert edges(tmp_path, SOME)[102] == (101, "observed")
+    assert lost(tmp_path, SOME + rest) == found
+    assert edges(tmp_path, SOME + rest)[102] == (101, "inferred" if found else "observed")
+
+
+def test_where_exit_is_shown_later_only(tmp_path: Path) -> None:
+    log = f"{FAMILY}100 fork() = 105\n105 exit_group(0) = ?\n103 +++ exited with 3 +++\n101 {THREAD} = 106\n"
+    assert lost(tmp_path, log) == 0  # exit may be left out by a filter
+    assert lost(tmp_path, f"{log}106 exit(0) = ?\n") == 1
+
+
+def test_a_child_that_is_another_ones_by_the_kernels_word(tmp_path: Path) -> None:
+    """Whose child 102 was must have ended, and no line tells of it."""
+    log = SOME + "102 exit_group(0) = ?\n102 +++ exited with 0 +++\n101 fork() = 107\n"
+    told = f"100 {SIGNALLED.format(102)}\n"
+    end = "101 +++ killed by SIGKILL +++\n"
+    assert edges(tmp_path, log)[107] == (101, "observed")
+    assert edges(tmp_path, log + told)[107] == (101, "inferred")
+    assert lost(tmp_path, log + told) == 1
+    assert lost(tmp_path, f"100 prctl(PR_SET_CHILD_SUBREAPER, 1) = 0\n{log}{told}{end}") == 0
+
+
+def test_the_group_of_one_who_called_exit_group_is_dying(tmp_path: Path) -> None:
+    """The leader's end is still to come, or its line is lost: 105 may have moved."""
+    log = f"{FAMILY}103 {THREAD} = 104\n103 fork() = 105\n104 exit_group(2) = ?\n{{}}104 +++ exited with 2 +++\n"
+    assert edges(tmp_path, log.format(""))[105] == (103, "inferred")
+    assert edges(tmp_path, log.replace("exit_group", "exit").format(""))[105] == (103, "observed")
+
+
+def test_a_call_that_turns_out_to_have_created_another_one(tmp_path: Path) -> None:
+    """Until 106 returned, 107 could be its child."""
+    begin = "106 fork( <unfinished ...>\n107 prctl(PR_SET_NAME, \"x\") = 0\n"  # fmt: skip
+    assert lost(tmp_path, ALL_KINDS + begin) == 0
+    assert lost(tmp_path, f"{ALL_KINDS}{begin}106 <... fork resumed>) = 108\n") == 1

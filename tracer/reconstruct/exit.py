@@ -5,6 +5,7 @@ from __future__ import annotations
 from tracer.event import Exit, ExitBegin, Gone, Killed
 from tracer.graph import RUNNING, ZOMBIE, Process, Task
 from tracer.reconstruct.adoption import forget_original_parent
+from tracer.reconstruct.gaps import check_end, check_threads, exit_is_shown
 from tracer.reconstruct.hosts import doubt_children, group_exit
 from tracer.reconstruct.reaper import find_alive_thread, older_than
 from tracer.reconstruct.state import State, bury
@@ -19,10 +20,13 @@ def on_exit_begin(state: State, event: ExitBegin) -> None:
     task.exiting = True
     state.exit_begun[tid] = at
     if group:
+        state.exit_group_shown = True
         if task.process.status is None:
             task.process.status = (code & 0xFF) << 8
         if state.clues.found_count:
             state.clues.group_exit_begins(task, code)
+    elif not state.exit_shown:
+        exit_is_shown(state, at)
     if state.lacks.ends:
         if group and state.hosts:
             group_exit(state, task, at)
@@ -59,10 +63,10 @@ def on_exit(state: State, event: Exit) -> None:
         if state.ptraced and state.recent_adoptions and tid == process.tgid:
             state.adoption_is_over(process)
         return
-    if status is None and state.ptraced:
-        _note_untold(state, task, at)
     if state.clues.found_count:
         state.clues.task_ends(task, at, status, tid in state.exit_begun)
+    if state.ptraced and (status is None or not task.exiting):
+        _look_for_cause(state, task, status, at)
     task.exiting = True
     if len(process.threads) > 1 and not (state.ptraced and tid == process.tgid):
         heir = find_alive_thread(process)
@@ -82,8 +86,11 @@ def on_exit(state: State, event: Exit) -> None:
     _process_ends(state, process, task, at, time)
 
 
-def _note_untold(state: State, task: Task, at: int) -> None:
-    """No line tells of the end; its number is used again."""
+def _look_for_cause(state: State, task: Task, status: int | None, at: int) -> None:
+    """`status` None: no line tells of the end; its number is used again."""
+    if status is not None:
+        check_end(state, task, status, at)
+        return
     state.left_untold |= task.tid in state.exit_begun
     if not _is_leaving(task):
         state.unexplained = task.tid, at
@@ -154,6 +161,8 @@ def _process_ends(state: State, process: Process, last: Task, at: int, time: int
     if state.ns_for_children:
         state.ns_for_children.pop(last.tid, None)
     if len(process.threads) > 1:
+        if last is process.leader and state.ptraced:
+            check_threads(state, process, at)
         begun = [b for t in process.threads if (b := state.exit_begun.get(t)) is not None]
         dying_since = min(begun, default=dying_since)
         merge_threads(state, process, last, at)

@@ -7,6 +7,7 @@ from tracer.graph import DEAD, RULE_CHILD_REAPER, RUNNING, ZOMBIE, Process, Task
 from tracer.identity import Evidence
 from tracer.reconstruct.adoption import ns_is_dying
 from tracer.reconstruct.exit import end_unseen_process
+from tracer.reconstruct.gaps import check_left
 from tracer.reconstruct.hosts import doubt_children, doubt_ended, has_lived_on
 from tracer.reconstruct.reaper import find_alive_thread, known_before, passed_over
 from tracer.reconstruct.state import LEAVE_CALLS, WAIT_CALLS, State, bury
@@ -28,6 +29,7 @@ def finish(state: State, calls: set[str] | None) -> None:
     waits_seen = calls is None or bool(calls & WAIT_CALLS)
     given_again = state.nested and not waits_seen and any(process.serial for process in processes)
     _doubt_children_of_leaving(state)
+    check_left(state)
     if state.exits_seen or state.lacks.ends:
         _doubt_doomed(state)
     doubt_ended(state)
@@ -40,6 +42,8 @@ def finish(state: State, calls: set[str] | None) -> None:
             _doubt_adoptions(process, owners)
         if prctl_unseen and process.reparentings:
             _doubt_child_reaper(process)
+        if process.status is not None and process.state is RUNNING:
+            doubt_children(process, f"{process.tgid} was exiting: its children may have moved already")
         if state.lost_at and process.state is not DEAD:
             process.evidence, process.reason = known_before(process, state.lost_at)
         if state.untraced and process.state is ZOMBIE and process.confirmed_at < (process.exited_at or 0):

@@ -6,6 +6,7 @@ from tracer.event import ChildSignal, Reap
 from tracer.graph import DEAD, RULE_SEEN, RUNNING, Process, Reparenting, Task
 from tracer.identity import Evidence
 from tracer.reconstruct.exit import end_told
+from tracer.reconstruct.gaps import must_have_ended
 from tracer.reconstruct.heirs import note_parent
 from tracer.reconstruct.membership import hang, number_was_free
 from tracer.reconstruct.perhaps import parent_told, waits_for_it
@@ -91,6 +92,8 @@ def _kernel_told(state: State, child: Process, told: Task, at: int, time: int | 
     if parent is not None:
         # It was adopted, so it hangs on the first living thread (find_new_reaper()); any one is told of its end.
         told = find_alive_thread(told_process) or told
+        if child.evidence.rank < Evidence.INFERRED.rank:
+            must_have_ended(state, parent.process, at)
         _found_elsewhere(state, child, parent.process, told_process, at, time, how)
     if state.perhaps:
         parent_told(state, child, told_process)

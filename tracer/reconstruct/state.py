@@ -75,7 +75,10 @@ class State:
         "early_reuse",
         "eliminated",
         "ended_threads",
+        "ended_without_cause",
         "exit_begun",
+        "exit_group_shown",
+        "exit_shown",
         "exits_seen",
         "flag_calls",
         "half_dead",
@@ -85,6 +88,7 @@ class State:
         "hosts",
         "init",
         "lacks",
+        "left_alive",
         "left_by",
         "left_untold",
         "living_ns",
@@ -142,6 +146,12 @@ class State:
         """Number -> how many processes had it, for numbers that a thread has had since."""
         self.exit_begun: dict[int, int] = {}
         """tid -> where its exit call began, until it is dead."""
+        self.exit_shown = self.exit_group_shown = False
+        """The trace tells who calls them."""
+        self.ended_without_cause = 0
+        """How many processes have exited though nobody had called one of them."""
+        self.left_alive: list[Process] = []
+        """Those that children have left, by the kernel's word, though no end of theirs was told by then."""
         self.doomed: dict[int, tuple[Process, int, bool]] = {}
         """Tasks that will end soon -> process, where that was told, and whether all of it will."""
         self.ended_threads: dict[int, list[tuple[int, Process]]] = {}

@@ -87,6 +87,8 @@ class Ending:
         state.callers.discard(tid)
         if not state.prefixed:
             state.naming.ended(tid)
+            if status is not None and not status & 0x7F:
+                state.naming.tells_ends = True
         state.records.append((EXIT, at, state.time_of(time), tid, status))
 
     def handlers(self) -> Handlers:

@@ -146,7 +146,7 @@ class Joiner(State):
             self.unreadable.append((at, head + rest))
             return
         else:
-            tid = naming.without_prefix(head)
+            tid = naming.without_prefix(at, head)
             if head[:5] == b"<... " and head[5:9] == b"exec" and tid not in (*self.exec_by, *self.taken_over):
                 tid = self._take_over(tid, rest)
         spliced = SPLICED_NOTICE.search(rest) if rest[-9:] == b" attached" else None

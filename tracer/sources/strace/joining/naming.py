@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tracer.sources.strace.records import NAMED, Record
+from tracer.sources.strace.records import GAP, NAMED, Record
 
 NAMELESS = 0
 """The task that no line has named so far."""
@@ -41,6 +41,8 @@ class Naming:
         self._oldest = self._newest = 0
         """The first number that was announced, and the highest."""
         self._lived = self._alive
+        self.tells_ends = False
+        """The log has told of an ordinary end (no -qq)."""
         self._leaving: set[int] = set()
         self._last = NAMELESS
 
@@ -126,7 +128,7 @@ class Naming:
         self._records.append((NAMED, 0, None, tid))
         self._told(tid)
 
-    def without_prefix(self, head: bytes) -> int:
+    def without_prefix(self, at: int, head: bytes) -> int:
         """The task of a line that names none."""
         if self._only is not None:
             return self._only
@@ -135,7 +137,9 @@ class Naming:
             return next(iter(alive))
         self._lived = alive
         tid = self._choose(head)
-        # strace traced one task when it wrote this: the others are gone, and it hid their ends (-qq).
+        # strace traced one task when it wrote this: the others are gone, and it hid their ends (-qq), or they are lost.
+        if self.tells_ends and len(alive) > 1 and head != b"+++ ":  # a thread that takes over has let its leader go
+            self._records.append((GAP, at, None, 0))
         self._alive = {tid: None}
         return tid
 

@@ -25,6 +25,11 @@ class Doubts:
         self._of_none: set[tuple[int, int]] = set()
         """Such calls whose numbers were taken for those of another namespace: they are rather no results."""
 
+    @property
+    def count(self) -> int:
+        """How many results may be none."""
+        return len(self._silent) + len(self.doubted)
+
     def nobodys(self) -> set[tuple[int, int]]:
         """Calls, by caller and first line, whose results are another's: who is unexplained was created by these."""
         shown, places = self._shown, self._places

@@ -116,6 +116,8 @@ class Maker:
                 self._lost_its_end(reap[1], reap[2], reap[3], child, reap[5])
         for call in list(self.reused.values()):
             self._announce(call)
+        if not self.lost and self._strangers.are_too_many(self._births.doubts.count):
+            self.lines_are_missing(at, None)
 
     def force(self, tid: int) -> None:
         """The task is announced as attached when its turn comes, whatever a call may still tell."""

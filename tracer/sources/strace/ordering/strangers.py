@@ -73,11 +73,16 @@ class Strangers:
         if tid in self.first or not self.first:
             return False
         self._seen += 1
+        latest = islice(reversed(self._history), MAX_COMPARED)
+        unsure = sum(record[1] < at < record[10] for record in latest)  # what is told of a dying task may be no result
+        return self.are_too_many(unsure)
+
+    def are_too_many(self, unsure: int) -> bool:
+        """At the end they may be, too, when calls that were open have told whom they created. `unsure`: so many results
+        may be none."""
         shown = self._shown
         all_shown = {"clone", "clone3"} <= shown.creating and not shown.creating.isdisjoint(("fork", "vfork"))
         told = shown.from_start and all_shown and shown.ends and not (self._places.nested or shown.late_calls)
-        latest = islice(reversed(self._history), MAX_COMPARED)
-        unsure = sum(record[1] < at < record[10] for record in latest)  # what is told of a dying task may be no result
         return told and self._seen > self._calls.silent + len(self._calls.open) + unsure
 
     def origins_of(self, tid: int, at: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
