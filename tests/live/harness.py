@@ -14,7 +14,7 @@ from tracer.event import Clone, Event
 from tracer.graph import RUNNING, ZOMBIE, Process
 from tracer.reconstruct.engine import Engine
 from tracer.sources.ebpf.source import EbpfSource, Selection
-from tracer.sources.proc import read_process
+from tracer.sources.proc import ProcProcess, read_process, read_table
 
 HERE = Path(__file__).parent
 FIXTURES = HERE.parents[1] / "fixtures" / "programs"
@@ -124,14 +124,39 @@ def agreed(live: Live, root: int, seconds: float = 20.0) -> list[str]:
             return found
 
 
+def below(root: int, table: dict[int, ProcProcess] | None = None) -> set[int]:
+    """What /proc has below `root`, by real parents (where it is a subreaper nothing leaves)."""
+    table = read_table() if table is None else table
+    found = {root}
+    size = 0
+    while size != len(found):
+        size = len(found)
+        found |= {p.tgid for p in table.values() if p.stat.ppid in found}
+    return found
+
+
 @contextlib.contextmanager
 def running(command: list[str], **options: object) -> Iterator[subprocess.Popen[bytes]]:
-    """A program, and the end of it."""
+    """A program, and the end of it and of what is below it: first of those, or they would be left to the machine."""
     with subprocess.Popen(command, **options) as process:  # type: ignore[call-overload]
         try:
             yield process
         finally:
+            if process.poll() is None:
+                _kill_below(process.pid)
             process.kill()
+
+
+def _kill_below(root: int) -> None:
+    for _ in range(20):
+        table = read_table()
+        alive = [tgid for tgid in below(root, table) - {root} if not table[tgid].zombie]
+        for tgid in alive:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(tgid, signal.SIGKILL)
+        if not alive:
+            return
+        time.sleep(0.05)
 
 
 def kill_all(live: Live, root: int) -> None:

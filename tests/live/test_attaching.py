@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.live.harness import Compiled, Live, agreed, kill_all, running, wait_until
-from tests.live.test_start import below
+from tests.live.harness import Compiled, Live, agreed, below, kill_all, running, wait_until
 from tracer.errors import CapabilityError
 from tracer.identity import Evidence
 from tracer.live.check import Difference, check

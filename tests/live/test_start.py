@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.harness import Compiled, Live, agreed, differences, kill_all, running, wait_until
+from tests.live.harness import Compiled, Live, agreed, below, differences, kill_all, running, wait_until
 from tracer.errors import TargetError
 from tracer.event import Clone, Exec, SetSubreaper, Snapshot
 from tracer.live.check import check
@@ -46,17 +46,6 @@ def test_a_tree_that_changes_while_tracing_starts(storm: subprocess.Popen[bytes]
         finally:
             kill_all(live, storm.pid)
         assert source.stats.lost == 0
-
-
-def below(root: int) -> set[int]:
-    """What /proc has below `root`, by real parents (the storm's root is a subreaper, so nothing leaves)."""
-    table = read_table()
-    found = {root}
-    size = 0
-    while size != len(found):
-        size = len(found)
-        found |= {p.tgid for p in table.values() if p.stat.ppid in found}
-    return found
 
 
 def test_no_task_is_born_twice(storm: subprocess.Popen[bytes]) -> None:
