@@ -246,3 +246,14 @@ def test_who_inherits_has_the_flag_from_then_on(tmp_path: Path) -> None:
     lines += ["100 +++ superseded by execve in pid 104 +++", "100 <... execve resumed>) = 0"]
     lines += ["101 +++ killed by SIGKILL +++", told(102, 100)]
     assert edge(tmp_path, *lines) == (100, "inferred")
+
+
+def test_a_zombie_is_announced_to_who_inherits_before_the_end_of_its_parent_is_told(tmp_path: Path) -> None:
+    """Both in one round, in any order. 101 was killed inside prctl by its thread's execve: was the flag set?"""
+    lines = ["102 fork() = 104", "101 clone(child_stack=0x1, flags=CLONE_VM|CLONE_SIGHAND|CLONE_THREAD) = 105"]
+    lines += [BEGINS, '105 execve("/b", ["b"], 0x1 /* 0 vars */ <pid changed to 101 ...>']
+    lines += ["101 +++ superseded by execve in pid 105 +++", "101 <... execve resumed>) = 0"]
+    lines.append(told(104, 102))
+    again = told(104, 101).splitlines()[1]
+    assert edge(tmp_path, *lines, again, KILLED) == (101, "inferred")
+    assert edge(tmp_path, *lines, KILLED) == (1, "assumed")

@@ -34,7 +34,7 @@ def forget_original_parent(
         reapers = possible_reapers(state, father)
         reaper = common(reapers)
     else:
-        told = heir_as_told(state, father) if state.heirs else None
+        told = heir_as_told(state, father) if state.heirs or state.heirs_seen else None
         doubts = _doubts_for(state, father)
         reaper = told or find_new_reaper(father, state.init, doubts, state.lost_at)
         if doubts and state.supposed and reaper.reason in doubts.values():

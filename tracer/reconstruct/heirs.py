@@ -7,7 +7,7 @@ all, and so does that of a sibling that one of them made there (CLONE_PARENT).
 
 from __future__ import annotations
 
-from tracer.graph import RULE_CHILD_REAPER, RULE_SUBREAPER, RUNNING, Process, Reparenting
+from tracer.graph import RULE_CHILD_REAPER, RULE_SUBREAPER, RUNNING, ZOMBIE, Process, Reparenting
 from tracer.identity import Evidence
 from tracer.reconstruct.clues import Hint, Hints
 from tracer.reconstruct.reaper import Reaper, find_alive_thread
@@ -25,6 +25,20 @@ def note_parent(state: State, child: Process, told: Process) -> None:
     why = f"{child.tgid}, which {step.old.tgid} left to the same, was {told.tgid}'s child when it ended"
     guess = 0 if step.new.outside else step.new.tgid
     state.heirs_told.setdefault((step.at, step.old.tgid), {guess: ""})[told.tgid] = why
+
+
+def note_heir(state: State, zombie: Process, heir: Process) -> None:
+    """A zombie that was its parent's for sure is announced to another: that one has inherited all that the parent had
+    (reparent_leader()), whose own end is told of in the same round."""
+    father = zombie.parent
+    if (
+        zombie.state is ZOMBIE
+        and zombie.evidence is Evidence.OBSERVED
+        and father is not None
+        and father.state is RUNNING
+    ):
+        why = f"{zombie.tgid}, a zombie that {father.tgid} left to the same, was announced to {heir.tgid}"
+        state.heirs_seen[father] = Hint(heir.tgid, why)
 
 
 def _adoption_behind(child: Process) -> Reparenting | None:
@@ -53,8 +67,8 @@ def told_heirs(state: State) -> Hints:
 
 
 def heir_as_told(state: State, father: Process) -> Reaper | None:
-    """Who inherits from the dead process, if the pass before has found it out."""
-    hint = state.heirs.get((father.exited_at or 0, father.tgid))
+    """Who inherits from the dead process, if the kernel has said so already, or the pass before has found it out."""
+    hint = state.heirs_seen.get(father) or state.heirs.get((father.exited_at or 0, father.tgid))
     task = None if hint is None else state.live_task(hint.tgid)
     thread = None if task is None else find_alive_thread(task.process)
     if hint is None or thread is None or thread.process.state is not RUNNING or is_below(thread.process, father):

@@ -231,7 +231,7 @@ def possible_reapers(
     """find_new_reaper() for each way in which the processes above can hang together; with `above`, those in which that
     is the father's parent."""
     seen: set[Process] = set()
-    told = heir_as_told(state, father) if state.heirs and above is None else None
+    told = heir_as_told(state, father) if (state.heirs or state.heirs_seen) and above is None else None
     if told is not None:
         return [told]
 

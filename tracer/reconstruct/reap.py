@@ -7,7 +7,7 @@ from tracer.graph import DEAD, RULE_SEEN, RUNNING, Process, Reparenting, Task
 from tracer.identity import Evidence
 from tracer.reconstruct.exit import end_told
 from tracer.reconstruct.gaps import must_have_ended
-from tracer.reconstruct.heirs import note_parent
+from tracer.reconstruct.heirs import note_heir, note_parent
 from tracer.reconstruct.membership import hang, number_was_free
 from tracer.reconstruct.perhaps import parent_told, waits_for_it
 from tracer.reconstruct.reaper import find_alive_thread
@@ -94,6 +94,7 @@ def _kernel_told(state: State, child: Process, told: Task, at: int, time: int | 
         told = find_alive_thread(told_process) or told
         if child.evidence.rank < Evidence.INFERRED.rank:
             must_have_ended(state, parent.process, at)
+        note_heir(state, child, told_process)
         _found_elsewhere(state, child, parent.process, told_process, at, time, how)
     if state.perhaps:
         parent_told(state, child, told_process)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from tracer.graph import DEAD, NO_THREADS, GraphStats, PidNs, Process, Program, Reparenting, Task
 from tracer.identity import Evidence
-from tracer.reconstruct.clues import Clues, Hints, Key
+from tracer.reconstruct.clues import Clues, Hint, Hints, Key
 
 Call = tuple[int, int, int]
 """A call that did not tell whom it created: the caller, its flags, where it began."""
@@ -83,6 +83,7 @@ class State:
         "flag_calls",
         "half_dead",
         "heirs",
+        "heirs_seen",
         "heirs_told",
         "hints",
         "hosts",
@@ -209,6 +210,8 @@ class State:
         self.hints = hints if hints is not None else {}
         self.heirs = heirs if heirs is not None else {}
         """Where a process ended, and its number -> who inherited from it (heirs.told_heirs)."""
+        self.heirs_seen: dict[Process, Hint] = {}
+        """The same of processes whose end is not told yet, but to whom a zombie of theirs was announced (note_heir)."""
         self.heirs_told: dict[Key, dict[int, str]] = {}
         """The same -> whose children turned out to be those that it left, and why; first who was taken for that."""
         self.riddles: dict[Key, list[Call]] = {}
