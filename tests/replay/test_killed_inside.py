@@ -487,7 +487,7 @@ def test_a_number_among_those_of_that_time_is_no_sign_of_a_namespace(tmp_path: P
     log = (
         f"{START}103 fork() = 228\n228 {ALIVE}\n104 fork( <unfinished ...>\n105 fork( <unfinished ...>\n207 {ALIVE}\n"
         "105 <... fork resumed>) = 207\n105 fork() = 208\n104 <... fork resumed>) = 209\n105 fork() = 210\n"
-        f"58 {ALIVE}\n{ENDED}"
+        f"58 {ALIVE}\n104 exit_group(0) = ?\n{ENDED}"
     )
     found = edges(tmp_path, log)
     assert [found[tid] for tid in (103, 207, 208, 210)] == [(n, "observed") for n in (101, 105, 105, 105)]
