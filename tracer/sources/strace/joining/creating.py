@@ -137,15 +137,15 @@ class Creating:
             del state.exec_by[leader]
             state.records.append((EXIT, at, now, number, None))
 
-    def killed_inside(self, at: int, tid: int, signalled: bool = False) -> None:
+    def killed_inside(self, at: int, tid: int, returned: bool = False) -> None:
         """The task is dead. If it was inside a call, that will never return; if it was on its way out of one, what
-        strace has printed may be no result (REFUSALS). `signalled`: by another signal than SIGKILL, so strace has told
-        of that first, and the call was over."""
+        strace has printed may be none (REFUSALS). `returned`: the call was over, as by another signal than SIGKILL, of
+        which strace has told first."""
         call = self._state.pending.get(tid)
         if call is not None and call[0] in CREATING:
             del self._state.pending[tid]
             self._cut_short(call[0], call[1], at, tid)
-        elif call is None and not (signalled or self._state.alone or self._state.far_numbers or self._is_nested()):
+        elif call is None and not (returned or self._state.alone or self._state.far_numbers or self._is_nested()):
             self._killed_on_the_way_out(at, tid)
 
     def _is_nested(self) -> bool:

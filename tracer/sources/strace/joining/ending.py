@@ -40,6 +40,7 @@ class Ending:
                 if len(codes) > 2000:
                     codes.clear()
             callers.discard(tid)
+            state.shows_leaving = True
             append((EXIT_BEGIN, at, clock(time), tid, code, group))
 
         return handle
@@ -80,7 +81,9 @@ class Ending:
                 return
             value = calls.signal_value(killed[1])
             status = None if value is None else value | (0x80 if killed[2] else 0)
-        self._creating.killed_inside(at, tid, signalled=status is not None and status & 0x7F not in (0, SIGKILL))
+        signalled = status is not None and status & 0x7F not in (0, SIGKILL)
+        may_have_left = status is not None and not status & 0x7F and tid in state.callers and not state.shows_leaving
+        self._creating.killed_inside(at, tid, returned=signalled or (may_have_left and tid not in state.leaders))
         state.pending.pop(tid, None)
         state.leaders.pop(tid, None)
         state.seen.discard(tid)

@@ -101,6 +101,8 @@ class State:
         may have been."""
         self.leaders: dict[int, int] = {}
         """Thread -> leader, from clone calls: for an execve where no line names the leader."""
+        self.shows_leaving = False
+        """The log has calls of exit, so who ends without one was killed."""
         self.callers: set[int] = set()
         """Tasks to which a clone call has returned a number, and that have not called exit since: what that was is
         looked at once more where one ends."""
