@@ -201,6 +201,17 @@ def test_a_stranger_may_have_called_setns_before_the_log(tmp_path: Path) -> None
     assert edges(tmp_path, f"{log}700 {thread} = 703\n703 fork() = 704\n704 fork() = 202\n")[202] == (704, "inferred")
 
 
+def test_who_is_told_of_an_end_that_no_line_tells_may_live_elsewhere(tmp_path: Path) -> None:
+    """100 had called setns before the log: 101 calls 105 so that has ended, and somebody else 102."""
+    began = "100 fork() = 101\n101 fork() = 102\n101 fork() = 103\n105 exit_group(3) = ?\n105 +++ exited with 3 +++\n"
+    rest = (
+        f"101 {SIGNALLED.format(103)}\n104 clone(child_stack=NULL, flags=CLONE_NEWPID|SIGCHLD) = 4\n106 fork() = 107\n"
+    )
+    told = "103 exit_group(3) = ?\n103 +++ exited with 3 +++\n"
+    assert edges(tmp_path, began + rest)[102] == (101, "inferred")
+    assert edges(tmp_path, began + told + rest)[102] == (101, "observed")
+
+
 def test_setns_into_what_is_not_told_shows_that_there_may_be_namespaces(tmp_path: Path) -> None:
     log = "esumed>) = 0\n{}100 fork() = 101\n101 fork() = 102\n102 fork() = 103\n"
     assert edges(tmp_path, log.format(""))[103] == (102, "observed")

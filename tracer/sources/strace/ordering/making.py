@@ -220,8 +220,8 @@ class Maker:
                 self.events.append(_new(ChildSignal, (at, time, tid, child)))
                 if child in self.known and self._shown.ends:
                     self._told[child] = tid
-                    if child not in self.untraced and self._ends_are_told(child, at):
-                        self.lines_are_missing(at, time)
+                    if child not in self.untraced:
+                        self._is_untold(child, at, time)
         elif kind == REAP:
             self._reaped(record)
         elif kind == KILLED:
@@ -233,6 +233,13 @@ class Maker:
             one, other = self._translate(tid, record[5]), self._translate(tid, record[4])
             if one in self.known and other in self.known and one != other:
                 self.events.append(SameProcess(at, time, one, other))
+
+    def _is_untold(self, child: int, at: int, time: int | None) -> None:
+        """A signal has told of an end that no line tells."""
+        if self._ends_are_told(child, at):
+            self.lines_are_missing(at, time)
+        elif not (self._shown.from_start or self._shown.late_calls):
+            self._places.untold = True
 
     def _reaped(self, record: Record) -> None:
         """A wait has returned a child."""

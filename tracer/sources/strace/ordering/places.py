@@ -38,6 +38,9 @@ class Places:
         """It has no calls that enter one, and shows nested ones: nobody knows who has entered one."""
         self.unseen = False
         """It has none, and somebody has entered one."""
+        self.untold = False
+        """In a log that tells of ends, but lacks its beginning, somebody was told of one that no line tells: his number
+        for that child may be of a nested namespace."""
         self.translated = False
         """Numbers of nested namespaces come with strace's (--decode-pids=pidns)."""
         self.entered = False
@@ -57,8 +60,8 @@ class Places:
     @property
     def nesting(self) -> Nesting | None:
         """What was seen of namespaces, if nobody knows where some tasks live."""
-        seen = Nesting(self.nested, self.anywhere, self.unseen)
-        return seen if any(seen) and (self.strangers or self.unseen) else None
+        seen = Nesting(self.nested, self.anywhere, self.unseen or (self.nested and self.untold))
+        return seen if any(seen) and (self.strangers or seen.unseen) else None
 
     def begin_with(self, nesting: Nesting) -> None:
         """That was seen when the log was read before."""
