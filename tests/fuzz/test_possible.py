@@ -1,0 +1,56 @@
+"""Could another run have written a log? 6 has ended, and its child 7 is 1's, but lines are left out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.fuzz import possible
+from tests.fuzz.judge import Problem
+from tests.fuzz.truth import TrueProcess, Truth
+
+BEGIN = """\
+5 execve("/p", ["p"], 0x1 /* 0 vars */) = 0
+5 fork() = 6
+6 fork() = 7
+"""
+DIES = "6 exit_group(3) = ?\n6 +++ exited with 3 +++\n"
+TOLD = "5 --- SIGCHLD {si_signo=SIGCHLD, si_code=CLD_EXITED, si_pid=6, si_uid=0, si_status=3} ---\n"
+GOES_ON = '7 prctl(PR_SET_NAME, "x") = 0\n'
+
+
+def why(folder: Path, log: str, got: int = 6) -> str:
+    (folder / "log").write_text(log)
+    truth = Truth(0, 1, (2,), {7: TrueProcess(7, 1, False, (7,), (), 0)})
+    return possible.refuted(folder / "log", truth, [Problem("parent", 7, 1, got, "observed")])
+
+
+def test_whoever_is_not_told_of_may_have_died_unseen(tmp_path: Path) -> None:
+    """A run in which 6 lives writes the same."""
+    assert why(tmp_path, BEGIN + GOES_ON) == ""
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        pytest.param(DIES + TOLD, id="its end is told"),
+        pytest.param("6 +++ exited with 3 +++\n", id="nobody has called exit"),
+        pytest.param(DIES + "6 <... wait4 resumed>NULL, 0, NULL) = 7\n", id="a wait that never began"),
+        pytest.param("6 wait4(-1,  <unfinished ...>\n6 fork() = 8\n", id="a wait that never returned"),
+        pytest.param("6 +++ killed by SIGTERM +++\n", id="a signal that nobody was given"),
+        pytest.param("9 fork() = 10\n", id="nobody can have created 9"),
+        pytest.param("5 wait4(7, NULL, WNOHANG, NULL) = 0\n", id="another one waits for 7"),
+    ],
+)
+def test_what_refutes_it(tmp_path: Path, rest: str) -> None:
+    assert why(tmp_path, BEGIN + rest + GOES_ON)
+
+
+def test_a_line_without_number_is_of_the_only_task(tmp_path: Path) -> None:
+    log = (
+        'execve("/p", ["p"], 0x1 /* 0 vars */) = 0\nfork(strace: Process 6 attached\n) = 6\n'
+        '[pid 6] fork(strace: Process 7 attached\n) = 7\n[pid 5] prctl(PR_SET_NAME, "y") = 0\n'
+    )
+    assert why(tmp_path, log) == ""
+    assert "no number" in why(tmp_path, log + GOES_ON[2:])
