@@ -47,7 +47,7 @@ def checked() -> Iterator[Checked]:
 
 
 def test_agreement(checked: Checked) -> None:
-    with running(workload(60, 60), stdout=subprocess.PIPE) as work:
+    with running(workload(600, 600), stdout=subprocess.PIPE) as work:
         assert work.stdout is not None
         top, _, orphan, _ = map(int, work.stdout.readline().split())
         agreement = checked.check()
@@ -77,7 +77,7 @@ def test_threads_that_come_and_go_are_no_difference(checked: Checked) -> None:
 
 
 def test_every_kind_of_difference_names_both_sides(checked: Checked) -> None:
-    with running(workload(60, 60), stdout=subprocess.PIPE) as work:
+    with running(workload(600, 600), stdout=subprocess.PIPE) as work:
         assert work.stdout is not None
         top, _, orphan, _ = map(int, work.stdout.readline().split())
         parent, child = checked.find(top), checked.find(orphan)
