@@ -76,11 +76,12 @@ def test_the_whole_machine(storm: subprocess.Popen[bytes]) -> None:
         for _ in range(3):
             drain()
             agreement = check(live.engine.graph, drain, everything=True)
-            if not agreement.differences:
+            wrong = differences(live, storm.pid)  # on a busy machine the storm may not have come to rest yet
+            if not agreement.differences and not wrong:
                 break
         assert agreement.differences == []
         assert agreement.processes >= len(below(storm.pid))
-        assert differences(live, storm.pid) == []
+        assert wrong == []
         kill_all(live, storm.pid)
 
 
