@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.fuzz import possible
+import tracer
+from tests.fuzz import possible, undecidable
 from tests.fuzz.judge import Problem
 from tests.fuzz.truth import TrueProcess, Truth
 
@@ -54,3 +56,27 @@ def test_a_line_without_number_is_of_the_only_task(tmp_path: Path) -> None:
     )
     assert why(tmp_path, log) == ""
     assert "no number" in why(tmp_path, log + GOES_ON[2:])
+
+
+def run(folder: Path, *options: str) -> tuple[list[str], undecidable.Tree]:
+    """The log of a run of `left_out`, and who was whose child in the end."""
+    program = folder / "left_out"
+    subprocess.run(["cc", "-O1", *options, "-o", program, undecidable.PROGRAMS / "left_out.c"], check=True)
+    (folder / "log").unlink(missing_ok=True)
+    tree = undecidable.record(program, folder / "log", 0)
+    assert tree is not None
+    return (folder / "log").read_text().splitlines(), tree
+
+
+@pytest.mark.skipif(bool(undecidable.cannot_run()), reason=undecidable.cannot_run() or "it can run")
+def test_a_block_that_no_reader_can_miss(tmp_path: Path) -> None:
+    """What is left of the one log is the whole other one, line by line, and the trees differ."""
+    killed, one = run(tmp_path)
+    whole, other = run(tmp_path, "-DLIVES")
+    block = [i for i, line in enumerate(killed) if " +++ killed by " in line or " --- SIGCHLD " in line]
+    assert block == [block[0], block[0] + 1]
+    assert killed[: block[0]] + killed[block[1] + 1 :] == whole
+    (child,) = {pid for pid, _ in other} & {pid for pid, parent in one if dict(other)[pid] != parent}
+    found = tracer.replay(str(tmp_path / "log")).find(child)[0]
+    assert found.parent is not None
+    assert (found.parent.tgid, str(found.evidence)) == (dict(other)[child], "observed")
