@@ -85,3 +85,15 @@ def test_who_has_created_before_its_own_birth_is_told_knows_its_children_by_thei
         "404 <... wait4 resumed>NULL, 0, NULL) = 4\n400 <... clone resumed>) = 3 /* 404 in strace's PID NS */\n"
     )
     assert [process.state for process in tracer.replay(str(path)).find(406)] == ["dead"]
+
+
+def test_a_wait_for_the_next_owner_of_a_number_whose_last_one_went_during_the_call(tmp_path: Path) -> None:
+    """101 was waited for before 103's vfork gave its number again; that is told behind the beginning of the vfork."""
+    log = (
+        '100 execve("/a", ["a"], 0x1) = 0\n100 fork() = 101\n100 fork() = 103\n101 exit_group(0) = ?\n'
+        "100 wait4(101,  <unfinished ...>\n101 +++ exited with 0 +++\n103 vfork( <unfinished ...>\n"
+        "100 <... wait4 resumed>NULL, 0, NULL) = 101\n101 exit_group(3) = ?\n101 +++ exited with 3 +++\n"
+        "103 <... vfork resumed>) = 101\n"
+    )
+    assert edges(tmp_path, log)[101] == (103, "observed")
+    assert 101 not in edges(tmp_path, log + "103 wait4(101, NULL, 0, NULL) = 101\n")

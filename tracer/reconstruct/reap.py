@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tracer.event import ChildSignal, Reap
-from tracer.graph import DEAD, RULE_SEEN, RUNNING, Process, Reparenting, Task
+from tracer.graph import DEAD, RULE_SEEN, RUNNING, ZOMBIE, Process, Reparenting, Task
 from tracer.identity import Evidence
 from tracer.reconstruct.exit import end_told
 from tracer.reconstruct.gaps import must_have_ended
@@ -22,9 +22,10 @@ def on_reap(state: State, event: Reap) -> None:
     waiter = state.tasks.get(tid)
     if child_tid in state.early_reuse:
         was = state.early_reuse.pop(child_tid)
-        if task is not None and waiter is not None and was.parent is waiter.process:
-            number_was_free(task)
-        return
+        if not _is_of_the_next(was, task, waiter):
+            if task is not None and waiter is not None and was.parent is waiter.process:
+                number_was_free(task)
+            return
     if task is None or task.tid != task.process.tgid:
         return
     process = task.process
@@ -39,6 +40,13 @@ def on_reap(state: State, event: Reap) -> None:
     if waiter is not None and (process.evidence is not Evidence.OBSERVED or process.real_parent is not waiter):
         _kernel_told(state, process, waiter, at, time, "wait")
     bury(process, at, time, tid)
+
+
+def _is_of_the_next(was: Process, task: Task | None, waiter: Task | None) -> bool:
+    """The wait returned who has the number now: that one has ended, too, and is the waiter's child."""
+    if task is None or waiter is None or task.process.state is not ZOMBIE:
+        return False
+    return task.process.parent is waiter.process is not was.parent
 
 
 def on_child_signal(state: State, event: ChildSignal) -> None:
