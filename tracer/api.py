@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
     from os import PathLike
 
     from tracer.graph import ProcessGraph
+    from tracer.identity import Moment
+    from tracer.sources.base import Progress, Source
 
 
 def replay(path: str | PathLike[str], at: int | str | None = None) -> ProcessGraph:
@@ -20,15 +24,32 @@ def replay(path: str | PathLike[str], at: int | str | None = None) -> ProcessGra
     """
     from os import fspath
 
+    return replay_trace([fspath(path)], None if at is None else str(at))[0]
+
+
+def replay_trace(
+    files: Sequence[str],
+    at: str | None,
+    showing: Callable[[int | None], AbstractContextManager[Progress | None]] | None = None,
+) -> tuple[ProcessGraph, Source, Moment | None]:
+    """The graph of the files of one trace, the source that it was read from, and what `at` means by the trace's clock.
+
+    showing  given its size in bytes (None: unknown), what is told how far it has been read
+
+    Raises InputError, UsageError.
+    """
+    from contextlib import nullcontext
+
     from tracer.moments import check_clock, on_clock, parse_moment
     from tracer.reconstruct import reconstruct
     from tracer.sources.detect import open_source
 
-    moment = None if at is None else parse_moment(str(at))
-    source = open_source([fspath(path)])
-    if moment is not None:
-        moment = on_clock(moment, str(at), source.info)
-    graph = reconstruct(source, at=moment)
-    if moment is not None:
-        check_clock(moment, str(at), source.info)
-    return graph
+    moment = None if at is None else parse_moment(at)
+    source = open_source(list(files))
+    if moment is not None and at is not None:
+        moment = on_clock(moment, at, source.info)
+    with showing(source.info.size) if showing is not None else nullcontext() as progress:
+        graph = reconstruct(source, at=moment, progress=progress)
+    if moment is not None and at is not None:
+        check_clock(moment, at, source.info)
+    return graph, source, moment

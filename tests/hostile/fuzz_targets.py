@@ -53,7 +53,7 @@ def joiner(data: bytes) -> None:
     orderer.programs.update(lines.programs.new)
     orderer.feed(lines.records)
     orderer.finish()
-    orderer.take()
+    orderer.out.take()
 
 
 _file = tempfile.NamedTemporaryFile(prefix="ctrace-atheris-")  # noqa: SIM115

@@ -19,20 +19,12 @@ def read_graph(files: Sequence[str], at: str | None = None) -> tuple[ProcessGrap
 
     Raises InputError, UsageError.
     """
+    from tracer.api import replay_trace
     from tracer.clean import clean
     from tracer.cli.progress import ReadingProgress
-    from tracer.moments import check_clock, on_clock, parse_moment
-    from tracer.reconstruct import reconstruct
-    from tracer.sources.detect import open_source
 
-    moment = None if at is None else parse_moment(at)
-    source = open_source(list(files))
-    if moment is not None and at is not None:
-        moment = on_clock(moment, at, source.info)
-    with ReadingProgress(source.info.size) as progress:
-        graph = reconstruct(source, at=moment, progress=progress)
-    if moment is not None and at is not None:
-        check_clock(moment, at, source.info)
+    graph, source, moment = replay_trace(files, at, ReadingProgress)
+    if moment is not None:
         beyond = _beyond(moment, graph, source)
         if beyond:
             click.echo(f"ctrace: {clean(beyond)}", err=True)

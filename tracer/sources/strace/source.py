@@ -13,8 +13,7 @@ from tracer.sources.open import Input
 from tracer.sources.strace import sparse, worker
 from tracer.sources.strace.joining.programs import forget_old
 from tracer.sources.strace.lines.style import find_style
-from tracer.sources.strace.ordering.orderer import Orderer
-from tracer.sources.strace.ordering.places import Nesting
+from tracer.sources.strace.ordering.orderer import NOTHING, Orderer
 from tracer.sources.strace.reading import Batch, read
 
 _SHOWN = 200
@@ -35,9 +34,7 @@ class StraceSource:
         self.info = SourceInfo("strace", source.path, source.size, self._style.clock)
         self.info.returned_only = self._style.successful
         self.stats = SourceStats()
-        self._nesting: Nesting | None = None
-        self._nobodys: set[tuple[int, int]] = set()
-        self._tells_of_ends = False
+        self._learnt = NOTHING
 
     def batches(self, progress: Progress | None = None) -> Iterator[list[Event]]:
         """Events in order; see Source."""
@@ -57,23 +54,9 @@ class StraceSource:
             batches = worker.read_elsewhere(self._input, progress)
         else:
             batches = read(self._input, self._style, progress)
-        orderer = Orderer(
-            follows,
-            shows_exits=self._tells_of_ends,
-            condense=condense,
-            late_calls=style.successful,
-            nesting=self._nesting,
-            nobodys=self._nobodys,
-        )
+        orderer = Orderer(follows, condense=condense, late_calls=style.successful, learnt=self._learnt)
         yield from ordered(batches, orderer, self.stats)
-        # A result that is none is no sign of a namespace either.
-        nobodys = orderer.nobodys
-        nesting = orderer.nesting if self._nobodys >= nobodys else None
-        self.stats.again = nesting != self._nesting
-        self._nesting = nesting
-        self._nobodys |= nobodys
-        self.stats.late_ends = self._tells_of_ends = self._tells_of_ends or orderer.tells_of_ends
-        self.stats.nobodys = len(self._nobodys)
+        self._learnt = orderer.learnt
         if self._input.damage:
             count_unreadable(self.stats, [(self.stats.lines + 1, self._input.damage.encode())])
         if not self.stats.lines:
@@ -92,6 +75,7 @@ def plain(condensed: Iterator[list[Event | Life]]) -> Iterator[list[Event]]:
 
 def ordered(batches: Iterator[Batch], orderer: Orderer, stats: SourceStats) -> Iterator[list[Event | Life]]:
     """Records to events, and to lives if the orderer condenses; counting all that they stand for."""
+    before = orderer.learnt
     for records, programs, calls, unreadable, lines in batches:
         stats.lines += lines
         stats.calls |= calls
@@ -105,14 +89,14 @@ def ordered(batches: Iterator[Batch], orderer: Orderer, stats: SourceStats) -> I
         yield from _taken(orderer, stats)
     orderer.finish()
     yield from _taken(orderer, stats)
+    stats.again = orderer.learnt.nesting != before.nesting
+    stats.nobodys, stats.late_ends = len(orderer.learnt.nobodys), orderer.learnt.late_ends
 
 
 def _taken(orderer: Orderer, stats: SourceStats) -> Iterator[list[Event | Life]]:
-    events = orderer.take()
-    stats.lost = orderer.lost
+    events = orderer.out.take()
+    stats.events, stats.lost = orderer.out.taken, orderer.out.lost
     if events:
-        stats.events += len(events) + orderer.condensed
-        orderer.condensed = 0
         yield events
 
 

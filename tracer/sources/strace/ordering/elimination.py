@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from tracer.sources.strace.ordering.calls import MAX_COMPARED, Call, calls_in_order
 from tracer.sources.strace.ordering.candidates import Candidates
 from tracer.sources.strace.ordering.pidns import oldest_first
@@ -13,13 +11,8 @@ ONLY_ONE = "number {} is of another pid namespace; no other call can have create
 BY_ORDER = "number {} is of another pid namespace; {} of the new tasks has the same place in the order"
 
 
-class Pair(NamedTuple):
-    """A call and its child."""
-
-    call: Call
-    tid: int
-    why: str
-    """With room for the call's number and the child's."""
+Pair = tuple[Call, int, str]
+"""A call, its child, and why, with room for the call's number and the child's."""
 
 
 class Elimination:
@@ -44,7 +37,7 @@ class Elimination:
             if len(found) > 1:
                 found = [call for call in found if self._is_next(call, tid)]
             if len(found) == 1:
-                return [Pair(found[0], tid, ONLY_ONE)]
+                return [(found[0], tid, ONLY_ONE)]
         return []
 
     def _by_order(self) -> list[Pair]:
@@ -56,7 +49,7 @@ class Elimination:
         pairs = list(zip(calls_in_order(calls), oldest_first(list(self._tasks.fresh)), strict=True))
         if not all(call in self._candidates.of(tid) for call, tid in pairs):
             return []
-        return [Pair(call, tid, BY_ORDER) for call, tid in pairs]
+        return [(call, tid, BY_ORDER) for call, tid in pairs]
 
     def _is_next(self, call: Call, tid: int) -> bool:
         """Both numbers follow the last pair of the namespace, and nothing unknown lies between."""

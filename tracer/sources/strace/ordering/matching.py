@@ -10,7 +10,7 @@ from tracer.sources.strace.ordering.calls import Call
 from tracer.sources.strace.ordering.candidates import Candidates
 from tracer.sources.strace.ordering.elimination import ONLY_ONE, Elimination
 from tracer.sources.strace.ordering.pidns import UNPLACED, Namespace
-from tracer.sources.strace.ordering.results import Meaning, Results
+from tracer.sources.strace.ordering.results import IN_USE, NESTED, ODD, OWN, PERHAPS_OWN, Results
 from tracer.sources.strace.ordering.state import State
 from tracer.sources.strace.records import Record
 
@@ -131,18 +131,18 @@ class Matching:
         if call.number in self._tasks.ended and call.ns is None and self._results.was_there(call):
             self.is_of_the_earlier(call.number)
         meaning = self._results.meaning(call)
-        if meaning is Meaning.IN_USE:
+        if meaning == IN_USE:
             self._is_in_use(call)
-        elif meaning is Meaning.OWN:
+        elif meaning == OWN:
             if call.ns is UNPLACED:
                 self._places.is_outside(call)
             self.settle(call, call.number)
-        elif meaning is Meaning.PERHAPS_OWN:
+        elif meaning == PERHAPS_OWN:
             self.settle_unplaced(call)
         else:
-            if meaning is Meaning.NESTED:
+            if meaning == NESTED:
                 self._places.is_nested(call)
-            elif meaning is Meaning.ODD:
+            elif meaning == ODD:
                 call.unsure = True
                 self._calls.odd[call.tid] = call
             self.match()

@@ -7,8 +7,6 @@ below RESERVED_PIDS that was passed long ago (idr_alloc_cyclic() gives those aga
 
 from __future__ import annotations
 
-from enum import Enum, auto
-
 from tracer.sources.strace.ordering.calls import Call
 from tracer.sources.strace.ordering.pidns import FAR, RESERVED, UNPLACED
 from tracer.sources.strace.ordering.state import State
@@ -22,22 +20,19 @@ NEXT_LINES = 5
 """Of other kinds, such as signals, may stand between a result and the same one said again."""
 
 
-class Meaning(Enum):
-    """Of a call's number."""
-
-    OWN = auto()
-    """It is the child's, as strace sees it."""
-    PERHAPS_OWN = auto()
-    """The same, unless the caller lives in a nested namespace."""
-    IN_USE = auto()
-    """A living task has it, or it was passed long ago: that task ends while the call is open, or the number is of
-    another namespace, or it is not the result."""
-    NESTED = auto()
-    """It is of a nested namespace, which shows that the caller lives in one."""
-    ODD = auto()
-    """It was passed already: later lines decide."""
-    NOTHING = auto()
-    """By itself: it is of a nested namespace, or may be. Elimination finds the child."""
+OWN = "own"
+"""The number is the child's, as strace sees it."""
+PERHAPS_OWN = "perhaps own"
+"""The same, unless the caller lives in a nested namespace."""
+IN_USE = "in use"
+"""A living task has it, or it was passed long ago: that task ends while the call is open, or the number is of another
+namespace, or it is not the result."""
+NESTED = "nested"
+"""It is of a nested namespace, which shows that the caller lives in one."""
+ODD = "odd"
+"""It was passed already: later lines decide."""
+NOTHING = "nothing"
+"""By itself: it is of a nested namespace, or may be. Elimination finds the child."""
 
 
 class Results:
@@ -46,35 +41,35 @@ class Results:
     def __init__(self, state: State) -> None:
         self._shown, self._tasks, self._calls, self._numbers, self._places, _ = state
 
-    def meaning(self, call: Call) -> Meaning:
-        """Is the number one of strace's namespace?"""
+    def meaning(self, call: Call) -> str:
+        """What the number means: one of the words above."""
         number = call.number
         if call.ns is UNPLACED:
             return self._meaning_unplaced(call)
         if call.ns is not None:
-            return Meaning.NOTHING
+            return NOTHING
         if (
             (number not in self._tasks.fresh and self._tasks.alive(number))
             or self.is_said_again(call)
             or (self._contradicts(call) and call.end > 0)
         ):
-            return Meaning.IN_USE
+            return IN_USE
         if self._contradicts(call) or self.was_there(call):
-            return Meaning.NESTED
+            return NESTED
         fits = self._numbers.is_near(number) and not self.was_passed(call)
-        return Meaning.OWN if number in self._tasks.fresh or call.chosen or fits else Meaning.ODD
+        return OWN if number in self._tasks.fresh or call.chosen or fits else ODD
 
-    def _meaning_unplaced(self, call: Call) -> Meaning:
+    def _meaning_unplaced(self, call: Call) -> str:
         """Is the number one of strace's namespace, as far as can be seen?"""
         number = call.number
         if number not in self._tasks.fresh:
             if self._tasks.alive(number) or self._contradicts(call):
-                return Meaning.NESTED
+                return NESTED
             if self.was_passed(call) or not self._numbers.is_near(number):
-                return Meaning.NOTHING
+                return NOTHING
         # The counters of two namespaces start together, and do not meet again soon.
         far_up = number >= RESERVED and not (call.chosen or self._numbers.wraps)
-        return Meaning.OWN if far_up else Meaning.PERHAPS_OWN
+        return OWN if far_up else PERHAPS_OWN
 
     def is_said_again(self, call: Call) -> bool:
         """No number is given twice in a row; but see creating.REFUSALS."""

@@ -15,8 +15,7 @@ from tracer.sources.strace.joining.settling import SettlingOfSet
 from tracer.sources.strace.joining.state import CREATING
 from tracer.sources.strace.lines.clock import first_time
 from tracer.sources.strace.lines.style import Style, find_style, looks_like_strace
-from tracer.sources.strace.ordering.orderer import Orderer
-from tracer.sources.strace.ordering.places import Nesting
+from tracer.sources.strace.ordering.orderer import NOTHING, Orderer
 from tracer.sources.strace.reading import Batch, read_blocks
 from tracer.sources.strace.records import CLONED, EXIT, OPEN, SEEN, Program, Record
 from tracer.sources.strace.sets.fileset import TaskFile
@@ -50,7 +49,7 @@ class StraceSet:
         self.info = SourceInfo("strace", " ".join(paths), size, clock, self._locate)
         self.stats = SourceStats()
         self._places: array[int] = array("q")
-        self._nesting: Nesting | None = None
+        self._learnt = NOTHING
 
     def _locate(self, at: int) -> str:
         """`NAME.1234 line 4` for an event's `at`."""
@@ -73,13 +72,12 @@ class StraceSet:
                 log.records.append((SEEN, 1, log.first, log.tid))
                 log.is_empty = log.first is None
         shows_exits = any(r[0] == EXIT for log in logs for r in log.records)
-        orderer = Orderer(follows=True, shows_exits=shows_exits, nesting=self._nesting)
+        orderer = Orderer(follows=True, shows_exits=shows_exits, learnt=self._learnt)
         # Without those that create tasks: a file that was written over lacks them, which is no sign of missing lines.
         orderer.has_calls(self.stats.calls.difference(CREATING))
         table = dict(programs.new)
         yield from replay(self._merged(logs, table, orderer.over_by), orderer, self.stats)
-        self.stats.again = orderer.nesting != self._nesting
-        self._nesting = orderer.nesting
+        self._learnt = orderer.learnt
 
     def _read(self, log: Log, programs: Programs, progress: Progress | None, done: int) -> None:
         def step(size: int) -> None:
