@@ -118,3 +118,27 @@ def test_who_took_over_is_inside_no_call_of_the_leader(tmp_path: Path) -> None:
         "103 +++ exited with 0 +++\n"
     )
     assert edges(tmp_path, log)[103] == (100, "observed")
+
+
+CLONE3 = "-1 (errno 18446744073709551181)"
+KILLED_INSIDE = "100 fork() = 98\n98 fork( <unfinished ...>\n98 +++ killed by SIGKILL +++\n"
+TWO = START.replace("100 fork() = 101\n", KILLED_INSIDE + "100 fork() = 101\n")
+
+
+def test_what_may_be_a_thread_has_no_children_for_sure(tmp_path: Path) -> None:
+    """103 is a child of 101 or of 98, or a thread of 101: then 104 is a child of 101."""
+    found = edges(tmp_path, TWO.format(CLONE3) + "103 fork() = 104\n104 getpid() = 104\n")
+    assert found[104][1] not in ("observed", "derived")
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        pytest.param('103 execve("/c", ["c"], 0x1) = 0\n', id="it runs a program under its own number"),
+        pytest.param("101 +++ exited with 0 +++\n", id="its process would have ended without it"),
+    ],
+)
+def test_what_leads_a_process_is_no_thread(tmp_path: Path, after: str) -> None:
+    log = TWO.format(CLONE3).replace("100 fork() = 98", "100 fork() = 97\n97 +++ exited with 0 +++\n100 fork() = 98")
+    log += "103 fork() = 104\n101 exit_group(0) = ?\n" + after + "104 getpid() = 104\n"
+    assert edges(tmp_path, log)[104][0] == 103

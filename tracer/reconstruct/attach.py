@@ -82,6 +82,7 @@ def _doubt_the_first(process: Process) -> None:
 def split_off(state: State, task: Task, at: int, time: int | None) -> Task:
     """A task that was taken for a thread does what only a leader does: it is a process, of unknown origin."""
     host = task.process
+    state.contradictions.append((None, host))
     host.threads.pop(task.tid, None)
     old = state.tasks.pop(task.tid, None)
     process = state.new_process(task.tid, host.ns, at, time, 0, old if old is not task else None)

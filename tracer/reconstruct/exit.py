@@ -9,6 +9,7 @@ from tracer.reconstruct.gaps import check_end, check_threads, exit_is_shown
 from tracer.reconstruct.hosts import doubt_children, group_exit
 from tracer.reconstruct.reaper import find_alive_thread, older_than
 from tracer.reconstruct.state import State, bury
+from tracer.reconstruct.ways import note_survivors
 
 
 def on_exit_begin(state: State, event: ExitBegin) -> None:
@@ -34,6 +35,22 @@ def on_exit_begin(state: State, event: ExitBegin) -> None:
             end_unseen_process(state, task.process, at, time)
         else:
             end_unseen(state, task, at, time)
+
+
+def _lives_on(state: State, task: Task, status: int | None, at: int) -> bool:
+    """Another thread of the process is left."""
+    process = task.process
+    heir = find_alive_thread(process)
+    if heir is None:
+        return False
+    if state.ptraced and task.tid not in state.exit_begun:
+        state.dying_groups.setdefault(process, at)
+        seen = state.half_dead.get(process)
+        state.half_dead[process] = at, status, seen is not None and seen[1] == status
+    if older_than(process, state.lost_at):
+        doubt_children(process, f"events were lost at {state.lost_at}: whether {heir.tid} lives is not known")
+    _thread_ends(state, task, heir, at)
+    return True
 
 
 def on_killed(state: State, event: Killed) -> None:
@@ -68,16 +85,10 @@ def on_exit(state: State, event: Exit) -> None:
     if state.ptraced and (status is None or not task.exiting):
         _look_for_cause(state, task, status, at)
     task.exiting = True
-    if len(process.threads) > 1 and not (state.ptraced and tid == process.tgid):
-        heir = find_alive_thread(process)
-        if heir is not None:
-            if state.ptraced and tid not in state.exit_begun:
-                state.dying_groups.setdefault(process, at)
-                seen = state.half_dead.get(process)
-                state.half_dead[process] = at, status, seen is not None and seen[1] == status
-            if older_than(process, state.lost_at):
-                doubt_children(process, f"events were lost at {state.lost_at}: whether {heir.tid} lives is not known")
-            _thread_ends(state, task, heir, at)
+    if len(process.threads) > 1:
+        if state.ptraced and tid == process.tgid:
+            note_survivors(state, process)
+        elif _lives_on(state, task, status, at):
             return
     if status is not None:
         process.status = status

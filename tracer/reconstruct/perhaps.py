@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import islice
 
-from tracer.event import CLONE_PARENT, Attach
+from tracer.event import CLONE_PARENT, CLONE_THREAD, Attach
 from tracer.graph import DEAD, RULE_CHILD_REAPER, RULE_SUBREAPER, RUNNING, ZOMBIE, PidNs, Process
 from tracer.identity import Evidence
 from tracer.reconstruct.heirs import heir_as_told
@@ -54,6 +54,8 @@ def born_of_one(state: State, process: Process, event: Attach) -> None:
         return
     process.ns = namespaces.pop()
     process.subreaper = False
+    if any(flags & CLONE_THREAD for _, flags, _ in calls):
+        process.leader.membership = process.reason  # then its children are its process's
     suppose(state, process, _union(claims.values()))
     if len(claims) == 1:
         _spend(state, next(iter(claims)))

@@ -219,7 +219,8 @@ class State:
         self.supposed = supposed if supposed is not None else {}
         """Which of them did, in the way that is tried (ways.py); empty where none is."""
         self.contradictions: list[tuple[Process | None, Process]] = []
-        """Where the kernel told somebody else of an end: whose child it was in this way, and who was told."""
+        """Where the kernel told somebody else of an end: whose child it was in this way, and who was told. Or nobody,
+        and whose thread did what none does."""
         self.raced: set[Process] = set()
         """Those whose parent a race has left open: they contradict nothing."""
         self.lacks = lacks

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from tracer.event import Attach, Clone, Event
+from tracer.event import CLONE_THREAD, Attach, Clone, Event
 from tracer.graph import ZOMBIE, Process
 from tracer.identity import Evidence, TaskUid
 from tracer.reconstruct.clues import Key
@@ -40,7 +40,7 @@ def ways_to_share(riddles: Mapping[Key, Sequence[Call]]) -> list[Way]:
             yield dict(given)
             return
         for call in riddles[tasks[place]]:
-            if call not in given.values():
+            if all((call[0], call[2]) != (other[0], other[2]) for other in given.values()):
                 yield from go(place + 1, {**given, tasks[place]: call})
 
     found = list(islice(go(0, {}), MAX_WAYS + 1))
@@ -82,6 +82,14 @@ def note_contradiction(state: State, child: Process, told: Process) -> None:
         return
     if parent is not None or is_of_outside(state, child):
         state.contradictions.append((parent, told))
+
+
+def note_survivors(state: State, process: Process) -> None:
+    """The end of a leader is told when its process has no other thread (delay_group_leader()): one that is left is a
+    thread in this way only."""
+    supposed = {other for (_, other), (_, flags, _) in state.supposed.items() if flags & CLONE_THREAD}
+    if state.exits_seen and not supposed.isdisjoint(process.threads.keys() - {process.tgid}):
+        state.contradictions.append((None, process))
 
 
 def contradictions(state: State) -> tuple[int, int]:

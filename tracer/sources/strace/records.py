@@ -38,7 +38,7 @@ FREED = 20  # number
 # Every death that is told from here on came after what the call has set.
 SETTLED = 21
 # In OPEN's place: strace will not tell of the call's end (`untold`). It has ended before the task's next record.
-UNTOLD = 22  # flags and exit signal that it probably has
+UNTOLD = 22  # flags and exit signal that it probably has, whether it may have made a thread as well as a process
 # The process with this number got SIGKILL from the task; or, 0, the task is being killed inside a call.
 KILLED = 23  # number, real
 # The task was killed, and the last that is told of it is this result, which may be another's; the child has not shown.

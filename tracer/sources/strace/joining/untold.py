@@ -55,5 +55,5 @@ def records(at: int, time: int | None, tid: int, number: int, zero: bool) -> lis
     if not number or number in _CLONE | _FORK | _VFORK | _CLONE3:
         # The low byte of clone's flags is the exit signal; a thread has none.
         kind = (CLONE_THREAD, 0) if number in _CLONE and zero else calls.VFORK if number in _VFORK else calls.FORK
-        found.append((UNTOLD, at, time, tid, *kind))
+        found.append((UNTOLD, at, time, tid, *kind, zero or not number or number in _CLONE3))
     return found

@@ -101,7 +101,7 @@ class Births:
                 call.flags, call.exit_signal, call.chosen, call.end = record[4:]
         elif kind == UNTOLD:
             call = self._began(record)
-            call.flags, call.exit_signal = record[4:]
+            call.flags, call.exit_signal, call.either = record[4:]
             call.dead = call.untold = True
             self.matching.match()
         elif kind in (NEW_PID_NS, JOIN_PID_NS):

@@ -18,8 +18,8 @@ class Call:
     """A clone call from its beginning until its child is known and announced."""
 
     __slots__ = (
-        *("at", "below", "born", "child", "child_ns", "chosen", "dead", "doubted", "end", "exit_signal", "flags"),
-        *("gone", "guessed", "matched", "newest", "ns", "number", "over", "passed", "real", "reuses", "seq"),
+        *("at", "below", "born", "child", "child_ns", "chosen", "dead", "doubted", "either", "end", "exit_signal"),
+        *("flags", "gone", "guessed", "matched", "newest", "ns", "number", "over", "passed", "real", "reuses", "seq"),
         *("settled", "taken", "tid", "time", "unsure", "untold"),
     )
 
@@ -66,6 +66,8 @@ class Call:
         """The caller was killed, and nothing is told of it after this: what stands as the result may be another's."""
         self.untold = False
         """`dead` in so far as it will never say whom it created; its caller lives on (`untold`)."""
+        self.either = False
+        """With `untold`: it may have made a thread as well as a process, whatever `flags` say."""
         self.chosen = 0
         """The number that the caller wants (set_tid), or -1, where 0 is the kernel's choice. It is in no order."""
         self.settled = False

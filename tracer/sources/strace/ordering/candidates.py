@@ -79,7 +79,7 @@ class Candidates:
         """Those that had begun; `set_back`: numbers are in no order."""
         fresh = self._tasks.fresh[tid]
         in_use = self._calls.in_use
-        is_thread = self._is_thread(tid, fresh)
+        is_thread = self.is_thread(tid, fresh)
         found = []
         for call in self._calls.unsettled.values():
             if call.seq > fresh.seq:
@@ -88,7 +88,7 @@ class Candidates:
                 continue
             if fresh.leader and not self._may_be_thread_of(fresh.leader, call):
                 continue
-            if is_thread and (call.dead or call.number) and not call.flags & CLONE_THREAD:
+            if is_thread and (call.dead or call.number) and not _may_make_threads(call):
                 continue
             if self.says(call, tid) and not call.dead and in_use.get(call.tid) is not call:
                 return [call]
@@ -99,7 +99,7 @@ class Candidates:
             found.append(call)
         return found
 
-    def _is_thread(self, tid: int, fresh: Fresh) -> bool:
+    def is_thread(self, tid: int, fresh: Fresh) -> bool:
         """It has ended as by exit, and has called none: another thread did, or ran a program. It has made no thread of
         its own, so it is one itself."""
         status = self._tasks.ended.get(tid)
@@ -107,7 +107,7 @@ class Candidates:
         return shown and status is not None and not status & 0x7F and not fresh.acted
 
     def _may_be_thread_of(self, leader: int, call: Call) -> bool:
-        return bool(call.flags & CLONE_THREAD) and self.leader(call.tid) in (leader, 0)
+        return _may_make_threads(call) and self.leader(call.tid) in (leader, 0)
 
     def _at_the_time(self, found: list[Call], tid: int, at: int, set_back: bool) -> list[Call]:
         """Those that were open when the number was given."""
@@ -126,12 +126,16 @@ class Candidates:
         return [call for call in found if costs[call] == least]
 
 
+def _may_make_threads(call: Call) -> bool:
+    return call.either or bool(call.flags & CLONE_THREAD)
+
+
 def _outlived(fresh: Fresh, call: Call) -> bool:
     """A thread does not go on when its creator is killed inside the call, or execs later: the whole process ends,
     or all of it but that one. And it does not exec under a number of its own (de_thread())."""
     over = call.end if call.dead and not call.untold else call.over
     outlived = fresh.acted > over > 0 or fresh.acted == LEADS or (call.gone > 0 and not 0 < fresh.ended <= call.gone)
-    return bool(call.flags & CLONE_THREAD) and outlived
+    return bool(call.flags & CLONE_THREAD) and outlived and not call.either
 
 
 def _wants_another(call: Call, tid: int) -> bool:

@@ -12,6 +12,7 @@ from tracer.sources.strace.ordering.elimination import ONLY_ONE, Elimination
 from tracer.sources.strace.ordering.pidns import UNPLACED, Namespace
 from tracer.sources.strace.ordering.results import IN_USE, NESTED, ODD, OWN, PERHAPS_OWN, Results
 from tracer.sources.strace.ordering.state import State
+from tracer.sources.strace.ordering.tasks import LEADS
 from tracer.sources.strace.records import Record
 
 KILLED_INSIDE = "the creator ended inside the call; this is the only new task since it began"
@@ -66,6 +67,14 @@ class Matching:
         if not self._calls.unsettled and self._tasks.fresh and not self._shown.late_calls:
             self._tasks.forget_all()
 
+    def _find_kind(self, call: Call, tid: int) -> None:
+        """What the task has done may show whether it is a thread."""
+        fresh = self._tasks.fresh[tid]
+        if fresh.leader or self._candidates.is_thread(tid, fresh):
+            call.flags |= CLONE_THREAD
+        elif fresh.acted == LEADS:
+            call.flags &= ~CLONE_THREAD
+
     def _place_calls_of(self, tid: int, ns: Namespace) -> None:
         """Calls of which the log has said whom they created before it was known where their caller lives."""
         for calls in self._calls.settled.values():
@@ -77,6 +86,8 @@ class Matching:
     def found(self, call: Call, tid: int, why: str) -> None:
         """The child is this one, as far as can be seen; `why` as in Pair."""
         places = self._places
+        if call.either:
+            self._find_kind(call, tid)
         if call.dead:
             call.guessed = places.nested or call.untold  # numbers that mean nothing leave out less
             self.settle(call, tid, UNTOLD_CALL if call.untold else KILLED_INSIDE)

@@ -88,11 +88,12 @@ class Strangers:
     def origins_of(self, tid: int, at: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Attach.creators and Attach.hosts of a task that shows itself there first."""
         calls = self._creators.pop(tid, [])
-        own = {(call.tid, call.at) for call in calls if call.flags & CLONE_THREAD}
+        own = {(call.tid, call.at) for call in calls if call.flags & CLONE_THREAD and not call.either}
         hosts = own if self._shown.ends else self._hosts(calls, at)
-        if any(call.flags & (CLONE_THREAD | CLONE_NEWPID) for call in calls):
+        if any(call.flags & (CLONE_THREAD | CLONE_NEWPID) and not call.either for call in calls):
             calls = []
-        return tuple(n for c in calls for n in (c.tid, c.flags, c.at)), tuple(n for host in sorted(hosts) for n in host)
+        creators = [(c.tid, flags, c.at) for c in calls for flags in ((0, CLONE_THREAD) if c.either else (c.flags,))]
+        return tuple(n for creator in creators for n in creator), tuple(n for host in sorted(hosts) for n in host)
 
     def _hosts(self, calls: list[Call], at: int) -> set[tuple[int, int]]:
         """Calls of which such a task may be the thread: of these, one that says nothing, or one that was open. Who is
