@@ -559,3 +559,14 @@ def test_threads_that_any_of_several_has_made_are_no_sign_that_waits_are_left_ou
         + "100 <... execve resumed>) = 0\n"
     )
     assert edges(tmp_path, log)[104] == (100, "observed")
+
+
+def test_nor_is_one_that_shows_itself_before_the_first_ordinary_end(tmp_path: Path) -> None:
+    """104 may be a thread of 102, or 101's child, and is dead: 100 does not wait, so 101 and 103 are zombies."""
+    log = (
+        f'100 execve("/a", ["a"], 0x1) = 0\n100 fork() = 101\n101 {THREAD}) = 102\n100 fork() = 103\n'
+        f"102 {THREAD} <unfinished ...>\n101 fork( <unfinished ...>\n102 <... clone resumed>) = ?\n"
+        f"101 <... fork resumed>) = ?\n102 {KILLED}\n104 {KILLED}\n101 {KILLED}\n"
+    )
+    found = edges(tmp_path, f"{log}103 exit_group(0) = ?\n103 +++ exited with 0 +++\n")
+    assert (found[101], found[103]) == ((100, "observed"), (100, "observed"))

@@ -103,7 +103,8 @@ def _missing(source: Source, engine: Engine) -> Lacks:
     if source.info.kind != "strace":
         return NOTHING
     state = engine.state
-    waits = state.clues.unexplained and not source.stats.calls & WAIT_CALLS
+    unexplained = state.clues.unexplained or (state.clues.perhaps_unexplained and not state.exits_seen)
+    waits = unexplained and not source.stats.calls & WAIT_CALLS
     results = bool(source.stats.nobodys)
     births = state.clues.incomplete and state.eliminated and not results
     ends = not state.exits_seen and (bool(state.exit_begun) or state.left_untold)

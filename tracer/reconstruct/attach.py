@@ -12,7 +12,7 @@ from tracer.reconstruct.ways import calls_of
 NO_THREAD = "it turned out to be no thread of {}: who created it is not known"
 
 
-def attach(state: State, at: int, time: int | None, tid: int, explained: bool = False) -> Task:
+def attach(state: State, at: int, time: int | None, tid: int, explained: bool | None = False) -> Task:
     """A task whose creation was not seen: a thread where a hint of the first pass says so, else its own process."""
     hint = state.hints.get((at, tid))
     if hint is not None:
@@ -49,7 +49,8 @@ def on_attach(state: State, event: Attach) -> None:
         state.early_reuse[tid] = old.process  # the dead do nothing: another task has the number
         bury(old.process, at, time)
     first = not state.processes
-    explained = bool(creators or (hosts and state.exits_seen))  # else they are only what is possible
+    # Where ends are not told, `hosts` is only what is possible.
+    explained = True if creators or (hosts and state.exits_seen) else None if hosts else False
     task = attach(state, at, time, tid, explained)
     process = task.process
     if comm and process.leader is task:

@@ -66,7 +66,7 @@ class Clues:
 
     __slots__ = (
         *("_attached", "_bursts", "_leading", "_links", "_newest", "_strays", "_unannounced", "found_count"),
-        *("incomplete", "unexplained"),
+        *("incomplete", "perhaps_unexplained", "unexplained"),
     )
 
     def __init__(self) -> None:
@@ -82,13 +82,17 @@ class Clues:
         """A task other than the first came out of nowhere: the trace lacks something."""
         self.unexplained = False
         """And not where somebody was killed inside a call that may have created it."""
+        self.perhaps_unexplained = False
+        """The same if the trace never tells of an ordinary end."""
         self._newest: Process | None = None
 
-    def found(self, process: Process, explained: bool) -> None:
-        """A task out of nowhere, other than the first of the trace. `explained`: by callers that were killed."""
+    def found(self, process: Process, explained: bool | None) -> None:
+        """A task out of nowhere, other than the first of the trace. `explained`: by callers that were killed; None: if
+        the trace tells of ordinary ends."""
         self.found_count += 1
         self.incomplete = True
-        self.unexplained |= not explained
+        self.unexplained |= explained is False
+        self.perhaps_unexplained |= explained is None
         self._newest = process
 
     def proven(self, process: Process) -> None:
