@@ -50,22 +50,39 @@ RAW_TRACEPOINT_IN_TURNS(on_newtask, task_newtask)
 	u32 creator_tgid = bpf_get_current_pid_tgid() >> 32;
 	u32 tgid = READ(u32, child, off_task_struct_tgid());
 	u64 start = READ(u64, child, off_task_struct_start_boottime());
-	struct ct_tracked *entry = tracked_get(creator_tgid);
-	int member = entry && entry->mode == CT_MEMBER;
+	struct ct_tracked *entry;
+	struct ct_clone *r = NULL;
+	int member, all;
 	void *parent, *pid;
 	u32 level;
 
 	if (handled(turn, ON_NEWTASK))
 		return 0;
+	/*
+	 * While everything is recorded the record has its place before the map is looked at. So whoever puts the creator
+	 * into the map, and then reads all records up to the last place taken, finds this child among them, or the map
+	 * told us that it is a member's (tracking.py, narrow()).
+	 */
+	all = setting(CT_ALL) != 0;
+	if (all)
+		r = ring_reserve(sizeof(*r));
+	entry = tracked_get(creator_tgid);
+	member = entry && entry->mode == CT_MEMBER;
 	if (member && tgid != creator_tgid) {
 		track(tgid, start);
 	} else if (!member && tgid != creator_tgid && tracked_get(tgid)) {
 		tracked_del(tgid); /* the number of a process that is gone, used again by someone else */
 	}
-	if (!member && !setting(CT_ALL) && !(entry && tgid == creator_tgid))
+	if (!all) {
+		if (!member && !(entry && tgid == creator_tgid))
+			return 0;
+		r = ring_reserve(sizeof(*r));
+	}
+	if (!r) {
+		count(CT_LOST);
 		return 0;
-
-	RESERVE(r, ct_clone, CT_CLONE, creator);
+	}
+	fill_header(&r->h, CT_CLONE, sizeof(*r), creator);
 	r->clone_flags = clone_flags & ~(u64)CT_CSIGNAL;
 	r->child_start = start;
 	r->cgroup = cgroup_id(child);

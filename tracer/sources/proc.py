@@ -68,6 +68,8 @@ class ProcProcess:
     """By tid, the leader included."""
     read_at: int
     """CLOCK_BOOTTIME in ns, from before the first file was read."""
+    seen_at: int = 0
+    """The same, from after its leader was read: until then the leader was what it is here."""
 
     @property
     def zombie(self) -> bool:
@@ -154,21 +156,29 @@ def kept_arguments(raw: bytes, size: int, count: int) -> tuple[tuple[str, ...], 
     return tuple(arg.decode("utf-8", "surrogateescape") for arg in found[:count]), cut
 
 
-def _threads(folder: Path, tgid: int) -> dict[int, Stat]:
+def _threads(folder: Path, tgid: int) -> tuple[dict[int, Stat], int, int]:
     """By tid, the leader's first; who ends meanwhile is left out. Raises OSError or ValueError: the leader is gone.
+
+    Also the times before and after the leader was read.
 
     A dead leader is a zombie where it is its process's only task: do_task_stat() counts them under the lock under which
     they are released. Where it is not, and no other was seen alive, an exec can have given its number to another thread
     meanwhile (de_thread()), so it is looked at again.
     """
     for _ in range(_LOOKS_AT_ZOMBIES):
+        read_at = _now()
         leader = parse_stat((folder / "stat").read_bytes())
+        seen_at = _now()
         threads = {tgid: leader, **_others(folder, tgid)}
         if leader.state != "X" and (leader.tasks == 1 or any(stat.state not in "ZX" for stat in threads.values())):
-            return threads
+            break
     if leader.state == "X":
         raise ProcessLookupError  # being reaped
-    return threads
+    return threads, read_at, seen_at
+
+
+def _now() -> int:
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
 
 def _others(folder: Path, tgid: int) -> dict[int, Stat]:
@@ -204,9 +214,8 @@ def has_ended(tgid: int, tid: int) -> bool:
 def read_process(tgid: int, proc: Path = PROC) -> ProcProcess | None:
     """One process; None where it is gone. What this user may not see of it is left empty."""
     folder = proc / str(tgid)
-    read_at = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
     try:
-        threads = _threads(folder, tgid)
+        threads, read_at, seen_at = _threads(folder, tgid)
         ns_pids = _ns_pids(_text(folder / "status"))
     except (OSError, ValueError):
         return None
@@ -224,7 +233,7 @@ def read_process(tgid: int, proc: Path = PROC) -> ProcProcess | None:
         pid_ns = (folder / "ns" / "pid").stat().st_ino
     except OSError:
         pid_ns = 0
-    return ProcProcess(tgid, threads[tgid], exe, argv, argv_cut, ns_pids, cgroup, pid_ns, threads, read_at)
+    return ProcProcess(tgid, threads[tgid], exe, argv, argv_cut, ns_pids, cgroup, pid_ns, threads, read_at, seen_at)
 
 
 def read_table(proc: Path = PROC) -> dict[int, ProcProcess]:

@@ -18,9 +18,9 @@ from tracer.sources.ebpf.survey import Survey, survey
 
 ENDING_PAUSE = 0.02
 """Seconds between two looks at who is just ending: most are through do_exit() in less than one."""
-LOOKS = 12
-"""So often at most. Who is longer in do_exit() (the init of a pid namespace waits there for all others,
-zap_pid_ns_processes(); a program that gets no processor) is looked at later, see repair.py."""
+LOOKS, SECONDS = 12, 1.0
+"""So often at most, and for so long. Who is longer in do_exit() is looked at later (repair.py): the init of a pid
+namespace waits there for all others (zap_pid_ns_processes()), and a program may get no processor."""
 
 
 class Presence(NamedTuple):
@@ -33,32 +33,41 @@ class Presence(NamedTuple):
     ending: set[tuple[int, int, int]]
     """(tgid, tid, start) of threads in do_exit() of which no record tells: the probe may have been passed before it
     was attached."""
+    agrees: bool
+    """All the rest of it can be put together. Where it changes too fast for that, another look is due."""
 
 
 def look(reader: Reader) -> Presence:
     """Walk, read /proc, and take the records of the meantime."""
     records = reader.walk()
     table = proc.read_table()
+    told = survey(records)
     swaps = Swaps()
     gone: set[int] = set()
+    end = time.monotonic() + SECONDS
     for looks in range(1, LOOKS + 1):
-        records = swaps.without(records + reader.drain_all())
-        told = survey(records)
+        more = swaps.without(reader.drain_all())
+        records += more
+        told = survey(more, told)
+        swapped = swaps.found(table, told)
+        if swapped:
+            for tgid in swapped:
+                swaps.read(tgid, table, told)
+            records = swaps.without(records)
+            told = survey(records)
         later = born_later(told, table.values())
         older = {tgid: process for tgid, process in table.items() if tgid not in later}
         ending = _ending(older, told)
         again = (told.processes - table.keys() - later.keys() - gone) | proc.misplaced(older, later)
-        swapped = swaps.found(table, told)
-        if looks == LOOKS or not (ending or again or swapped):
+        settled = not (ending or again or swapped)
+        if settled or looks == LOOKS or time.monotonic() > end:
             break
         if not (again or swapped):
             time.sleep(ENDING_PAUSE)
-        for tgid in swapped:
-            swaps.read(tgid, table, told)
         for tgid in again | {tgid for tgid, _, _ in ending}:
             if not _read(tgid, table):
                 gone.add(tgid)
-    return Presence(table, records, told, ending)
+    return Presence(table, records, told, ending, not (again or swapped))
 
 
 def _read(tgid: int, table: Table) -> bool:
@@ -92,10 +101,16 @@ class Swaps:
         """No swap: these leaders have ended since they were read."""
 
     def found(self, table: Table, told: Survey) -> set[int]:
-        """Those of whom an Exec says so, or an Exit of a leader who was not in do_exit() when /proc was read."""
-        exits = {tgid for tgid in told.exits.keys() & table.keys() if _alive(table[tgid])}
-        exits = {tgid for tgid in exits if same_start(told.exits[tgid], table[tgid].stat.start_ticks * proc.TICK)}
-        return (told.new_leaders.keys() & table.keys()) | (exits - self._ended)
+        """Those whose leader was read after an Exec that says so, or alive after an Exit."""
+        execs = {tgid for tgid, at in told.new_leaders.items() if tgid in table and at < table[tgid].seen_at}
+        exits = {
+            tgid
+            for tgid in told.exits.keys() & table.keys() - self._ended
+            if _alive(table[tgid])
+            and told.first_exits[tgid] < table[tgid].seen_at
+            and same_start(told.exits[tgid], table[tgid].stat.start_ticks * proc.TICK)
+        }
+        return execs | exits
 
     def read(self, tgid: int, table: Table, told: Survey) -> None:
         """Read it once more: who is alive has not ended before, so the Exit was the old leader's."""

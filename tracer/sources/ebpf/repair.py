@@ -39,8 +39,9 @@ class Repair:
         self._ending: set[tuple[int, int, int]] = set()
         self._ending_at = 0.0
 
-    def expect(self, ending: set[tuple[int, int, int]]) -> None:
-        """These may have passed the probe of ends before it was attached (see Presence). Those who are known count."""
+    def expect(self, ending: set[tuple[int, int, int]], agrees: bool) -> None:
+        """What a look left open (see Presence): it has to be made again, or these threads may end unseen."""
+        self._repair_due = not agrees
         self._ending = {who for who in ending if self._decoder.living.find(*who[1:]) is not None}
 
     def after_events(self) -> None:
@@ -84,7 +85,6 @@ class Repair:
         events: list[Event] = []
         if (self._repair_due and rested) or self._ended_unseen(now):
             events = self._repair()
-            self._repair_due = False
         elif self._walk_due and rested:
             # Of the system calls that matter only prctl is not told again by later records, or by /proc.
             events = self._reader.decode(self._reader.walk(), walked=True)
@@ -107,13 +107,15 @@ class Repair:
 
     def _repair(self) -> list[Event]:
         """What /proc says now, after events were lost: Snapshot of what is there, then Gone of what is not."""
-        table, records, told, ending = look(self._reader)
+        table, records, told, ending, _ = look(self._reader)
         before = dict(self._decoder.tasks)
         events = self._tracking.snapshot(self._decoder, table, self._tracking.members(table), told)
         there = {tid: stat.start_ticks * proc.TICK for p in table.values() for tid, stat in p.threads.items()}
         for tid, task in before.items():
-            if tid in there or tid not in self._decoder.tasks or same_start(told.exits.get(tid, -1), task.start):
+            if self._decoder.tasks.get(tid) is not task:
+                continue  # adopted anew
+            if same_start(there.get(tid, -1), task.start) or same_start(told.exits.get(tid, -1), task.start):
                 continue
             events.append(self._decoder.gone(tid))
-        self.expect(ending)
+        self.expect(ending, agrees=True)  # where all changes that fast another look would see no more
         return events + self._reader.decode(records)

@@ -133,7 +133,7 @@ class EbpfSource:
         for comm in selection.follow:
             self._probes.follow(comm)
         events = self._tracking.snapshot(self._decoder, there.table, selection.members, there.told)
-        self._repair.expect(there.ending)
+        self._repair.expect(there.ending, there.agrees)
         events += self._reader.decode(there.records)
         if select is not None:
             events += self._tracking.narrow(self._reader)

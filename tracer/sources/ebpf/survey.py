@@ -26,15 +26,17 @@ class Survey(NamedTuple):
     """(creator tid, creator start, child tid, child start), in order."""
     exits: dict[int, int]
     """tid -> start of tasks that exit in these records."""
+    first_exits: dict[int, int]
+    """tid -> ns since boot: when a task of this number first did."""
     processes: set[int]
     """tgids of all whose birth is among the records."""
     new_leaders: dict[int, int]
     """tgid -> ns since boot: when a thread, which became the leader by that, last ran a program."""
 
 
-def survey(records: Iterable[bytes]) -> Survey:
-    """Look through records without decoding them to events."""
-    found = Survey({}, [], {}, set(), {})
+def survey(records: Iterable[bytes], before: Survey | None = None) -> Survey:
+    """Look through records without decoding them to events; `before` is of earlier records, and gets these, too."""
+    found = before if before is not None else Survey({}, [], {}, {}, set(), {})
     for record in records:
         kind = record[wire.TYPE_AT]
         if kind == wire.T_STATE:
@@ -46,8 +48,9 @@ def survey(records: Iterable[bytes]) -> Survey:
             if fields[10] == fields[11]:
                 found.processes.add(fields[10])
         elif kind == wire.T_EXIT:
-            fields = wire.EXIT.unpack(record)
-            found.exits[fields[5]] = fields[4]
+            time, start, tid, _, _, _ = wire.EXIT_BRIEF.unpack(record)
+            found.exits[tid] = start
+            found.first_exits.setdefault(tid, time)
         elif kind == wire.T_EXEC:
             time, _, tid, old_tid, _ = wire.EXEC_BRIEF.unpack_from(record)
             if tid != old_tid:

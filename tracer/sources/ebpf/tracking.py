@@ -82,8 +82,10 @@ class Tracking:
         self._probes.set_counter(wire.COUNTER_ALL, 0)
         for tgid, start in self._added:
             task = reader.decoder.tasks.get(tgid)
-            if task is None or not same_start(task.start, start or task.start):
+            if task is None:
                 self._probes.untrack(tgid)  # it was gone before it came into the map, so nothing would remove it
+            elif not same_start(task.start, start or task.start):  # and its number was given to a member's child
+                self._probes.track(tgid, task.start, wire.MEMBER if task.process.member else wire.ANCESTOR)
         self._added.clear()
         self._narrowed = True
         return events
