@@ -78,20 +78,21 @@ class BccProbes:
                 except Exception as error:
                     raise _load_failure(f"tracepoint {tracepoint}: {error}", noise()) from None
 
-    def track(self, tgid: int, start: int, mode: int) -> None:
-        """Record this process, and with wire.MEMBER all that it creates. `start` 0: not known."""
+    def track(self, tgid: int, start: int, mode: int, *, replace: bool = True) -> None:
+        """Record this process, and with wire.MEMBER all that it creates. `start` 0: not known.
+
+        `replace`: also where the number is tracked already.
+        """
+        key = ctypes.c_uint32(tgid)
+        if not replace and key in self._tracked:
+            return
         leaf = self._tracked.Leaf()
         leaf.start, leaf.mode = start, mode
-        self._tracked[ctypes.c_uint32(tgid)] = leaf
+        self._tracked[key] = leaf
 
-    def untrack(self, tgid: int) -> None:
-        """No longer record it."""
-        with contextlib.suppress(KeyError):
-            del self._tracked[ctypes.c_uint32(tgid)]
-
-    def tracked(self) -> dict[int, int]:
-        """tgid -> mode, as the kernel has it now."""
-        return {key.value: leaf.mode for key, leaf in self._tracked.items()}
+    def tracked(self) -> dict[int, tuple[int, int]]:
+        """tgid -> (start, mode), as the kernel has it now."""
+        return {key.value: (leaf.start, leaf.mode) for key, leaf in self._tracked.items()}
 
     def follow(self, comm: str) -> None:
         """Record each process from the moment that it execs a program of this name, whoever starts it."""

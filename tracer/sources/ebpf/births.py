@@ -92,7 +92,11 @@ class Births(Known):
         if time < process.read_at:
             return  # /proc has told of it
         if old_tid != tid:
-            self.tasks.pop(old_tid, None)
+            caller = self.tasks.get(old_tid)
+            if caller is not None and caller.process is process:
+                del self.tasks[old_tid]
+            else:
+                old_tid = tid  # /proc was read when the thread had the leader's number already
         task.exited = False
         process.live = 1  # de_thread(): nobody else is left
         if (flags & wire.F_SUBREAPER) != process.subreaper:

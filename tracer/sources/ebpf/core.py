@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import itertools
 import platform
 import re
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 _TRACKED = struct.Struct("=QII")
 """struct ct_tracked."""
+
+_BPF_NOEXIST = 1
 
 _UNRESOLVED = re.compile(r"failed to resolve CO-RE relocation <\w+> \[\d+\] (struct [\w.]+)")
 
@@ -107,22 +110,22 @@ class CoreProbes:
         """Let one program run no more."""
         self._lib.bpf_link__destroy(self._links.pop(name))
 
-    def track(self, tgid: int, start: int, mode: int) -> None:
-        """Record this process, and with wire.MEMBER all that it creates. `start` 0: not known."""
-        self._update(self._tracked, struct.pack("=I", tgid), _TRACKED.pack(start, mode, 0))
+    def track(self, tgid: int, start: int, mode: int, *, replace: bool = True) -> None:
+        """Record this process, and with wire.MEMBER all that it creates. `start` 0: not known.
 
-    def untrack(self, tgid: int) -> None:
-        """No longer record it."""
-        self._lib.bpf_map_delete_elem(self._tracked, struct.pack("=I", tgid))
+        `replace`: also where the number is tracked already.
+        """
+        flags = 0 if replace else _BPF_NOEXIST
+        self._update(self._tracked, struct.pack("=I", tgid), _TRACKED.pack(start, mode, 0), flags)
 
-    def tracked(self) -> dict[int, int]:
-        """tgid -> mode, as the kernel has it now."""
-        found: dict[int, int] = {}
+    def tracked(self) -> dict[int, tuple[int, int]]:
+        """tgid -> (start, mode), as the kernel has it now."""
+        found: dict[int, tuple[int, int]] = {}
         key, value = c_uint32(), ctypes.create_string_buffer(_TRACKED.size)
         previous = None
         while self._lib.bpf_map_get_next_key(self._tracked, previous, ctypes.byref(key)) == 0:
             if self._lib.bpf_map_lookup_elem(self._tracked, ctypes.byref(key), value) == 0:
-                found[key.value] = _TRACKED.unpack(value.raw)[1]
+                found[key.value] = _TRACKED.unpack(value.raw)[:2]
             previous = ctypes.byref(c_uint32(key.value))
         return found
 
@@ -142,10 +145,12 @@ class CoreProbes:
         """Write a slot of the counters map."""
         self._update(self._counters, struct.pack("=I", slot), struct.pack("=Q", value))
 
-    def _update(self, fd: int, key: bytes, value: bytes) -> None:
+    def _update(self, fd: int, key: bytes, value: bytes, flags: int = 0) -> None:
         try:
-            self._lib.number("bpf_map_update_elem", fd, key, value, 0)
+            self._lib.number("bpf_map_update_elem", fd, key, value, flags)
         except BpfError as error:
+            if flags and error.errno == errno.EEXIST:
+                return
             raise CapabilityError(f"a map of the probes cannot be written: {error}") from None
 
     def events_left_out(self) -> int:
