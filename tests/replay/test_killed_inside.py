@@ -570,3 +570,23 @@ def test_nor_is_one_that_shows_itself_before_the_first_ordinary_end(tmp_path: Pa
     )
     found = edges(tmp_path, f"{log}103 exit_group(0) = ?\n103 +++ exited with 0 +++\n")
     assert (found[101], found[103]) == ((100, "observed"), (100, "observed"))
+
+
+def test_who_goes_on_is_no_thread_of_one_whose_end_the_log_does_not_reach(tmp_path: Path) -> None:
+    """107 is inside clone when it is killed; of its end no line is left, but 108 is at work later."""
+    log = (
+        f"{START}105 {THREAD}) = 107\n107 {THREAD} <unfinished ...>\n104 {FORK} <unfinished ...>\n108 {ALIVE}\n"
+        f"107 <... clone resumed>) = ?\n104 {KILLED}\n108 {ALIVE}\n"
+    )
+    assert edges(tmp_path, log)[108] == (101, "inferred")
+
+
+def test_who_showed_itself_before_a_call_is_not_its_child_wherever_the_caller_lives(tmp_path: Path) -> None:
+    """There is a nested namespace, and nobody knows who created 111, so where that lives. 112 is used again."""
+    log = (
+        f"{START}100 clone(child_stack=NULL, flags=CLONE_NEWPID|SIGCHLD) = 106\n106 {ALIVE}\n106 fork() = 2\n"
+        f"107 {ALIVE}\n105 {THREAD}) = 110\n103 {FORK} <unfinished ...>\n104 {FORK} <unfinished ...>\n111 {ALIVE}\n"
+        f"103 {KILLED}\n104 {KILLED}\n110 {THREAD} <unfinished ...>\n112 exit_group(3) = ?\n112 +++ exited with 3 +++\n"
+        f"111 {FORK} <unfinished ...>\n111 <... fork resumed>) = 112\n112 {ALIVE}\n"
+    )
+    assert edges(tmp_path, log)[112] == (111, "inferred")

@@ -52,12 +52,14 @@ class Deciding:
 
     def decide(self, tid: int, at_end: bool) -> None:
         """Nothing more is waited for: choose a creator for the task, or none."""
-        found = self._candidates.of_all().get(tid, []) if self._calls.comparable else []
-        if at_end:
-            for call in [c for c in found if not c.number and not c.dead]:
-                call.dead = True
-                call.matched = CUT_INSIDE
-                self._calls.open.pop(call.tid, None)
+        found = self._able(tid)
+        cut = [call for call in found if at_end and not call.number and not call.dead]
+        for call in cut:
+            call.dead = True
+            call.matched = CUT_INSIDE
+            self._calls.open.pop(call.tid, None)
+        if cut:
+            found = self._able(tid)  # a task that goes on is no thread of one that does not
         fresh = self._tasks.fresh
         returned = [c for c in found if c.number and not c.dead and not c.unsure and c.tid not in fresh]
         dead = [c for c in found if c.dead]
@@ -72,6 +74,9 @@ class Deciding:
             if len(dead) == len(found):
                 self._strangers.is_one_of(tid, dead)
             self._tasks.forget(tid)
+
+    def _able(self, tid: int) -> list[Call]:
+        return self._candidates.of_all().get(tid, []) if self._calls.comparable else []
 
     def _by_place(self, tid: int, calls: list[Call]) -> Call:
         """The call that has the place among these which the task has among the new ones that can be theirs."""

@@ -139,7 +139,7 @@ class Matching:
     def _judge(self, call: Call) -> None:
         """Where the caller lives is known, as far as it will be: what does the number mean?"""
         call.ns = call.ns or self._places.ns_of(call.tid)
-        if call.number in self._tasks.ended and call.ns is None and self._results.was_there(call):
+        if call.number in self._tasks.ended and call.ns in (None, UNPLACED) and self._results.was_there(call):
             self.is_of_the_earlier(call.number)
         meaning = self._results.meaning(call)
         if meaning == IN_USE:
