@@ -422,6 +422,8 @@ class _Reader:
         if number in (*_HIDDEN_EXECS, 0) and head[:4] == b"exec" and b'"' not in rest:
             self.taken.add(task)  # it was an execve that has succeeded: strace finds out in the middle of it
             return
+        if number in _HIDDEN_EXECS:
+            number = 0  # it may have been another call behind an execve of which strace has said nothing
         kinds = _HIDDEN_KINDS.get(-number if zero and number == 56 else number)
         if kinds is not None:
             self.log.calls.append(Call(task, "a hidden call", start, at, kinds=kinds))

@@ -102,6 +102,11 @@ def test_a_hidden_execve_hides_another_call(tmp_path: Path, first: str, second: 
     assert edges(tmp_path, log + "103 fork() = 104\n101 fork() = 105\n")[103] == (101, "inferred")
 
 
+def test_behind_a_hidden_execve_any_call_may_be_hidden(tmp_path: Path) -> None:
+    """strace before 6.12 says nothing of it where it takes it for a call that is not traced."""
+    assert edges(tmp_path, START.format(EXECVE) + "103 fork() = 104\n")[103] == (101, "inferred")
+
+
 def test_what_was_an_execve_has_set_no_flag(tmp_path: Path) -> None:
     log = START.format(ANY) + f"101 execve(0, 0, 0) = {WAIT}\n"
     log += "101 fork() = 103\n103 fork() = 104\n103 +++ exited with 0 +++\n104 getpid() = 104\n"

@@ -10,7 +10,9 @@ put a thread into its place (TE_STOP_BEFORE_EXECVE). So
   next call of any kind (PTRACE_SYSCALL). That is taken for the end of the execve; if it is traced, a second stop tells
   of it as of any other call. Nothing is hidden;
 - where the hidden call is an execve that succeeds, strace is told of that (PTRACE_EVENT_EXEC) while it knows of no
-  execve. It supposes one, whose end it does not stop at either: so another call may be hidden behind the first.
+  execve. It supposes one, whose end it does not stop at either: so another call may be hidden behind the first. Before
+  6.12 it takes what it has read last of any task for the number of that call, and where that is not traced, it says
+  nothing: so after a hidden execve, which may have failed, any call may be hidden.
 
 Its number stands as the result: PTRACE_GET_SYSCALL_INFO gives number and first argument of a call that begins where
 those of one that ends have `rval` and `is_error` (get_error() in src/syscall.c). Since 6.12 it is ENOSYS instead, which
@@ -48,6 +50,7 @@ def call_behind(rest: bytes) -> tuple[int, bool] | None:
 def records(at: int, time: int | None, tid: int, number: int, zero: bool) -> list[Record]:
     """What the call may have done. UNTOLD is the last, since its end is the task's next record."""
     found: list[Record] = []
+    number = 0 if number in EXECS else number
     if not number or number in _PRCTL:
         found += [(SUBREAPER, at, time, tid, on, False) for on in (True, False)]
     if number in _ENTERING:
