@@ -248,6 +248,17 @@ def test_who_inherits_has_the_flag_from_then_on(tmp_path: Path) -> None:
     assert edge(tmp_path, *lines) == (100, "inferred")
 
 
+def test_who_inherited_just_before_the_flag_was_cleared_does_not_have_it_afterwards(tmp_path: Path) -> None:
+    """102 died in the round of the clearing, before it, as its child 103 shows; 104, the father of 105, much later."""
+    lines = ["101 fork() = 104", "104 fork() = 105", SETS, "101 getpid() = 101", "101 getppid() = 100"]
+    lines += [BEGINS.replace("1 <", "0 <"), RETURNS, KILLED, told(103, 101), "101 getpid() = 101", told(104, 101)]
+    path = tmp_path / "strace.log"
+    path.write_text(HEAD + "\n".join(lines) + "\n")
+    orphan = tracer.replay(str(path)).find(105)[0]
+    assert orphan.parent is not None
+    assert (orphan.parent.tgid, str(orphan.evidence)) == (1, "assumed")
+
+
 def test_a_zombie_is_announced_to_who_inherits_before_the_end_of_its_parent_is_told(tmp_path: Path) -> None:
     """Both in one round, in any order. 101 was killed inside prctl by its thread's execve: was the flag set?"""
     lines = ["102 fork() = 104", "101 clone(child_stack=0x1, flags=CLONE_VM|CLONE_SIGHAND|CLONE_THREAD) = 105"]

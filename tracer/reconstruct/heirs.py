@@ -75,6 +75,13 @@ def heir_as_told(state: State, father: Process) -> Reaper | None:
         return None
     heir = thread.process
     rule = RULE_CHILD_REAPER if heir in (father.ns.init, state.init) else RULE_SUBREAPER
-    if rule == RULE_SUBREAPER and heir in state.doubts:
+    if rule == RULE_SUBREAPER and heir in state.doubts and not _has_changed(state, heir):
         heir.subreaper = True
     return Reaper(thread, rule, Evidence.INFERRED, hint.reason)
+
+
+def _has_changed(state: State, heir: Process) -> bool:
+    """What its subreaper flag is now is known: only whether the death came before that is not. Who inherited by the
+    flag's value of before does not have that value any more."""
+    calls = state.flag_calls.get(heir)
+    return calls is not None and calls.doubt_until is not None
