@@ -90,3 +90,24 @@ def test_the_counter_may_have_been_set_back_where_namespaces_are_entered_too(tmp
     assert edges(tmp_path, log)[110] == (100, "inferred")
     inside = log.replace("205 clone", "101 fork() = 2\n205 clone")  # 110 may be 101's child
     assert edges(tmp_path, inside)[110][0] == 101
+
+
+def test_what_a_call_returned_belongs_to_who_had_the_callers_number_then(tmp_path: Path) -> None:
+    """103 lived in the nested namespace; 103 after it, and 4, do not."""
+    log = """\
+100 execve("/x", ["x"], 0x1) = -1 ENOENT (No such file or directory)
+100 fork() = 101
+101 getpid() = 101
+100 unshare(CLONE_NEWPID) = 0
+100 fork() = 102
+100 fork() = 103
+102 execve("/b", ["b"], 0x1) = 0
+103 clone(child_stack=NULL, flags=CLONE_PARENT|SIGCHLD) = 4
+100 kill(103, SIGKILL) = 0
+100 wait4(103, NULL, 0, NULL) = 103
+101 fork() = 103
+103 execve("/b", ["b"], 0x1) = 0
+102 fork() = 3
+4 execve("/c", ["c"], 0x1) = 0
+"""
+    assert edges(tmp_path, log)[4] == (None, "unknown")

@@ -51,8 +51,9 @@ class Matching:
         self._numbers.give(call, child, tasks.fresh.get(child))
         tasks.explained(child)
         for other in self._calls.of(child):
-            other.ns = call.child_ns
-            self._judge_again(other)
+            if other.seq > call.seq or self._shown.late_calls:  # else it is of who had the number before
+                other.ns = call.child_ns
+                self._judge_again(other)
         if places.translated and call.child_ns is not None:
             self._place_calls_of(child, call.child_ns)
         self._explain_no_more()
