@@ -141,3 +141,16 @@ def test_where_others_have_no_file_either_files_are_missing(tmp_path: Path) -> N
         101: [("05", "fork() = 103"), ("06", "+++ killed by SIGKILL +++")],
     }
     assert edges(tmp_path, files)[103] == (1, "assumed")
+
+
+@pytest.mark.parametrize("end", ["+++ killed by SIGKILL +++", "+++ exited with 0 +++"])
+def test_a_wait_whose_caller_was_killed_inside_tells_of_no_end(tmp_path: Path, end: str) -> None:
+    """Its result is that of the clone call, so 103, which has no line, is still that thread."""
+    thread = "clone(child_stack=0x1, flags=CLONE_VM|CLONE_SIGHAND|CLONE_THREAD) = 103"
+    files = {
+        100: [START, ("02", "fork() = 101"), ("03", "fork() = 102"), ("20", LIVES)],
+        101: [("05", thread)],
+        102: [("06", "wait4(-1, NULL, 0, NULL) = 103"), ("08", end)],
+        103: [],
+    }
+    assert edges(tmp_path, files) == {101: (100, "observed"), 102: (100, "observed")}

@@ -71,7 +71,7 @@ class Lives:
             if kind == CLONED:
                 call = _Call(time or 0, (file.tid, at), later, not alive)
                 self._calls.setdefault(child_of(record), []).append(call)
-            elif kind == REAP and later is not None:  # a wait's line has the time when it began
+            elif kind == REAP and later is not None and alive:  # a wait's line has the time when it began (see _Call)
                 self._ends.setdefault(child_of(record), []).append(later)
             elif kind == CHILD_SIGNAL and time is not None:
                 self._ends.setdefault(child_of(record), []).append(time)
