@@ -160,7 +160,8 @@ def _kill_below(root: int) -> None:
 
 
 def kill_all(live: Live, root: int) -> None:
-    """End everything that descends from `root` and still is what we think it is."""
+    """End everything below `root`, then `root`: all that still is what we think it is. What it leaves would be init's."""
+    _kill_below(root)
     for _ in range(50):
         alive = [p for p in live.lineage(root) if p.state == RUNNING]
         for process in alive:
