@@ -160,7 +160,7 @@ def _kill_below(root: int) -> None:
 
 
 def kill_all(live: Live, root: int) -> None:
-    """End everything below `root`, then `root`: all that still is what we think it is. What it leaves would be init's."""
+    """End everything below `root`, then `root`, as far as it still is what we think: init would get what is left."""
     _kill_below(root)
     for _ in range(50):
         alive = [p for p in live.lineage(root) if p.state == RUNNING]
