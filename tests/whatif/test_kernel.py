@@ -23,7 +23,7 @@ from tracer.identity import Evidence
 from tracer.mirror import Mirror
 from tracer.reconstruct.engine import Engine
 from tracer.runtime.ends import ASKED, Death
-from tracer.sources.proc import ProcSource
+from tracer.sources.proc_source import ProcSource
 from tracer.whatif import Fate, foresee
 
 PROGRAMS = [

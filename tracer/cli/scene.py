@@ -41,7 +41,7 @@ def of_source(source: Source, graph: ProcessGraph) -> Scene:
 def look() -> Scene:
     """This machine now, from /proc. Raises UnreadableInput."""
     from tracer.reconstruct.engine import Engine
-    from tracer.sources.proc import ProcSource
+    from tracer.sources.proc_source import ProcSource
 
     source = ProcSource()
     engine = Engine()

@@ -7,19 +7,16 @@ different moments. What a reader needs to merge it with live events is when each
 from __future__ import annotations
 
 import contextlib
-import re
 import time
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from tracer.errors import UnreadableInput
 from tracer.event import Event, Snapshot
-from tracer.sources.base import Progress, SourceInfo, SourceStats
+from tracer.sources.proc_cgroup import hierarchy_to_follow, unified_cgroup
 
 PROC = Path("/proc")
-MOUNT = "Is it mounted? mount -t proc proc /proc"
 TICK = 10_000_000
 """ns: /proc tells start times in USER_HZ, which is 100 on all architectures but alpha and ia64."""
 
@@ -30,7 +27,6 @@ _ARGUMENTS_MAX = 1024
 _LOOKS_AT_ZOMBIES = 20
 _LOOKS_AT_THREADS = 3
 _LOOKS_AT_PARENTS = 3
-_CONTAINER = re.compile("[0-9a-f]{64}")
 
 
 class Stat(NamedTuple):
@@ -96,29 +92,6 @@ def parse_stat(raw: bytes) -> Stat:
         exiting=bool(flags & _PF_EXITING),
         tasks=int(fields[17]),
     )
-
-
-def unified_cgroup(raw: str) -> str:
-    """The path that says most in /proc/PID/cgroup: version 2's, unless it is the root and version 1 says more.
-
-    With both (hybrid), runc before 1.0 leaves the container in its daemon's unit in version 2: a path with a
-    container's 64 digits comes before all.
-    """
-    by_hierarchy: dict[str, str] = {}
-    for line in raw.splitlines():
-        _, controllers, path = [*line.split(":", 2), "", ""][:3]
-        by_hierarchy[controllers] = path
-    telling = [name for name, path in by_hierarchy.items() if _CONTAINER.search(path)] or list(by_hierarchy)
-    for wanted in ("", "name=systemd", "pids", "memory", "cpu,cpuacct", "devices"):
-        if wanted in telling and by_hierarchy[wanted] != "/":
-            return by_hierarchy[wanted]
-    return by_hierarchy[telling[0]] if telling else ""
-
-
-def hierarchy_to_follow(raw: str) -> int:
-    """Id of the cgroup hierarchy whose paths tell most, by the text of a /proc/PID/cgroup; 0 is the unified one."""
-    ids = {line.split(":")[1]: int(line.split(":")[0]) for line in raw.splitlines() if line.count(":") >= 2}
-    return next((ids[name] for name in ("name=systemd", "pids", "memory", "cpu,cpuacct", "devices") if name in ids), 0)
 
 
 def _text(path: Path) -> str:
@@ -323,29 +296,3 @@ def snapshot_events(
             )
         )
     return events
-
-
-class ProcSource:
-    """`ctrace tree`: one snapshot, no root needed."""
-
-    def __init__(self, proc: Path = PROC) -> None:
-        self._proc = proc
-        self.info = SourceInfo(kind="proc", path=str(proc), size=None, clock="boot")
-        self.stats = SourceStats()
-
-    def batches(self, progress: Progress | None = None) -> Iterator[list[Event]]:
-        """One list of Snapshot events, parents first. Raises UnreadableInput where there is no /proc."""
-        self.stats = SourceStats()
-        try:
-            table = read_table(self._proc)
-        except OSError as error:
-            raise UnreadableInput(f"{self._proc}: {error.strerror}", MOUNT) from None
-        if not table:
-            raise UnreadableInput(f"{self._proc} shows no process, not even this one", MOUNT)
-        events: list[Event] = []
-        for process in parents_first(table.values()):
-            events += snapshot_events(process, len(events) + 1)
-        self.stats.lines = self.stats.events = len(events)
-        if progress is not None:
-            progress(len(events))
-        yield events
