@@ -196,7 +196,7 @@ class Attach(NamedTuple):
     """Threads that the tracer attached to with it ("attached with 9 threads"); 0: not said."""
     creators: tuple[int, ...] = ()
     """Calls that did not tell what they created, one of which created this process. Three numbers for each: tid, flags,
-    where it began. One that may have made a thread as well stands there twice."""
+    where it began. One that may have made a thread as well stands there twice, its likelier kind first."""
     hosts: tuple[int, ...] = ()
     """Where ends are not told: calls of which it may be the thread. Two numbers for each: tid, where it began."""
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from tracer.event import CLONE_PARENT, CLONE_THREAD, SIGCHLD
 from tracer.sources.strace.lines import calls
 from tracer.sources.strace.lines.cleaning import clean
-from tracer.sources.strace.lines.grammar import split
+from tracer.sources.strace.lines.grammar import GLUED, split, split_behind_output
 
 NEVER = 1 << 62
 CREATING = ("clone", "clone3", "fork", "vfork")
@@ -157,8 +157,9 @@ def _rows_of_file(raw: bytes) -> Iterator[Row]:
         at += count + 1
         line = line.replace(b"\0", b"")
         text, _, head, rest = split(line)
-        if not head and b"[pid " in line:
-            text, _, head, rest = split(line[line.index(b"[pid ") :])
+        if not text and (not head or head.endswith(GLUED)):
+            found = split_behind_output(line, lambda _: True)
+            text, _, head, rest = found if found[2] else (text, b"", head, rest)
         if head:
             yield begin, int(text or 0), head, rest
 

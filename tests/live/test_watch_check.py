@@ -18,7 +18,7 @@ from tracer.identity import Evidence
 from tracer.live.check import Agreement, check
 from tracer.live.session import Session
 from tracer.live.start import Scope
-from tracer.reconstruct.state import set_real_parent
+from tracer.reconstruct.edges import set_real_parent
 from tracer.sources.ebpf.source import EbpfSource, Selection
 from tracer.sources.proc import read_process
 

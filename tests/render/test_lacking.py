@@ -89,7 +89,7 @@ def test_zombies_of_a_log_with_waits_are_zombies(tmp_path: Path) -> None:
     assert "unless strace" not in ctrace("replay", log, "--findings").stdout.decode()
     log.write_text(JOBS + "12 clone(child_stack=NULL, flags=SIGCHLD) = 15\n15 +++ exited with 0 +++\n" + WAIT)
     both = ctrace("whatif", "exit", "12", log).stdout.decode()
-    assert "a (13), a (15) are zombies already, and go to init (1), which waits for them: they are" in both
+    assert "a (13) and a (15) are zombies already, and go to init (1), which waits for them: they\n" in both
 
 
 ALONE = """\

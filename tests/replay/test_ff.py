@@ -57,6 +57,19 @@ def test_who_takes_its_leaders_place_was_made_as_a_thread(tmp_path: Path) -> Non
     assert edges(tmp_path, files) == {102: (100, "observed"), 104: (100, "inferred")}
 
 
+@pytest.mark.parametrize("line", ["execve", "execveat"])
+def test_a_thread_is_there_until_an_execve_has_killed_it(tmp_path: Path, line: str) -> None:
+    """101's line has the time when its execve began. Meanwhile its thread 102 has made 103 beside their process."""
+    execs = 'execve("/b", ["b"], 0x1) = 0' if line == "execve" else 'execveat(3, "", ["b"], 0x1, AT_EMPTY_PATH) = 0'
+    files = {
+        100: [START, ("02", "fork() = 101"), ("30", LIVES)],
+        101: [("03", "clone(child_stack=0x1, flags=CLONE_VM|CLONE_SIGHAND|CLONE_THREAD) = 102"), ("05", execs)],
+        102: [("06", "clone(child_stack=NULL, flags=CLONE_PARENT|SIGCHLD) = 103"), ("08", "+++ exited with 0 +++")],
+        103: [("07", LIVES)],
+    }
+    assert edges(tmp_path, files) == {101: (100, "observed"), 103: (100, "derived")}
+
+
 @pytest.mark.parametrize(("end", "is_there"), [("SIGKILL", False), ("SIGTERM", True)])
 def test_a_number_that_was_passed_is_nobodys_where_its_caller_was_killed(
     tmp_path: Path, end: str, is_there: bool

@@ -8,6 +8,8 @@ import pytest
 
 import tracer
 from tests.unit.cli.command import ctrace
+from tracer.event import Lost
+from tracer.sources.detect import open_source
 
 from .literal import SIGNALLED, edges, edges_of
 
@@ -289,10 +291,11 @@ SOME += "100 fork() = 105\n105 exit_group(0) = ?\n"
         (f"103 {THREAD} = 106\n103 {THREAD} = 107\n103 +++ killed by SIGKILL +++\n", 1),
         (f"103 {THREAD} = 106\n106 execve(\"/b\", [\"b\"], 0x1 <unfinished ...>\n103 +++ killed by SIGKILL +++\n", 0),
         (f"103 {THREAD} = 106\n103 exit_group(3) = ?\n103 +++ exited with 3 +++\n", 1),
+        (f'103 {THREAD} = 106\n106 execve("/b", ["b"], 0x1) = -1 ENOENT\n103 +++ killed by SIGKILL +++\n', 1),
     ],
     ids=[
         "no exit", "exit_group", "exit", "a thread", "another's exit_group", "exec", "threads without end",
-        "killed in the execve", "a thread without end",
+        "killed in the execve", "a thread without end", "killed after an execve",
     ],
 )  # fmt: skip
 def test_an_end_without_its_cause(tmp_path: Path, rest: str, found: int) -> None:
@@ -330,3 +333,42 @@ def test_a_call_that_turns_out_to_have_created_another_one(tmp_path: Path) -> No
     begin = "106 fork( <unfinished ...>\n107 prctl(PR_SET_NAME, \"x\") = 0\n"  # fmt: skip
     assert lost(tmp_path, ALL_KINDS + begin) == 0
     assert lost(tmp_path, f"{ALL_KINDS}{begin}106 <... fork resumed>) = 108\n") == 1
+
+
+NEVER_BEGAN = "102 <... wait4 resumed>NULL, 0, NULL) = -1 ECHILD (No child processes)\n"
+
+
+def test_an_earlier_gap_does_not_hide_a_later_one(tmp_path: Path) -> None:
+    """What the signal says is known once 106 has told whom it created: by then a line behind it has shown that more is
+    missing, and 109 may have another parent since."""
+    begun = "106 fork( <unfinished ...>\n107 prctl(PR_SET_NAME, \"x\") = 0\n"  # fmt: skip
+    untold = f"100 {SIGNALLED.format(103)}\n100 fork() = 109\n"
+    log, returned = f"{ALL_KINDS}{begun}{untold}", "106 <... fork resumed>) = 107\n"
+    assert edges(tmp_path, log + returned)[109] == (100, "observed")
+    assert lost(tmp_path, log + returned) == 1
+    assert edges(tmp_path, log + NEVER_BEGAN + returned)[109] == (100, "inferred")
+    assert lost(tmp_path, log + NEVER_BEGAN + returned) == 2
+
+
+def test_a_gap_in_the_first_lines_holds_nothing_up(tmp_path: Path) -> None:
+    """No task is named by it, which does not mean that the first one has no number."""
+    path = tmp_path / "strace.log"
+    path.write_text(f'{FAMILY}102 prctl(PR_SET_NAME, "y") = 0\n{NEVER_BEGAN}100 fork() = 104\n')
+    batches = open_source([str(path)]).batches()
+    assert [type(event) for event in next(iter(batches))] == [Lost]
+
+
+def test_a_task_that_was_not_announced(tmp_path: Path) -> None:
+    """strace says of each new task that it is attached, before anything else of it, if it says so of any."""
+    log = (
+        'execve("/a", ["a"], 0x1) = 0\nfork(strace: Process 101 attached\n) = 101\n'
+        "[pid 100] fork( <unfinished ...>\n{}[pid 102] +++ exited with 0 +++\n[pid 100] <... fork resumed>) = 102\n"
+    )
+    notice = "strace: Process 102 attached\n"
+    again = log.format(notice) + "[pid 100] fork() = 102\n{}[pid 102] getppid() = 100\n"
+    assert lost(tmp_path, log.format(notice)) == 0
+    assert lost(tmp_path, log.format("")) == 1
+    assert edges(tmp_path, log.format(""))[101] == (100, "inferred")
+    assert lost(tmp_path, log.format("").replace("strace: Process 101 attached\n", "")) == 0  # -q
+    assert lost(tmp_path, "tail] " + log.format("")) == 0
+    assert lost(tmp_path, again.format(notice)) == 0

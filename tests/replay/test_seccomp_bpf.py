@@ -147,3 +147,33 @@ def test_what_leads_a_process_is_no_thread(tmp_path: Path, after: str) -> None:
     log = TWO.format(CLONE3).replace("100 fork() = 98", "100 fork() = 97\n97 +++ exited with 0 +++\n100 fork() = 98")
     log += "103 fork() = 104\n101 exit_group(0) = ?\n" + after + "104 getpid() = 104\n"
     assert edges(tmp_path, log)[104][0] == 103
+
+
+@pytest.mark.parametrize("result", [CLONE3, ANY, CLONE_OF_THREAD])
+@pytest.mark.parametrize(
+    "shows",
+    [
+        pytest.param("101 fork() = 105\n103 wait4(105, NULL, 0, NULL) = 105\n", id="it waits for the other's child"),
+        pytest.param(
+            '101 execve("/c", ["c"], 0x1 <unfinished ...>\n103 +++ exited with 0 +++\n101 <... execve resumed>) = 0\n',
+            id="the other's execve ends it",
+        ),
+    ],
+)
+def test_who_is_shown_to_be_a_thread(tmp_path: Path, result: str, shows: str) -> None:
+    """103 is the only one that the hidden call can have created. What it does later says of which kind it is."""
+    ends = "105 exit(0) = ?\n105 +++ exited with 0 +++\n103 wait4"
+    log = START.format(result) + "103 fork() = 104\n" + shows.replace("103 wait4", ends) + "104 getpid() = 104\n"
+    found = edges(tmp_path, log)
+    assert 103 not in found
+    assert found[104] == (101, "inferred")
+
+
+def test_whom_it_has_not_created_where_it_has_made_a_thread(tmp_path: Path) -> None:
+    """103 waits for a child of 101, so it is a thread of that. 104 is then of the other call that was open."""
+    two = START.replace("101 fork() = 101\n", "").replace("102 execve", "98 fork( <unfinished ...>\n102 execve")
+    log = two.replace("100 fork() = 101\n", "100 fork() = 98\n100 fork() = 101\n").format(CLONE3)
+    log += "103 getpid() = 103\n104 getpid() = 104\n98 +++ killed by SIGKILL +++\n101 fork() = 105\n"
+    assert edges(tmp_path, log)[104] == (None, "unknown")
+    log += "105 exit(0) = ?\n105 +++ exited with 0 +++\n103 wait4(105, NULL, 0, NULL) = 105\n"
+    assert edges(tmp_path, log)[104] == (100, "inferred")

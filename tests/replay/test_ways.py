@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import tracer
-from tests.replay.test_killed_inside import ALIVE, BESIDE, BOTH_WAYS, FORK, KILLED, Turn, edges, race
 from tracer.reconstruct.ways import MAX_WAYS, ways_to_share
+
+from .killed import ALIVE, BESIDE, BOTH_WAYS, FORK, KILLED, Turn, race
+from .literal import edges
 
 
 def signal(receiver: int, child: int) -> str:

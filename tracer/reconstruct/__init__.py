@@ -11,7 +11,7 @@ from tracer.identity import Moment
 from tracer.reconstruct.clues import Hints
 from tracer.reconstruct.engine import Engine
 from tracer.reconstruct.heirs import told_heirs
-from tracer.reconstruct.state import NOTHING, WAIT_CALLS, Lacks
+from tracer.reconstruct.state import WAIT_CALLS, Lacks, State
 from tracer.reconstruct.ways import MAX_EVENTS, Way, agree, least_contradicted, supposing, ways_to_share
 from tracer.sources.base import Condensing, Progress, Source
 
@@ -32,10 +32,11 @@ def reconstruct(
     inherited from whom, is read again with what the first pass found out.
     Raises InputError as the source does.
     """
+    ptraced = source.info.kind == "strace"
     hints: Hints = {}
     heirs: Hints = {}
-    lacks = at_first = Lacks(begun=source.info.returned_only)
-    engine = Engine(hints, lacks, ptraced=source.info.kind == "strace")
+    lacks = at_first = Lacks(begun=source.info.returned_only, apart=source.info.locate is not None)
+    engine = Engine(State(hints=hints, lacks=lacks, ptraced=ptraced))
     for passes_left in reversed(range(MAX_PASSES)):
         if at is None and feed is Engine.feed and isinstance(source, Condensing):
             for lives in source.condensed(progress):
@@ -45,7 +46,7 @@ def reconstruct(
             for batch in batches if at is None else _until(batches, at, engine):
                 feed(engine, batch)
         found = engine.state.clues.solve() if engine.state.clues.found_count else {}
-        missing = _missing(source, engine) if lacks is at_first else _still_missing(lacks, engine)
+        missing = _missing(at_first, source, engine) if lacks is at_first else _still_missing(lacks, source, engine)
         told = told_heirs(engine.state)
         known = not found.keys() - hints.keys() and not told.keys() - heirs.keys()
         if not passes_left or (known and missing == lacks):
@@ -53,11 +54,11 @@ def reconstruct(
         hints, heirs, lacks = {**found, **hints}, {**told, **heirs}, missing
         # Processes and their tasks name each other: without this, the memory of a pass would outlive it where the
         # command line has switched the collector off.
-        engine = Engine(hints, lacks, ptraced=source.info.kind == "strace", heirs=heirs)
+        engine = Engine(State(hints=hints, heirs=heirs, lacks=lacks, ptraced=ptraced))
         gc.collect()
     if engine.state.riddles and not (engine.state.clues.unexplained or lacks.places):
         engine = _in_one_way(source, engine, at, progress, feed) or engine
-    calls = source.stats.calls if source.info.kind == "strace" else None
+    calls = source.stats.calls if ptraced else None
     return engine.finish(calls)
 
 
@@ -71,7 +72,7 @@ def _in_one_way(
     state = engine.state
 
     def another(way: Way, heirs: Hints) -> Engine:
-        return Engine(state.hints, state.lacks, ptraced=state.ptraced, heirs=heirs, supposed=way)
+        return Engine(State(hints=state.hints, heirs=heirs, lacks=state.lacks, ptraced=state.ptraced, supposed=way))
 
     def run(engines: Sequence[Engine], how: Feed) -> None:
         batches = source.batches(progress)
@@ -84,7 +85,7 @@ def _in_one_way(
 
     engines = [another(way, {}) for way in all_ways]
     run(engines, Engine.feed)
-    engines = least_contradicted(engines)
+    engines = least_contradicted(engines, state.riddles)
     if feed is not Engine.feed or any(told_heirs(each.state) for each in engines):
         engines = [another(each.state.supposed, told_heirs(each.state)) for each in engines]
         run(engines[:1], feed)
@@ -98,25 +99,26 @@ def _in_one_way(
     return chosen
 
 
-def _missing(source: Source, engine: Engine) -> Lacks:
+def _missing(at_first: Lacks, source: Source, engine: Engine) -> Lacks:
     """What the trace as a whole does not show."""
     if source.info.kind != "strace":
-        return NOTHING
+        return at_first
     state = engine.state
     unexplained = state.clues.unexplained or (state.clues.perhaps_unexplained and not state.exits_seen)
     waits = unexplained and not source.stats.calls & WAIT_CALLS
     results = bool(source.stats.nobodys)
     births = state.clues.incomplete and state.eliminated and not results
     ends = not state.exits_seen and (bool(state.exit_begun) or state.left_untold)
-    begun = source.info.returned_only
     again, late_ends = source.stats.again, source.stats.late_ends
-    return Lacks(begun=begun, waits=waits, ends=ends, places=again, births=births, late_ends=late_ends, results=results)
+    return at_first._replace(waits=waits, ends=ends, places=again, births=births, late_ends=late_ends, results=results)
 
 
-def _still_missing(lacks: Lacks, engine: Engine) -> Lacks:
-    """Results that are not believed explain tasks out of nowhere; where such tasks are left, births are missing."""
+def _still_missing(lacks: Lacks, source: Source, engine: Engine) -> Lacks:
+    """Results that are not believed explain tasks out of nowhere; where such tasks are left, births are missing. Pid
+    namespaces that a log shows without them show only then."""
     state = engine.state
-    return lacks._replace(births=lacks.births or (lacks.results and state.clues.incomplete and state.eliminated))
+    births = lacks.births or (lacks.results and state.clues.incomplete and state.eliminated)
+    return lacks._replace(births=births, places=lacks.places or source.stats.again)
 
 
 def _until(batches: Iterable[list[Event]], at: Moment, engine: Engine) -> Iterator[list[Event]]:

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 
 from tracer.graph import RULE_CHILD_REAPER, RULE_SUBREAPER, RUNNING, ZOMBIE, PidNs, Process, Reparenting, Task
 from tracer.identity import Evidence
+from tracer.reconstruct.edges import bury, is_below, set_real_parent
 from tracer.reconstruct.heirs import heir_as_told
-from tracer.reconstruct.perhaps import common, father_ended, possible_reapers, suppose_one_of
+from tracer.reconstruct.possible_parents import adopted_by_one, common, father_ended, possible_reapers
 from tracer.reconstruct.reaper import Reaper, find_new_reaper
-from tracer.reconstruct.state import ADOPTION_TAKES, State, bury, is_below, set_real_parent
+from tracer.reconstruct.state import ADOPTION_TAKES, State
 
 
 def forget_original_parent(
@@ -29,7 +30,7 @@ def forget_original_parent(
     children = last.children
     last.children = None
     reapers: list[Reaper] = []
-    if state.perhaps:
+    if state.possible_parents:
         father_ended(state, father)
         reapers = possible_reapers(state, father)
         reaper = common(reapers)
@@ -49,7 +50,7 @@ def forget_original_parent(
             _doubt_stopover(child.reparentings, father, time, dying_since)
         reparent(state, child, father, reaper, at, time, cause, way)
         if reaper.task is None and reapers:
-            suppose_one_of(state, child, reapers, father)
+            adopted_by_one(state, child, reapers)
 
 
 def _doubts_for(state: State, father: Process) -> Mapping[Process, str]:
@@ -128,6 +129,6 @@ def reparent(
         child.reparentings.append(step)
     state.note_move(child, step)
     if child.state is ZOMBIE and new is None:
-        bury(child)  # until it is known who has to wait for it (perhaps.waits_for_it)
+        bury(child)  # until it is known who has to wait for it (possible_parents.waits_for_it)
     elif child.state is ZOMBIE and new is not None and new.outside:
         bury(child, at, time)

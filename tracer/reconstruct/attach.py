@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from tracer.event import Attach, Event, SameProcess
+from tracer.event import CLONE_THREAD, Attach, Event, SameProcess
 from tracer.graph import RUNNING, ZOMBIE, Process, Task
+from tracer.reconstruct.edges import bury
 from tracer.reconstruct.hosts import may_be_thread
-from tracer.reconstruct.perhaps import born_of_one
-from tracer.reconstruct.state import State, bury
+from tracer.reconstruct.possible_parents import born_of_one
+from tracer.reconstruct.state import State
 from tracer.reconstruct.ways import calls_of
 
 NO_THREAD = "it turned out to be no thread of {}: who created it is not known"
@@ -56,6 +57,9 @@ def on_attach(state: State, event: Attach) -> None:
     if comm and process.leader is task:
         process.comm = comm
     if task.membership:
+        threads_of = [call for call in calls_of(event) if call[1] & CLONE_THREAD]
+        if threads_of:  # each call has created one
+            state.riddles[at, tid] = threads_of
         return
     if creators:
         state.riddles[at, tid] = [] if hosts else calls_of(event)  # it may be somebody's thread

@@ -13,12 +13,13 @@ from tracer.graph import DEAD, RUNNING, ZOMBIE, Process, Task
 from tracer.identity import Evidence
 from tracer.reconstruct.adoption import reparent
 from tracer.reconstruct.attach import attach
+from tracer.reconstruct.edges import bury, is_below, set_real_parent
 from tracer.reconstruct.exit import end_unseen, end_unseen_process
 from tracer.reconstruct.membership import doubt_of, number_in_use
 from tracer.reconstruct.namespaces import enter_ns, ns_as_told, ns_of_child, unseen_ns
-from tracer.reconstruct.perhaps import born_beside, common, heirs, owner, suppose_one_of
-from tracer.reconstruct.reaper import find_alive_thread, find_new_reaper, known_before
-from tracer.reconstruct.state import State, bury, is_below, set_real_parent
+from tracer.reconstruct.possible_parents import adopted_by_one, born_beside, common, heirs
+from tracer.reconstruct.reaper import find_alive_thread, find_new_reaper, known_before, older_than
+from tracer.reconstruct.state import State
 
 OBSERVED = Evidence.OBSERVED
 
@@ -68,7 +69,7 @@ def on_clone(state: State, event: Clone) -> None:
             creator.children = {}
         creator.children[process] = None
     if matched or creator.membership or parent_tgid:
-        _judge_birth(state, process, creator, matched, guessed, parent_tgid)
+        _judge_birth(state, process, creator, event, matched, guessed)
     father = process.real_parent.process if process.real_parent is not None else None
     if father is not None and father.state is not RUNNING and not father.outside:
         _born_of_the_dead(state, process, father, at, time, told=bool(parent_tgid))
@@ -85,7 +86,7 @@ def _in_use(state: State, tid: int, at: int) -> bool:
 
 def _creator_gone(state: State, tid: int, at: int) -> Task | None:
     """One that was killed inside the call; where it was a thread, another one of its process has what it created."""
-    process = owner(state, tid, at)
+    process = state.owner(tid, at)
     return None if process is None else find_alive_thread(process) or process.leader
 
 
@@ -105,7 +106,7 @@ def _born_of_the_dead(state: State, process: Process, father: Process, at: int, 
         reaper = reaper._replace(evidence=Evidence.weakest(reaper.evidence, Evidence.INFERRED), reason=why)
     reparent(state, process, father, reaper, at, time, f"exit of {father.tgid}")
     if reaper.task is None:
-        suppose_one_of(state, process, reapers)
+        adopted_by_one(state, process, reapers)
 
 
 def _thread_born(state: State, creator: Task, event: Clone, matched: str) -> None:
@@ -135,7 +136,7 @@ def _born_beside(state: State, process: Process, mother: Process, end: int) -> N
         born_beside(state, process, mother)
 
 
-def _judge_birth(state: State, process: Process, creator: Task, matched: str, guessed: bool, parent_tgid: int) -> None:
+def _judge_birth(state: State, process: Process, creator: Task, event: Clone, matched: str, guessed: bool) -> None:
     """Weaken or correct what the flags say: matched numbers, creators that may be threads, the kernel's own word."""
     if guessed or (matched and state.lacks.births):
         process.leader.membership = matched
@@ -149,6 +150,7 @@ def _judge_birth(state: State, process: Process, creator: Task, matched: str, gu
         elif creator.membership:
             process.evidence = Evidence.weakest(Evidence.INFERRED, process.evidence)
             process.reason = doubt_of(creator)
+    flags, parent_tgid = event[4], event[11]
     if not parent_tgid or parent_tgid == process.tgid:
         return
     parent = process.parent
@@ -159,6 +161,16 @@ def _judge_birth(state: State, process: Process, creator: Task, matched: str, gu
             return
         set_real_parent(process, real.process.leader, OBSERVED)
     process.evidence, process.reason = OBSERVED, ""
+    if flags & CLONE_PARENT and state.lost_at:
+        _doubt_life_of_parent(state, process)
+
+
+def _doubt_life_of_parent(state: State, process: Process) -> None:
+    """A sibling's child may be born to one who has passed sched_process_exit, unseen: exit_notify() hands it on."""
+    parent = process.parent
+    if parent is not None and older_than(parent, state.lost_at):
+        process.evidence = Evidence.weakest(Evidence.INFERRED, process.evidence)
+        process.reason = f"events were lost at {state.lost_at}: whether {parent.tgid} was ending is not known"
 
 
 def _is_known(state: State, old: Task | None, creator: Task, event: Clone) -> bool:

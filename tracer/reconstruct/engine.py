@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from tracer import event as ev
@@ -10,12 +10,11 @@ from tracer.event import Event
 from tracer.graph import ProcessGraph
 from tracer.life import Life
 from tracer.reconstruct import attach, birth, namespaces, program, snapshot, subreaper
-from tracer.reconstruct.clues import Hints, Key
 from tracer.reconstruct.exit import on_exit, on_exit_begin, on_gone, on_killed
 from tracer.reconstruct.finish import finish
 from tracer.reconstruct.life import on_life
 from tracer.reconstruct.reap import on_child_signal, on_reap
-from tracer.reconstruct.state import NOTHING, Call, Lacks, State
+from tracer.reconstruct.state import State
 
 _HANDLERS: dict[type, Callable[[State, Any], None]] = {
     Life: on_life,
@@ -50,17 +49,9 @@ class Engine:
     handlers = _HANDLERS
     """By type of event; for callers that look at the graph between events."""
 
-    def __init__(
-        self,
-        hints: Hints | None = None,
-        lacks: Lacks = NOTHING,
-        *,
-        ptraced: bool = False,
-        heirs: Hints | None = None,
-        supposed: Mapping[Key, Call] | None = None,
-    ) -> None:
-        self.state = State(hints, lacks, ptraced, heirs, supposed)
-        state = self.state
+    def __init__(self, state: State | None = None) -> None:
+        """`state`: a new one, which says what is known beforehand; None: nothing is."""
+        self.state = state = state or State()
         self.graph = ProcessGraph(state.root_ns, state.init, state.processes, state.stats)
         self.graph.containers = state.containers
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from tracer.event import Exit, ExitBegin, Gone, Killed
 from tracer.graph import RUNNING, ZOMBIE, Process, Task
 from tracer.reconstruct.adoption import forget_original_parent
+from tracer.reconstruct.edges import bury, doubt_children
 from tracer.reconstruct.gaps import check_end, check_threads, exit_is_shown
-from tracer.reconstruct.hosts import doubt_children, group_exit
+from tracer.reconstruct.hosts import group_exit
 from tracer.reconstruct.reaper import find_alive_thread, older_than
-from tracer.reconstruct.state import State, bury
+from tracer.reconstruct.state import State
 from tracer.reconstruct.ways import note_survivors
 
 
@@ -185,8 +186,10 @@ def _process_ends(state: State, process: Process, last: Task, at: int, time: int
     process.state = ZOMBIE
     process.exited_at = at
     process.exited_time = time
-    if last.children or process in state.perhaps_of:
+    if last.children or process in state.possible_children:
         forget_original_parent(state, process, last, at, time, dying_since)
+        if last.children:
+            _hand_over(last, process.leader)  # members of a pid namespace that dies with it
     parent = process.real_parent
     if process.ns.init is process:
         state.living_ns.pop(process.ns, None)
@@ -230,6 +233,12 @@ def zombie_found(state: State, process: Process, at: int, time: int | None) -> N
     process.state = ZOMBIE
     if leader.children:
         forget_original_parent(state, process, leader, at, time, None)
+
+
+def lives_on(process: Process) -> None:
+    """Its last known thread had ended, and it has another one whose birth was lost."""
+    process.state = RUNNING
+    process.status = process.exited_at = process.exited_time = None
 
 
 def on_gone(state: State, event: Gone) -> None:

@@ -6,11 +6,12 @@ from tracer.event import SIGKILL
 from tracer.graph import DEAD, RULE_CHILD_REAPER, RUNNING, ZOMBIE, Process, Task
 from tracer.identity import Evidence
 from tracer.reconstruct.adoption import ns_is_dying
+from tracer.reconstruct.edges import bury, doubt_children, doubt_parent
 from tracer.reconstruct.exit import end_unseen_process
 from tracer.reconstruct.gaps import check_left
-from tracer.reconstruct.hosts import doubt_children, doubt_ended, has_lived_on
+from tracer.reconstruct.hosts import doubt_ended, has_lived_on
 from tracer.reconstruct.reaper import find_alive_thread, known_before, passed_over
-from tracer.reconstruct.state import LEAVE_CALLS, WAIT_CALLS, State, bury
+from tracer.reconstruct.state import LEAVE_CALLS, WAIT_CALLS, State
 
 WITHOUT_WAITS = "waits are not traced, and numbers come back: a child in a nested pid namespace may have this one"
 
@@ -46,10 +47,11 @@ def finish(state: State, calls: set[str] | None) -> None:
             doubt_children(process, f"{process.tgid} was exiting: its children may have moved already")
         if state.lost_at and process.state is not DEAD:
             process.evidence, process.reason = known_before(process, state.lost_at)
+        # Where the parent ignores SIGCHLD, the kernel reaps a zombie, and tells nobody (do_notify_parent()).
         if state.untraced and process.state is ZOMBIE and process.confirmed_at < (process.exited_at or 0):
-            _doubt_zombie(process, "if it was reaped without a wait, a task that is not traced may have its number")
+            doubt_parent(process, "if it was reaped without a wait, a task that is not traced may have its number")
         if given_again and process.state is ZOMBIE:
-            _doubt_zombie(process, WITHOUT_WAITS)
+            doubt_parent(process, WITHOUT_WAITS)
         if process.evidence is Evidence.INFERRED:
             inferred += 1
     state.stats.waits_seen = waits_seen
@@ -81,8 +83,7 @@ def _doubt_doomed(state: State) -> None:
         ):
             why = f"{process.tgid} was killed: it may be gone"
             doubt_children(process, why)
-            if process.evidence.rank < Evidence.INFERRED.rank:
-                process.evidence, process.reason = Evidence.INFERRED, why
+            doubt_parent(process, why)
 
 
 def _is_doomed(state: State, task: Task) -> bool:
@@ -168,12 +169,6 @@ def _doubt_adoptions(process: Process, owners: list[Process]) -> None:
             if owner is not None:
                 process.evidence = Evidence.INFERRED
                 process.reason = f"{owner.tgid} has set the subreaper flag, and may be a thread of {passed.tgid}"
-
-
-def _doubt_zombie(process: Process, why: str) -> None:
-    """No signal told of its end: where the parent ignores SIGCHLD, the kernel reaps it (do_notify_parent())."""
-    if process.evidence.rank < Evidence.INFERRED.rank:
-        process.evidence, process.reason = Evidence.INFERRED, why
 
 
 def _doubt_child_reaper(process: Process) -> None:

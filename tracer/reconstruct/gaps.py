@@ -13,7 +13,7 @@ from tracer.reconstruct.state import State
 def lines_are_missing(state: State, at: int) -> None:
     """Before this line there were others that the log does not have."""
     state.stats.lost += 1
-    state.lost_at = at
+    state.lost_at = max(state.lost_at, at)
 
 
 def check_end(state: State, task: Task, status: int, at: int) -> None:
@@ -40,12 +40,14 @@ def exit_is_shown(state: State, at: int) -> None:
 
 def check_threads(state: State, process: Process, at: int) -> None:
     """The leader has ended: that is told behind the ends of all other threads (delay_group_leader() in kernel/exit.c).
-    A thread that is killed inside its execve may have the leader's number already (de_thread())."""
+    A thread that is killed inside its execve may have the leader's number already (de_thread()); where the log can tell
+    that it was inside one, it is told to have ended."""
     leader = process.leader
     if state.untraced or not _is_sure(state, process):
         return
     left = sum(thread is not leader and not thread.membership for thread in process.threads.values())
-    if process.status is not None and left > (process.status & 0x7F != 0):
+    told = state.from_start and not (state.lacks.begun or state.lacks.apart)
+    if process.status is not None and left > (process.status & 0x7F != 0 and not told):
         lines_are_missing(state, at)
 
 

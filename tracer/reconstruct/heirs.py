@@ -10,8 +10,9 @@ from __future__ import annotations
 from tracer.graph import RULE_CHILD_REAPER, RULE_SUBREAPER, RUNNING, ZOMBIE, Process, Reparenting
 from tracer.identity import Evidence
 from tracer.reconstruct.clues import Hint, Hints
+from tracer.reconstruct.edges import is_below
 from tracer.reconstruct.reaper import Reaper, find_alive_thread
-from tracer.reconstruct.state import State, is_below
+from tracer.reconstruct.state import State
 
 MAX_SIBLINGS = 100
 """So many, each made by the next with CLONE_PARENT, are gone through."""

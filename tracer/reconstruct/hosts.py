@@ -7,14 +7,13 @@ such a call makes a thread, a task that nothing explains can be that one: if it 
 from __future__ import annotations
 
 from tracer.graph import RUNNING, Process, Task
-from tracer.identity import Evidence
-from tracer.reconstruct.perhaps import owner
+from tracer.reconstruct.edges import doubt_children
 from tracer.reconstruct.state import State
 
 
 def may_be_thread(state: State, process: Process, hosts: tuple[int, ...]) -> None:
     """`hosts`: Attach.hosts."""
-    found = [owner(state, tid, at) for tid, at in zip(hosts[::2], hosts[1::2], strict=False)]
+    found = [state.owner(tid, at) for tid, at in zip(hosts[::2], hosts[1::2], strict=False)]
     state.hosts[process] = [host for host in found if host is not None]
 
 
@@ -36,11 +35,3 @@ def has_lived_on(process: Process, at: int) -> bool:
     children = (child for thread in process.threads.values() for child in thread.children or ())
     last = max(process.subreaper_at or 0, process.exec_at or 0)
     return last > at or any(c.creator is process and c.born_at > at for c in children)
-
-
-def doubt_children(father: Process, why: str) -> None:
-    """Whoever is his child may be another's."""
-    for thread in father.threads.values():
-        for child in thread.children or ():
-            if child.evidence.rank < Evidence.INFERRED.rank:
-                child.evidence, child.reason = Evidence.INFERRED, why

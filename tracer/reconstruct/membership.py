@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from tracer.graph import Process, Task
 from tracer.identity import Evidence
-from tracer.reconstruct.state import set_real_parent
+from tracer.reconstruct.edges import set_real_parent
 
 
 def doubt_of(task: Task) -> str:

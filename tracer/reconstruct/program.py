@@ -11,11 +11,12 @@ from tracer.event import (
     Rename,
     SetPdeathsig,
 )
-from tracer.graph import DEAD, RUNNING, Execed, Process, Program, Task
+from tracer.graph import DEAD, RUNNING, ZOMBIE, Execed, Process, Program, Task
 from tracer.reconstruct.attach import attach, process_of, split_off
-from tracer.reconstruct.exit import merge_threads
+from tracer.reconstruct.edges import is_below
+from tracer.reconstruct.exit import lives_on, merge_threads
 from tracer.reconstruct.membership import prove
-from tracer.reconstruct.state import State, is_below
+from tracer.reconstruct.state import State
 
 TASK_COMM_LEN = 16
 """include/linux/sched.h; the last byte is the terminating NUL."""
@@ -35,12 +36,16 @@ def comm_of(filename: str) -> str:
 def on_exec(state: State, event: Exec) -> None:
     """begin_new_exec(): other threads die, the caller becomes the leader (de_thread), the program is replaced."""
     at, time, tid, old_tid, filename, argv, argv_cut = event
+    state.from_start |= at == 1
     task = state.tasks.get(old_tid)
     if task is None or task.process.state is DEAD:
         task = attach(state, at, time, old_tid)
     if tid != old_tid and not _join_leader(state, task, tid):
         tid = old_tid
     process = task.process
+    if process.state is ZOMBIE and not state.ptraced:
+        lives_on(process)
+        process.leader.exiting = False
     if task.membership:
         if tid == old_tid != process.tgid:
             # A thread would have gone on under the leader's number.
@@ -99,6 +104,7 @@ def _join_leader(state: State, task: Task, tid: int) -> bool:
     process = leader.process
     if process is stray:
         return True
+    state.contradictions.append((None, process))
     if process.state is not RUNNING or is_below(process, stray):
         return False
     if task.membership and stray.leader is not task:  # a guess had put this one thread into the wrong process
@@ -171,4 +177,4 @@ def on_detach(state: State, event: Detach) -> None:
 def on_lost(state: State, event: Lost) -> None:
     """Events are missing; sources repair with Snapshot and Gone what they can."""
     state.stats.lost += event.count
-    state.lost_at = event.at
+    state.lost_at = max(state.lost_at, event.at)  # a gap in a log is told of before the births that wait there

@@ -5,13 +5,14 @@ from __future__ import annotations
 from tracer.event import ChildSignal, Reap
 from tracer.graph import DEAD, RULE_SEEN, RUNNING, ZOMBIE, Process, Reparenting, Task
 from tracer.identity import Evidence
+from tracer.reconstruct.edges import bury, is_below
 from tracer.reconstruct.exit import end_told
 from tracer.reconstruct.gaps import must_have_ended
 from tracer.reconstruct.heirs import note_heir, note_parent
 from tracer.reconstruct.membership import hang, number_was_free
-from tracer.reconstruct.perhaps import parent_told, waits_for_it
+from tracer.reconstruct.possible_parents import waits_for_it
 from tracer.reconstruct.reaper import find_alive_thread
-from tracer.reconstruct.state import State, bury, is_below
+from tracer.reconstruct.state import State
 from tracer.reconstruct.ways import note_contradiction
 
 
@@ -62,7 +63,8 @@ def on_child_signal(state: State, event: ChildSignal) -> None:
             return
         if state.exits_seen and process.parent is not receiver.process:
             if process.parent is None and not process.serial:
-                state.lost_at = at  # of its birth and its end no line tells, where others are told of
+                # Of its birth and its end no line tells, where others are told of.
+                state.lost_at = max(state.lost_at, at)
             return
         if process.serial and task.tid not in state.exit_begun:
             return  # a late signal about the one that had the number before
@@ -104,8 +106,7 @@ def _kernel_told(state: State, child: Process, told: Task, at: int, time: int | 
             must_have_ended(state, parent.process, at)
         note_heir(state, child, told_process)
         _found_elsewhere(state, child, parent.process, told_process, at, time, how)
-    if state.perhaps:
-        parent_told(state, child, told_process)
+    state.possible_parents.pop(child, None)
     hang(child, told)
     waits_for_it(state, child)
     if child.state is DEAD:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from tracer.event import Snapshot
-from tracer.graph import RULE_SEEN, RUNNING, PidNs, Process, Program, Reparenting, Task
+from tracer.graph import RULE_SEEN, RUNNING, ZOMBIE, PidNs, Process, Program, Reparenting, Task
 from tracer.identity import Evidence
 from tracer.reconstruct.birth import new_thread, number_reused
-from tracer.reconstruct.exit import zombie_found
+from tracer.reconstruct.edges import is_below, set_real_parent
+from tracer.reconstruct.exit import lives_on, zombie_found
 from tracer.reconstruct.reaper import older_than
-from tracer.reconstruct.state import State, is_below, set_real_parent
+from tracer.reconstruct.state import State
 
 OBSERVED = Evidence.OBSERVED
 REPAIRED = "events were lost: read from /proc afterwards"
@@ -45,6 +46,8 @@ def on_snapshot(state: State, event: Snapshot) -> None:
     process.ns_pids = event.ns_pids or process.ns_pids
     if event.zombie and process.state is RUNNING:
         zombie_found(state, process, event.at, event.time)
+    elif process.state is ZOMBIE and not event.zombie and state.lost_at > process.born_at:
+        lives_on(process)
     _kernel_says_parent(state, process, event)
 
 

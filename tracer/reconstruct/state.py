@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import NamedTuple
 
-from tracer.graph import DEAD, NO_THREADS, GraphStats, PidNs, Process, Program, Reparenting, Task
+from tracer.graph import DEAD, GraphStats, PidNs, Process, Program, Reparenting, Task
 from tracer.identity import Evidence
 from tracer.reconstruct.clues import Clues, Hint, Hints, Key
 
@@ -29,6 +30,8 @@ class Lacks(NamedTuple):
     """Tasks came out of nowhere: where one was found by leaving out what it cannot be, it may be one of these."""
     begun: bool = False
     """Calls are told when they have returned (strace -z): what a task was doing that was killed is not told."""
+    apart: bool = False
+    """The lines of each task were read by themselves (strace -ff): none tells of another what it was inside of."""
     late_ends: bool = False
     """That ordinary ends are told showed only after a wait that this refutes: the source knows then from the first line
     on."""
@@ -44,6 +47,8 @@ ADOPTION_TAKES = 1_000_000_000
 """ns: longer than any exit_notify() was seen to come after its sched_process_exit (8 ms under load)."""
 RECENT_ADOPTIONS = 4096
 RECENT_THREADS = 4096
+RECENT_PROCESSES = 1000
+"""So many back, one is looked for whose number has another owner."""
 
 
 @dataclass(slots=True)
@@ -61,181 +66,134 @@ class FlagCalls:
     """Where one did last."""
 
 
+@dataclass(slots=True, eq=False, kw_only=True)
 class State:
-    """Tasks by number, pid namespaces, and what was noted for the end."""
+    """Tasks by number, pid namespaces, and what was noted for the end. Only the first part is given."""
 
-    __slots__ = (
-        "claims",
-        "clues",
-        "containers",
-        "contradictions",
-        "doomed",
-        "doubts",
-        "dying_groups",
-        "early_reuse",
-        "eliminated",
-        "ended_threads",
-        "ended_without_cause",
-        "exit_begun",
-        "exit_group_shown",
-        "exit_shown",
-        "exits_seen",
-        "flag_calls",
-        "half_dead",
-        "heirs",
-        "heirs_seen",
-        "heirs_told",
-        "hints",
-        "hosts",
-        "init",
-        "lacks",
-        "left_alive",
-        "left_by",
-        "left_untold",
-        "living_ns",
-        "lost_at",
-        "merged",
-        "moves",
-        "nested",
-        "ns_by_id",
-        "ns_for_children",
-        "open_births",
-        "perhaps",
-        "perhaps_ended",
-        "perhaps_of",
-        "processes",
-        "programs",
-        "programs_size",
-        "ptraced",
-        "raced",
-        "recent_adoptions",
-        "riddles",
-        "root_ns",
-        "serials",
-        "spent",
-        "stats",
-        "supposed",
-        "tasks",
-        "unexplained",
-        "untraced",
+    hints: Hints = field(default_factory=dict)
+    """Whose threads tasks out of nowhere are, as the pass before has found out."""
+    heirs: Hints = field(default_factory=dict)
+    """Where a process ended, and its number -> who inherited from it (heirs.told_heirs); likewise."""
+    lacks: Lacks = NOTHING
+    ptraced: bool = False
+    """The tracer is strace: it tells of an end after the children have moved, and of a leader's last of all threads
+    (delay_group_leader() in kernel/exit.c); a tracepoint tells of an end before they move, and thread by thread."""
+    supposed: Mapping[Key, Call] = field(default_factory=dict)
+    """Which calls created those of `riddles`, in the way that is tried (ways.py); empty where none is."""
+
+    # Tasks and processes.
+    tasks: dict[int, Task] = field(default_factory=dict)
+    """The newest task with each number, dead leaders included: they tell the next serial."""
+    processes: list[Process] = field(default_factory=list)
+    init: Process = field(init=False)
+    """PID 1 of the level-0 namespace; `outside` while it is only named as the adopter of last resort."""
+    serials: dict[int, int] = field(default_factory=dict)
+    """Number -> how many processes had it, for numbers that a thread has had since."""
+    early_reuse: dict[int, Process] = field(default_factory=dict)
+    """Numbers that were used again before the trace showed the wait that had freed them, and who had them."""
+    ended_threads: dict[int, list[tuple[int, Process]]] = field(default_factory=dict)
+    """strace: the last threads that ended, by number: where each did, and its process. One that was killed inside
+    clone may have a child to come."""
+    merged: set[Process] = field(default_factory=set)
+    """Entries of `processes` that turned out to be threads of others."""
+    programs: dict[tuple[str, tuple[str, ...], bool], tuple[Program, str]] = field(default_factory=dict)
+    """Programs seen, with the comm that each gives."""
+    programs_size: int = 0
+    """About how many bytes they take."""
+    untraced: bool = False
+    """There are tasks that the tracer does not follow: they, and who descends from them, may have any number that
+    is free."""
+
+    # Pid namespaces.
+    root_ns: PidNs = field(init=False)
+    ns_for_children: dict[int, PidNs] = field(default_factory=dict)
+    """tid -> nsproxy->pid_ns_for_children, for tasks where it is not their own namespace."""
+    ns_by_id: dict[int, PidNs] = field(default_factory=dict)
+    """Those whose inode number is known."""
+    living_ns: dict[PidNs, None] = field(default_factory=dict)
+    """Nested ones whose init was seen and lives."""
+    nested: bool = False
+    """There are nested ones."""
+
+    # Ends, and what the trace tells of them.
+    exit_begun: dict[int, int] = field(default_factory=dict)
+    """tid -> where its exit call began, until it is dead."""
+    exit_shown: bool = False
+    """The trace tells who calls exit."""
+    exit_group_shown: bool = False
+    """The same of exit_group."""
+    from_start: bool = False
+    """The log begins with the execve of `strace COMMAND`."""
+    exits_seen: bool = False
+    """The trace shows that tasks exited; without (strace -qq shows only those killed) other signs must do."""
+    doomed: dict[int, tuple[Process, int, bool]] = field(default_factory=dict)
+    """Tasks that will end soon -> process, where that was told, and whether all of it will."""
+    dying_groups: dict[Process, int] = field(default_factory=dict)
+    """Processes of which a thread ended that had not called exit, and where the first of them did. If all others
+    had PF_EXITING by then, its children left the process there (find_new_reaper() in kernel/exit.c)."""
+    half_dead: dict[Process, tuple[int, int | None, bool]] = field(default_factory=dict)
+    """The same, where the last of them did and with what status, and whether the one before had that, too."""
+    ended_without_cause: int = 0
+    """How many processes have exited though nobody had called one of them."""
+    left_alive: list[Process] = field(default_factory=list)
+    """Those that children have left, by the kernel's word, though no end of theirs was told by then."""
+    unexplained: tuple[int, int] | None = None
+    """Number and place of an end that only follows from the number being used again there."""
+    left_untold: bool = False
+    """Who had called exit has ended, as only its number says, which is used again."""
+    lost_at: int = 0
+    """Where the trace last lost events; what was known before may have changed unseen. 0: nowhere."""
+
+    # Adoptions.
+    doubts: dict[Process, str] = field(default_factory=dict)
+    """Processes whose subreaper flag is not sure, and why."""
+    flag_calls: dict[Process, FlagCalls] = field(default_factory=dict)
+    """Calls that set the subreaper flag, where it is not exactly known when."""
+    open_births: dict[Process, int] = field(default_factory=dict)
+    """Children of CLONE_PARENT whose birth is only known to lie before some place (Clone.end)."""
+    recent_adoptions: deque[tuple[Process, tuple[Process, ...]]] = field(
+        default_factory=lambda: deque(maxlen=RECENT_ADOPTIONS)
     )
+    """Dead fathers and their children, whose move the kernel may not have made yet: live; and under strace where
+    the leader, who had PF_EXITING when the last of the other threads died, is not told to be dead, or nobody is."""
+    heirs_seen: dict[Process, Hint] = field(default_factory=dict)
+    """Who inherits from processes whose end is not told yet: to whom a zombie of theirs was announced (note_heir)."""
+    heirs_told: dict[Key, dict[int, str]] = field(default_factory=dict)
+    """As `heirs` -> whose children turned out to be those that it left, and why; first who was taken for that."""
+    moves: list[tuple[Process, Reparenting]] | None = None
+    """A list where somebody wants to hear of every adoption at once (a live session empties it)."""
 
-    def __init__(
-        self,
-        hints: Hints | None = None,
-        lacks: Lacks = NOTHING,
-        ptraced: bool = False,
-        heirs: Hints | None = None,
-        supposed: Mapping[Key, Call] | None = None,
-    ) -> None:
+    # Who was created by one of several calls.
+    riddles: dict[Key, list[Call]] = field(default_factory=dict)
+    """Where each shows itself, and its number -> the calls."""
+    possible_parents: dict[Process, dict[Process, Evidence]] = field(default_factory=dict)
+    """Processes without parent -> those that can be it, and what the way to each is worth."""
+    possible_children: dict[Process, list[Process]] = field(default_factory=dict)
+    """The other way round; entries may be out of date."""
+    hosts: dict[Process, list[Process]] = field(default_factory=dict)
+    """Tasks that are taken for processes -> those that each may be a thread of."""
+    perhaps_ended: dict[Process, tuple[int, int]] = field(default_factory=dict)
+    """Processes that may have been ended by one of those: where, and by whom."""
+    eliminated: bool = False
+    """A birth was found by elimination, which counts for sure only where no birth is missing."""
+    contradictions: list[tuple[Process | None, Process]] = field(default_factory=list)
+    """Where the kernel told somebody else of an end: whose child it was in this way, and who was told. Or nobody,
+    and whose thread did what none does."""
+    raced: set[Process] = field(default_factory=set)
+    """Those whose parent a race has left open: they contradict nothing."""
+
+    # For whoever reads the graph, or the trace again.
+    clues: Clues = field(default_factory=Clues)
+    stats: GraphStats = field(default_factory=GraphStats)
+    containers: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    """What the runtimes' files said of containers: see ContainerTold."""
+
+    def __post_init__(self) -> None:
         self.root_ns = PidNs(0, None)
-        self.init = Process(1, 0, self.root_ns, 0, None)
+        self.init = self.root_ns.init = Process(1, 0, self.root_ns, 0, None)
         self.init.outside = True
         self.init.comm = "init"
         self.init.subreaper = None
-        self.root_ns.init = self.init
-        self.tasks: dict[int, Task] = {}
-        """The newest task with each number, dead leaders included: they tell the next serial."""
-        self.processes: list[Process] = []
-        self.ns_for_children: dict[int, PidNs] = {}
-        """tid -> nsproxy->pid_ns_for_children, for tasks where it is not their own namespace."""
-        self.ns_by_id: dict[int, PidNs] = {}
-        """Pid namespaces whose inode number is known."""
-        self.living_ns: dict[PidNs, None] = {}
-        """Nested namespaces whose init was seen and lives."""
-        self.serials: dict[int, int] = {}
-        """Number -> how many processes had it, for numbers that a thread has had since."""
-        self.exit_begun: dict[int, int] = {}
-        """tid -> where its exit call began, until it is dead."""
-        self.exit_shown = self.exit_group_shown = False
-        """The trace tells who calls them."""
-        self.ended_without_cause = 0
-        """How many processes have exited though nobody had called one of them."""
-        self.left_alive: list[Process] = []
-        """Those that children have left, by the kernel's word, though no end of theirs was told by then."""
-        self.doomed: dict[int, tuple[Process, int, bool]] = {}
-        """Tasks that will end soon -> process, where that was told, and whether all of it will."""
-        self.ended_threads: dict[int, list[tuple[int, Process]]] = {}
-        """strace: the last threads that ended, by number: where each did, and its process. One that was killed inside
-        clone may have a child to come."""
-        self.untraced = False
-        """There are tasks that the tracer does not follow: they, and who descends from them, may have any number that
-        is free."""
-        self.unexplained: tuple[int, int] | None = None
-        """Number and place of an end that only follows from the number being used again there."""
-        self.left_untold = False
-        """Who had called exit has ended, as only its number says, which is used again."""
-        self.exits_seen = False
-        """The trace shows that tasks exited; without (strace -qq shows only those killed) other signs must do."""
-        self.doubts: dict[Process, str] = {}
-        """Processes whose subreaper flag is not sure, and why."""
-        self.flag_calls: dict[Process, FlagCalls] = {}
-        """Calls that set the subreaper flag, where it is not exactly known when."""
-        self.dying_groups: dict[Process, int] = {}
-        """Processes of which a thread ended that had not called exit, and where the first of them did. If all others
-        had PF_EXITING by then, its children left the process there (find_new_reaper() in kernel/exit.c)."""
-        self.half_dead: dict[Process, tuple[int, int | None, bool]] = {}
-        """The same, where the last of them did and with what status, and whether the one before had that, too."""
-        self.open_births: dict[Process, int] = {}
-        """Children of CLONE_PARENT whose birth is only known to lie before some place (Clone.end)."""
-        self.perhaps: dict[Process, dict[Process, Evidence]] = {}
-        """Processes without parent -> those that can be it, and what the way to each is worth."""
-        self.hosts: dict[Process, list[Process]] = {}
-        """Tasks that are taken for processes -> those that each may be a thread of."""
-        self.perhaps_ended: dict[Process, tuple[int, int]] = {}
-        """Processes that may have been ended by one of those: where, and by whom."""
-        self.perhaps_of: dict[Process, list[Process]] = {}
-        """The other way round; entries may be out of date."""
-        self.claims: dict[Process, dict[tuple[int, int], set[Process]]] = {}
-        """The same by call: who is the parent if that call (caller, where it began) created the process."""
-        self.left_by: dict[Process, Process] = {}
-        """Those of `claims` that one of several calls did not create, but whom it created has left, or has made beside
-        itself (CLONE_PARENT) -> who that was."""
-        self.spent: set[tuple[int, int]] = set()
-        """Those of these calls of which it is known whom they created."""
-        self.merged: set[Process] = set()
-        """Entries of `processes` that turned out to be threads of others."""
-        self.programs: dict[tuple[str, tuple[str, ...], bool], tuple[Program, str]] = {}
-        """Programs seen, with the comm that each gives."""
-        self.programs_size = 0
-        """About how many bytes they take."""
-        self.lost_at = 0
-        """Where the trace last lost events; what was known before may have changed unseen. 0: nowhere."""
-        self.early_reuse: dict[int, Process] = {}
-        """Numbers that were used again before the trace showed the wait that had freed them, and who had them."""
-        self.nested = False
-        """There are nested pid namespaces."""
-        self.eliminated = False
-        """A birth was found by elimination, which counts for sure only where no birth is missing."""
-        self.hints = hints if hints is not None else {}
-        self.heirs = heirs if heirs is not None else {}
-        """Where a process ended, and its number -> who inherited from it (heirs.told_heirs)."""
-        self.heirs_seen: dict[Process, Hint] = {}
-        """The same of processes whose end is not told yet, but to whom a zombie of theirs was announced (note_heir)."""
-        self.heirs_told: dict[Key, dict[int, str]] = {}
-        """The same -> whose children turned out to be those that it left, and why; first who was taken for that."""
-        self.riddles: dict[Key, list[Call]] = {}
-        """Tasks that one of several calls created: where each shows itself, and its number -> the calls."""
-        self.supposed = supposed if supposed is not None else {}
-        """Which of them did, in the way that is tried (ways.py); empty where none is."""
-        self.contradictions: list[tuple[Process | None, Process]] = []
-        """Where the kernel told somebody else of an end: whose child it was in this way, and who was told. Or nobody,
-        and whose thread did what none does."""
-        self.raced: set[Process] = set()
-        """Those whose parent a race has left open: they contradict nothing."""
-        self.lacks = lacks
-        self.ptraced = ptraced
-        """The tracer is strace: it tells of an end after the children have moved, and of a leader's last of all threads
-        (delay_group_leader() in kernel/exit.c); a tracepoint tells of an end before they move, and thread by thread."""
-        self.recent_adoptions: deque[tuple[Process, tuple[Process, ...]]] = deque(maxlen=RECENT_ADOPTIONS)
-        """Dead fathers and their children, whose move the kernel may not have made yet: live; and under strace where
-        the leader, who had PF_EXITING when the last of the other threads died, is not told to be dead, or nobody is."""
-        self.clues = Clues()
-        self.stats = GraphStats()
-        self.containers: dict[tuple[str, str], tuple[str, ...]] = {}
-        """What the runtimes' files said of containers: see ContainerTold."""
-        self.moves: list[tuple[Process, Reparenting]] | None = None
-        """A list where somebody wants to hear of every adoption at once (a live session empties it)."""
 
     def note_move(self, child: Process, step: Reparenting) -> None:
         """Tell of an adoption, where somebody listens."""
@@ -289,6 +247,19 @@ class State:
         if len(ended) > RECENT_THREADS:
             del ended[next(iter(ended))]
 
+    def owner(self, tid: int, at: int) -> Process | None:
+        """The process that had a task with this number there, which has ended since if it is not the last one."""
+        recent = islice(reversed(self.processes), RECENT_PROCESSES)
+        own = next((p for p in recent if p.tgid == tid and p.born_at <= at), None)
+        if own is not None and (own.exited_at is None or own.exited_at >= at):
+            return own
+        threads = self.ended_threads.get(tid, ())
+        of_thread = next((process for end, process in threads if end >= at and process.born_at <= at), None)
+        if of_thread is not None:
+            return of_thread
+        task = self.tasks.get(tid)
+        return task.process if task is not None and task.process.born_at <= at else own
+
     def adoption_is_over(self, father: Process) -> None:
         """The father's own end is told: his children have moved."""
         recent = self.recent_adoptions
@@ -299,39 +270,3 @@ class State:
         """The task that has this number now, zombies included."""
         task = self.tasks.get(tid)
         return None if task is None or task.process.state is DEAD else task
-
-
-def set_real_parent(child: Process, parent: Task | None, evidence: Evidence, reason: str = "") -> None:
-    """Hang `child` on another task; no history is written here."""
-    old = child.real_parent
-    if old is not None and old.children is not None:
-        old.children.pop(child, None)
-    child.real_parent = parent
-    child.evidence = evidence
-    child.reason = reason
-    if parent is not None and not parent.process.outside:
-        if parent.children is None:
-            parent.children = {}
-        parent.children[child] = None
-
-
-def bury(process: Process, at: int | None = None, time: int | None = None, reaper_tid: int = 0) -> None:
-    """release_task: the zombie is gone and its number is free."""
-    process.state = DEAD
-    process.reaped_at = at
-    process.reaped_time = time
-    process.reaper_tid = reaper_tid
-    process.threads = NO_THREADS
-    parent = process.real_parent
-    if parent is not None and parent.children is not None:
-        parent.children.pop(process, None)
-
-
-def is_below(process: Process, other: Process) -> bool:
-    """`other` is `process` or above it: making it a child of `process` would tie a knot into the tree."""
-    above: Process | None = process
-    while above is not None:
-        if above is other:
-            return True
-        above = above.parent
-    return False

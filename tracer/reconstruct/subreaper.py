@@ -8,8 +8,9 @@ from tracer.event import SetSubreaper, SubreaperSettled
 from tracer.graph import Process
 from tracer.identity import Evidence
 from tracer.reconstruct.attach import process_of
+from tracer.reconstruct.edges import is_below
 from tracer.reconstruct.membership import doubt_of
-from tracer.reconstruct.state import ADOPTION_TAKES, FlagCalls, State, is_below
+from tracer.reconstruct.state import ADOPTION_TAKES, FlagCalls, State
 
 
 def on_set_subreaper(state: State, event: SetSubreaper) -> None:

@@ -15,8 +15,9 @@ from tracer.event import CLONE_THREAD, Attach, Clone, Event
 from tracer.graph import ZOMBIE, Process
 from tracer.identity import Evidence, TaskUid
 from tracer.reconstruct.clues import Key
+from tracer.reconstruct.edges import bury, set_real_parent
 from tracer.reconstruct.reaper import find_new_reaper
-from tracer.reconstruct.state import Call, State, bury, set_real_parent
+from tracer.reconstruct.state import Call, State
 
 if TYPE_CHECKING:
     from tracer.reconstruct.engine import Engine
@@ -27,12 +28,14 @@ MAX_EVENTS = 8_000_000
 """So many events, counted once for each way, are taken on."""
 DEPENDS = "who its parent is depends on who created one above it"
 
+Riddles = Mapping[Key, Sequence[Call]]
+"""Where a task that nobody is known to have created shows itself, and its number -> the calls that can have done it."""
 Way = Mapping[Key, Call]
-"""Where a task that nobody is known to have created shows itself, and its number -> the call that has created it."""
+"""The same -> the one that has."""
 
 
-def ways_to_share(riddles: Mapping[Key, Sequence[Call]]) -> list[Way]:
-    """All ways to give each task a call of its own; none, if there are more than MAX_WAYS."""
+def ways_to_share(riddles: Riddles) -> list[Way]:
+    """All ways to give each task a call of its own; none, if there are more than MAX_WAYS, or nothing is open."""
     tasks = sorted(riddles)
 
     def go(place: int, given: dict[Key, Call]) -> Iterator[Way]:
@@ -43,8 +46,10 @@ def ways_to_share(riddles: Mapping[Key, Sequence[Call]]) -> list[Way]:
             if all((call[0], call[2]) != (other[0], other[2]) for other in given.values()):
                 yield from go(place + 1, {**given, tasks[place]: call})
 
+    if all(len(calls) == 1 for calls in riddles.values()):
+        return []
     found = list(islice(go(0, {}), MAX_WAYS + 1))
-    return found if 1 < len(found) <= MAX_WAYS else []
+    return found if len(found) <= MAX_WAYS else []
 
 
 def supposing(events: Iterable[Event], way: Way) -> Iterator[Event]:
@@ -52,7 +57,9 @@ def supposing(events: Iterable[Event], way: Way) -> Iterator[Event]:
     for event in events:
         if type(event) is Attach and (event.at, event.tid) in way:
             tid, flags, at = way[event.at, event.tid]
-            yield Clone(at, event.time, tid, event.tid, flags, 0, 0, reason_of(calls_of(event)))
+            calls = calls_of(event)
+            perhaps_thread = any(call[1] & CLONE_THREAD for call in calls)
+            yield Clone(at, event.time, tid, event.tid, flags, 0, 0, reason_of(calls), guessed=perhaps_thread)
         else:
             yield event
 
@@ -64,7 +71,9 @@ def calls_of(event: Attach) -> list[Call]:
 
 
 def reason_of(calls: Sequence[Call]) -> str:
-    """Why it is not known who created a task."""
+    """Why it is not known who created a task, or, where one caller alone can have, whether that is a thread."""
+    if len({tid for tid, _, _ in calls}) == 1:
+        return f"strace does not tell of the call of {calls[0][0]} that created it"
     return f"it was created by one of these, which were killed inside the call: {', '.join(str(c[0]) for c in calls)}"
 
 
@@ -103,13 +112,18 @@ def contradictions(state: State) -> tuple[int, int]:
     return len(state.contradictions) - soft, soft
 
 
-def least_contradicted(engines: Sequence[Engine]) -> list[Engine]:
-    """The ways that are left."""
-    costs = [contradictions(engine.state) for engine in engines]
+def least_contradicted(engines: Sequence[Engine], riddles: Riddles) -> list[Engine]:
+    """The ways that are left. Whom one call alone can have created is rather of the kind that is named first."""
+    first = {key: calls[0] for key, calls in riddles.items() if len({(tid, at) for tid, _, at in calls}) == 1}
+
+    def cost(state: State) -> tuple[int, int, int]:
+        return *contradictions(state), sum(state.supposed[key] != call for key, call in first.items())
+
+    costs = [cost(engine.state) for engine in engines]
     return [engine for engine, cost in zip(engines, costs, strict=True) if cost == min(costs)]
 
 
-def agree(state: State, others: Sequence[State], riddles: Mapping[Key, Sequence[Call]]) -> None:
+def agree(state: State, others: Sequence[State], riddles: Riddles) -> None:
     """What is not the same in all ways is not known; what is, is worth no more than in any of them."""
     told = [{process.uid: process for process in other.processes} for other in others]
     differing: list[Process] = []

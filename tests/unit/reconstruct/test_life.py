@@ -12,7 +12,7 @@ from tracer.life import Life
 from tracer.reconstruct import life
 from tracer.reconstruct.clues import Hint
 from tracer.reconstruct.engine import Engine
-from tracer.reconstruct.state import Lacks
+from tracer.reconstruct.state import Lacks, State
 from tracer.sources.detect import open_source
 from tracer.sources.strace.source import StraceSource
 
@@ -113,7 +113,7 @@ def _source(tmp_path: Path, text: str) -> StraceSource:
 def _both(tmp_path: Path, text: str, lacks: Lacks, hints: dict[tuple[int, int], Hint]) -> int:
     """How many lives came as one."""
     source, again = (_source(tmp_path, text) for _ in range(2))  # each learns from its first reading
-    plain, quick = (Engine(hints, lacks, ptraced=True) for _ in range(2))
+    plain, quick = (Engine(State(hints=hints, lacks=lacks, ptraced=True)) for _ in range(2))
     for batch in source.batches():
         plain.feed(batch)
     events = source.stats.events
@@ -154,7 +154,7 @@ def test_most_are_made_at_one_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         return made[-1]
 
     monkeypatch.setattr(life, "_new_dead", note)
-    engine = Engine(ptraced=True)
+    engine = Engine(State(ptraced=True))
     for condensed in _source(tmp_path, text).condensed():
         engine.feed(condensed)
     assert len(engine.state.processes) == 41

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from tests.unit.reconstruct.build import edges, parse
 from tracer.event import (
+    CLONE_PARENT,
     CLONE_THREAD,
     SIGCHLD,
     Clone,
+    Exec,
     Exit,
     Lost,
     SetSubreaper,
@@ -67,3 +69,44 @@ def test_a_thread_that_may_have_ended_unseen_may_not_have_inherited() -> None:
         engine.feed([Clone(5, None, 11, 13, 0, SIGCHLD), Exit(6, None, 11, 0)])
         (child,) = engine.finish().find(13)
         assert (child.parent and child.parent.tgid, str(child.evidence)) == (11, evidence)
+
+
+def test_after_a_loss_a_siblings_child_may_have_been_born_to_one_who_was_ending() -> None:
+    """Between sched_process_exit, which was lost, and exit_notify() the kernel calls him the parent."""
+    for lost, evidence in (([], "observed"), ([Lost(4, None, 0, 1)], "inferred")):
+        engine = Engine()
+        engine.feed([*parse("10 exec sh\n10 fork 11\n11 fork 12"), *lost])
+        engine.feed([Clone(5, None, 12, 13, CLONE_PARENT, SIGCHLD, start_time=7, parent=11)])
+        assert edges(engine.finish())[13] == (11, evidence)
+
+
+def dead_but_for_a_thread() -> Engine:
+    """11's leader has ended, and 12, whose birth was lost, lives on."""
+    engine = Engine()
+    engine.feed(
+        [*parse("10 exec sh\n10 subreaper 1\n10 fork 11\n11 fork 15"), Lost(5, None, 0, 1), Exit(6, None, 11, 0)]
+    )
+    assert engine.graph.find(11)[0].state == "zombie"
+    return engine
+
+
+def test_who_was_taken_for_a_zombie_and_runs_a_program_lives() -> None:
+    engine = dead_but_for_a_thread()
+    engine.feed([Exec(7, None, 11, 11, "/bin/x", ("x",), False), Clone(8, None, 11, 13, 0, SIGCHLD, parent=11)])
+    graph = engine.finish()
+    (process,) = graph.find(11)
+    assert (process.state, process.comm, process.exited_at) == ("running", "x", None)
+    assert edges(graph)[13] == (11, "observed")
+
+
+def test_who_was_taken_for_a_zombie_and_lives_in_proc_lives() -> None:
+    engine = dead_but_for_a_thread()
+    rest = (11, 10, "t", "/t", (), 0, False, (), "", False)
+    engine.feed([Snapshot(7, None, 11, *rest), Snapshot(7, None, 12, *rest)])
+    engine.feed([Snapshot(7, None, 15, 15, 11, "c", "/c", (), 0, False, (), "", False)])
+    (process,) = engine.graph.find(11)
+    assert (process.state, set(process.threads)) == ("running", {11, 12})
+    assert edges(engine.graph)[15] == (11, "inferred")
+    engine.feed([Exit(8, None, 12, 9)])
+    assert (process.state, process.status) == ("zombie", 9)
+    assert edges(engine.finish())[15] == (10, "inferred")

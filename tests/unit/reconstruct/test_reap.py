@@ -7,12 +7,13 @@ import pytest
 from tests.unit.reconstruct.build import edges, graph_of
 from tracer.event import SIGCHLD, Clone, Reap
 from tracer.reconstruct.engine import Engine
+from tracer.reconstruct.state import State
 
 KILLED = 9
 
 
 def test_a_wait_ends_a_process_whose_end_was_not_told() -> None:
-    engine = Engine(ptraced=True)
+    engine = Engine(State(ptraced=True))
     engine.feed([Clone(1, None, 10, 11, 0, SIGCHLD), Clone(2, None, 11, 12, 0, SIGCHLD), Reap(3, None, 10, 11, KILLED)])
     graph = engine.finish()
     (child,), (orphan,) = graph.find(11), graph.find(12)

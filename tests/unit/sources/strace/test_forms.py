@@ -157,6 +157,9 @@ def test_exec_by_a_thread(tmp_path: Path, log: str) -> None:
         "fork() = -1 EAGAIN (Resource temporarily unavailable)",
         "clone(child_stack=NULL, flags=SIGCHLD) = 7 (INJECTED)",
         "prctl(PR_SET_CHILD_SUBREAPER, 1) = -1 EINVAL (Invalid argument)",
+        "prctl(PR_SET_CHILD_SUBREAPER, 1) = -1 EPERM (Operation not permitted)",
+        "prctl(PR_SET_CHILD_SUBREAPER, 1) = -1 (errno 22)",
+        "prctl(PR_SET_CHILD_SUBREAPER, 1) = -1 ENOENT (No such file or directory) (INJECTED)",
         "prctl(PR_GET_PDEATHSIG, [0]) = 0",
         "wait4(-1, 0x7ffe, WNOHANG, NULL) = 0",
         "wait4(-1, [{WIFSTOPPED(s) && WSTOPSIG(s) == SIGTRAP}], WUNTRACED, NULL) = 7",
@@ -256,6 +259,17 @@ def test_killed_inside_prctl(tmp_path: Path) -> None:
     assert isinstance(event, SetSubreaper)
     assert event.on
     assert not event.sure
+
+
+@pytest.mark.parametrize(
+    "anothers", ["57", "-1 ENOENT (No such file or directory)", "-1 (errno 2)", "? ERESTARTSYS (To be restarted)"]
+)
+def test_what_prctl_cannot_return_is_the_result_of_another(tmp_path: Path, anothers: str) -> None:
+    """Its task was killed on the way out: the call was carried out."""
+    log = f"100 prctl(PR_SET_CHILD_SUBREAPER, 1) = {anothers}\n100 +++ killed by SIGKILL +++\n"
+    assert "SetSubreaper(100, on=True, returned=True)" in events_of(tmp_path, log)
+    log = log.replace(", 1)", ", 1 <unfinished ...>\n100 <... prctl resumed>)")
+    assert "SetSubreaper(100, on=True, returned=True)" in events_of(tmp_path, log)
 
 
 def test_times(tmp_path: Path) -> None:

@@ -102,6 +102,36 @@ def test_behind_output_of_the_tracee_that_has_no_newline(tmp_path: Path) -> None
     ]
 
 
+@pytest.mark.parametrize("output", ["50%", "working", "5 of 7 files"])
+def test_a_call_of_the_only_task_behind_output_that_has_no_newline(tmp_path: Path, output: str) -> None:
+    log = (
+        'execve("./a", ["a"], 0x7 /* 1 var */) = 0\n'
+        f"{output}prctl(PR_SET_CHILD_SUBREAPER, 1) = 0\n"
+        f"{output}arch_prctl(ARCH_SET_FS, 0x7f) = 0\n"
+        f"{output}clone(child_stack=NULL, flags=SIGCHLDstrace: Process 101 attached\n <unfinished ...>\n"
+        "[pid   101] exit_group(0) = ?\n"
+        "[pid   100] <... clone resumed>) = 101\n"
+        "[pid   101] +++ exited with 0 +++\n"
+        f"{output}wait4(101, NULL, 0, NULL) = 101\n"
+        f"{output}vfork(strace: Process 102 attached\n) = 102\n"
+        "the child calls fork()\n"
+    )
+    got = events_of(tmp_path, log)
+    assert got[2:4] == ["SetSubreaper(100, on=True, returned=True)", "Clone(100, 101, exit_signal=17)"]
+    assert got[-2:] == ["Reap(100, 101)", "Clone(100, 102, flags=16640, exit_signal=17)"]
+
+
+@pytest.mark.parametrize("output", ["", "working"])
+def test_output_before_a_notice_and_the_line_after_it(tmp_path: Path, output: str) -> None:
+    """Also twice in a row."""
+    log = (
+        '[pid   100] execve("/a", ["a"], 0x1) = 0\n[pid   100] fork() = 101\n[pid   101] fork( <unfinished ...>\n'
+        f"workingstrace: Process 102 attached\n{output}[pid   101] <... fork resumed>) = 102\n"
+        "[pid   102] exit_group(0) = ?\n"
+    )
+    assert events_of(tmp_path, log)[-2:] == ["Clone(101, 102, exit_signal=17)", "ExitBegin(102, group=True)"]
+
+
 def test_the_first_prefix_of_the_first_task_behind_output(tmp_path: Path) -> None:
     """No line has named it so far; whoever else is named was announced."""
     log = (

@@ -17,7 +17,7 @@ from tracer.sources.strace.joining.state import (
 )
 from tracer.sources.strace.joining.untold import EXECS, call_behind, records
 from tracer.sources.strace.lines import calls
-from tracer.sources.strace.lines.grammar import result
+from tracer.sources.strace.lines.grammar import Result, result
 from tracer.sources.strace.records import (
     EXEC,
     EXIT,
@@ -34,6 +34,16 @@ from tracer.sources.strace.records import (
 _PID_CHANGED = re.compile(rb"<pid changed to (\d{1,18}) \.\.\.>$")
 _NUMBER = rb"(?:\w+=)?(\d{1,18})(?:<[^,\n]*>)?(?: /\*[^*]*\*/)?, "
 _TWO_NUMBERS = re.compile(_NUMBER + _NUMBER)
+_UNDONE = re.compile(
+    rb"\) += (?:\?(?! ERESTART)|-1 (?:E(?:ACCES|FAULT|INVAL|NOSYS|PERM)\b|\(errno (?:1|13|14|22|38)\))|.*\(INJECTED)"
+)
+"""A prctl that says none of these was carried out: it cannot fail for another reason, and is not restarted. Its task
+was killed while strace looked at its return, and what stands there is of another call (creating.REFUSALS)."""
+
+
+def _is_done(name: str, found: Result, rest: bytes) -> bool:
+    """The call has done what it was asked for."""
+    return found.value == 0 or (name == "prctl" and _UNDONE.match(rest, len(found.args)) is None)
 
 
 class Changing:
@@ -66,8 +76,8 @@ class Changing:
                 found = result(rest)
                 if found is None:
                     state.hold(at, time, tid, head, rest)
-                elif found.value == 0 or (began is not None and (found.value or 0) > 0):
-                    finish(at, time, tid, found.args)  # see below
+                elif _is_done(name, found, rest):
+                    finish(at, time, tid, found.args)
                 elif state.hidden and self._was_hidden(tid, found.args, rest):
                     self._execed_unseen(at, time, tid, rest)
                 elif not (began is not None and found.open and began(at, time, tid, found.args)):
@@ -99,8 +109,7 @@ class Changing:
                     pending[tid] = start
                 if rest[-14:] != DETACHED_INSIDE:
                     state.hold(at, time, tid, head, rest)
-            elif found.value == 0 or (name == "prctl" and (found.value or 0) > 0):
-                # A number is another call's: the task was killed while strace looked at its return (creating.REFUSALS).
+            elif _is_done(name, found, rest):
                 finish(at, time, tid, args + found.args)
             elif state.hidden and self._was_hidden(tid, args + found.args, rest):
                 self._execed_unseen(at, time, tid, rest)
@@ -162,7 +171,7 @@ class Changing:
     def _find_thread(self, leader: int) -> None:
         """An execve returns to a task that began none: -qqq hid that it took over from one of its threads."""
         state = self._state
-        threads = [t for t, call in state.pending.items() if call[0][:4] == "exec" and state.leaders.get(t) == leader]
+        threads = state.threads_in_exec(leader)
         if len(threads) == 1:
             state.move_exec(threads[0], leader)
 

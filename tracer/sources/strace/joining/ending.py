@@ -81,6 +81,7 @@ class Ending:
                 return
             value = calls.signal_value(killed[1])
             status = None if value is None else value | (0x80 if killed[2] else 0)
+            self._killed_in_its_place(at, time, tid, status)
         signalled = status is not None and status & 0x7F not in (0, SIGKILL)
         may_have_left = status is not None and not status & 0x7F and tid in state.callers and not state.shows_leaving
         self._creating.killed_inside(at, tid, returned=signalled or (may_have_left and tid not in state.leaders))
@@ -93,6 +94,16 @@ class Ending:
             if status is not None and not status & 0x7F:
                 state.naming.tells_ends = True
         state.records.append((EXIT, at, state.time_of(time), tid, status))
+
+    def _killed_in_its_place(self, at: int, time: bytes, leader: int, status: int | None) -> None:
+        """A thread that is inside its execve has the leader's number once all others are gone (de_thread()), but strace
+        is told so later (PTRACE_EVENT_EXEC): of its own number no end is told."""
+        state = self._state
+        threads = state.threads_in_exec(leader) if state.pending and leader not in state.leaders else ()
+        if len(threads) == 1:
+            state.pending.pop(threads[0])
+            state.leaders.pop(threads[0])
+            state.records.append((EXIT, at, state.time_of(time), threads[0], status))
 
     def handlers(self) -> Handlers:
         """For the lines of these calls and of ends."""

@@ -19,7 +19,7 @@ from tracer.sources.strace.joining.programs import Programs
 from tracer.sources.strace.joining.state import LEAVING, UNFINISHED, Handler, Held, State
 from tracer.sources.strace.joining.waiting import Waiting
 from tracer.sources.strace.lines import calls
-from tracer.sources.strace.lines.grammar import NOTICE, SPLICED_NOTICE, Row, split, split_behind_output
+from tracer.sources.strace.lines.grammar import GLUED, NOTICE, SPLICED_NOTICE, Row, split, split_behind_output
 from tracer.sources.strace.lines.style import Style
 from tracer.sources.strace.records import ATTACHED, DETACHED, SETTLED
 
@@ -132,6 +132,10 @@ class Joiner(State):
                 return
             self._let_go()
         handler = self._handlers.get(head)
+        if handler is None and head.endswith(GLUED) and not (text or self.prefixed or self.alone):
+            *_, name, args = split_behind_output(head + rest, self.naming.may_write)
+            head, rest = (name, args) if name else (head, rest)
+            handler = self._handlers.get(head)
         if self.every_time:
             now = self.clock(time)
             time = b"%d" % (now or 0)
@@ -141,7 +145,7 @@ class Joiner(State):
         if text and not self.alone:  # -ff: digits there are the rest of a time
             tid = int(text)
             if not self.prefixed:
-                naming.with_prefix(tid, head)
+                naming.with_prefix(at, tid, head)
         elif self.prefixed:
             self.unreadable.append((at, head + rest))
             return
@@ -190,6 +194,8 @@ class Joiner(State):
             self._odd_again(held, held.rest + line)
         elif fresh:
             self._line(at, text, time, head, rest)
+            if at == 1:
+                self.naming.from_start = False  # what stands in front of it may be the rest of its prefix
         elif SPLICED_NOTICE.search(line) is not None:
             found = SPLICED_NOTICE.search(line)
             assert found is not None

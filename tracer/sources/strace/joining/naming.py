@@ -38,6 +38,9 @@ class Naming:
         """Unannounced: one of them is the first task, the others are children of calls that have not returned."""
         self._announces = False
         """A child is announced before anything else of it (no -q)."""
+        self.from_start = False
+        """The log begins with the execve of `strace COMMAND`, so that each task but that one is announced
+        (maybe_allocate_tcb() in strace's src/strace.c)."""
         self._oldest = self._newest = 0
         """The first number that was announced, and the highest."""
         self._lived = self._alive
@@ -93,11 +96,13 @@ class Naming:
         self._alive[leader] = None
         self._inside.pop(leader, None)
 
-    def with_prefix(self, tid: int, head: bytes) -> None:
+    def with_prefix(self, at: int, tid: int, head: bytes) -> None:
         """A line named its task: is it the one that had no name until now?"""
         if tid in self._alive:
             return
         self._alive[tid] = None
+        if self._announces and self.from_start and NAMELESS not in self._alive:
+            self._records.append((GAP, at, None, 0))  # its announcement is lost
         if NAMELESS in self._alive and tid not in self._expected:
             inside = self._inside.get(NAMELESS)
             if head[:5] != b"<... ":
@@ -132,6 +137,8 @@ class Naming:
         """The task of a line that names none."""
         if self._only is not None:
             return self._only
+        if at == 1:
+            self.from_start = head == b"execve("
         alive = self._alive
         if len(alive) == 1:
             return next(iter(alive))

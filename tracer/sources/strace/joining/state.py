@@ -173,6 +173,10 @@ class State:
             reference = self.programs.reference(call[1] if call is not None else b"")
             self.records.append((EXEC, at, self.time_of(time), leader, thread, reference))
 
+    def threads_in_exec(self, leader: int) -> list[int]:
+        """Threads whose execve has not returned, as far as clone calls have told whose threads they are."""
+        return [t for t, call in self.pending.items() if call[0][:4] == "exec" and self.leaders.get(t) == leader]
+
     def move_exec(self, thread: int, leader: int) -> None:
         """The open call is the leader's now."""
         call = self.pending.pop(thread, None)

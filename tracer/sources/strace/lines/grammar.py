@@ -43,10 +43,18 @@ _PREFIX = re.compile(rb"\[pid +(\d{1,18})")
 _END = re.compile(rb"\+\+\+ (?:exited with \d+|killed by SIG\w+(?: \(core dumped\))?) \+\+\+$")
 
 
+_CALL = re.compile(
+    rb"clone\(child_stack=|clone3\(\{flags=|v?fork\((?:strace: |\) +=| <unf)|execve(?:at\(\w+, |\()\""
+    rb"|exit_group\(\d+\) += \?|wait(?:4\(-?\d+, |id\(P_)|prctl\(PR_SET_"
+)
+GLUED = tuple(name + b"(" for name in b"clone clone3 fork execve execveat exit_group wait4 waitid prctl".split())
+"""How the name of a call ends if that is one of these with the tracee's output in front of it."""
+
+
 def split_behind_output(line: bytes, may_write: Callable[[int], bool]) -> tuple[bytes, bytes, bytes, bytes]:
     """The same where the tracee has written something without a newline in front of it (`2>&1`): from the first prefix
-    of a task that may have written it, or an end in a line without prefix."""
-    found = _PREFIX.search(line) or _END.search(line)
+    of a task that may have written it; in a line without prefix from an end, or a call that is all of strace's."""
+    found = _PREFIX.search(line) or _END.search(line) or _CALL.search(line)
     while found is not None and found.re is _PREFIX and not may_write(int(found[1])):
         found = _PREFIX.search(line, found.end())
     return (b"", b"", b"", line) if found is None else split(line[found.start() :])

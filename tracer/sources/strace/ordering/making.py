@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from tracer.event import (
     CLONE_PARENT,
+    CLONE_THREAD,
     CLONE_UNTRACED,
     UNTRACED,
     Attach,
@@ -225,6 +226,10 @@ class Maker:
             out.attached.discard(child)
             out.events.append(Exit(call.at, call.time, child, None))
         out.born(child, call.child_ns, untraced=bool(call.flags & CLONE_UNTRACED))
+        if call.either and call.matched:
+            creators = call.tid, call.flags, call.at, call.tid, call.flags ^ CLONE_THREAD, call.at
+            out.events.append(Attach(call.at, call.time, child, "", False, 0, creators))
+            return
         number = call.number if call.number != child else 0
         end = call.end if call.flags & CLONE_PARENT and call.end > call.at else 0
         matched = call.matched or (UNTRACED if call.flags & CLONE_UNTRACED else "")

@@ -71,10 +71,10 @@ class Matching:
     def _find_kind(self, call: Call, tid: int) -> None:
         """What the task has done may show whether it is a thread."""
         fresh = self._tasks.fresh[tid]
-        if fresh.leader or self._candidates.is_thread(tid, fresh):
-            call.flags |= CLONE_THREAD
-        elif fresh.acted == LEADS:
-            call.flags &= ~CLONE_THREAD
+        is_thread = fresh.leader > 0 or self._candidates.is_thread(tid, fresh)
+        if is_thread or fresh.acted == LEADS:
+            call.flags = call.flags | CLONE_THREAD if is_thread else call.flags & ~CLONE_THREAD
+            call.either = False
 
     def _place_calls_of(self, tid: int, ns: Namespace) -> None:
         """Calls of which the log has said whom they created before it was known where their caller lives."""

@@ -110,7 +110,7 @@ class Orderer:
                 self._slowly(record)
                 waits = self._waits()
         if record is not None:
-            self._read_to = record[1]
+            self._read_to = max(self._read_to, record[1])  # the log ends inside calls: no line tells that
 
     def _waits(self) -> bool:
         """Something is kept back, so what follows is as well."""
@@ -202,6 +202,10 @@ class Orderer:
         assert waiting is not None
         rest = iter(records)
         for record in rest:
+            if record[0] == GAP:
+                self.out.lines_are_missing(record[1], record[2])
+                continue
+            self._read_to = max(self._read_to, record[1])
             if record[0] == NAMED:
                 tid = record[3]
                 self._nameless = None

@@ -92,7 +92,11 @@ class Strangers:
         hosts = own if self._shown.ends else self._hosts(calls, at)
         if any(call.flags & (CLONE_THREAD | CLONE_NEWPID) and not call.either for call in calls):
             calls = []
-        creators = [(c.tid, flags, c.at) for c in calls for flags in ((0, CLONE_THREAD) if c.either else (c.flags,))]
+        creators = [
+            (c.tid, flags, c.at)
+            for c in calls
+            for flags in ((c.flags, c.flags ^ CLONE_THREAD) if c.either else (c.flags,))
+        ]
         return tuple(n for creator in creators for n in creator), tuple(n for host in sorted(hosts) for n in host)
 
     def _hosts(self, calls: list[Call], at: int) -> set[tuple[int, int]]:

@@ -2,9 +2,9 @@
 
 Nothing orders the files but times and causes. A line is written when a call begins, so a wait4 that returned a child
 stands before that child's end, though it came after it. Therefore causes decide first: a child's file begins at its
-creator's clone call; what tells of a child's end waits for the end of the child's file; an execve that goes on under
-the leader's number waits for the thread's file. Between these, times decide where the lines have any, else each file
-runs until it has to wait.
+creator's clone call; what tells of a child's end waits for the end of the child's file; an execve that succeeds waits
+for the files of all other threads of the process, which die before it returns (de_thread()). Between these, times
+decide where the lines have any, else each file runs until it has to wait.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Collection, Iterator
 
+from tracer.event import CLONE_THREAD
 from tracer.sources.strace.records import CHILD_SIGNAL, CLONED, EXEC, FREED, HANDOVER, REAP, SEEN, Record, child_of
 from tracer.sources.strace.sets.fileset import TaskFile
 from tracer.sources.strace.sets.lives import HALF_DAY, Lives, TaskLines
@@ -61,6 +62,10 @@ class Merge:
         self._handovers: dict[int, tuple[int, int]] = {}
         """Leader -> (thread, reference) of the execve that goes on in the leader's file."""
         self._lives = Lives([TaskLines(log.tid, log.records, log.first) for log in logs], clock)
+        self._leaders: dict[int, int] = {}
+        """Thread -> leader, of those that have a file."""
+        self._threads: dict[int, list[Log]] = {}
+        """The other way round, since the leader's last execve."""
         self._lost: set[int] = set()
         """Numbers of tasks that were created, and whose file is a later task's."""
         if self._timed:
@@ -136,13 +141,17 @@ class Merge:
         """The log that has to end before this can have happened."""
         if record[0] in (REAP, CHILD_SIGNAL):
             other = self._logs.get(child_of(record))
-        elif record[0] == EXEC and record[3] != record[4]:
-            other = self._logs.get(record[4])
+        elif record[0] == EXEC:
+            threads = self._threads.get(record[3], [])
+            while threads and not self._goes_on(threads[-1]):
+                threads.pop()
+            other = threads[-1] if threads else self._logs.get(record[4]) if record[3] != record[4] else None
         else:
             return None
-        if other is None or other.ended or other.tid not in self._begun or other.tid in self._lost:
-            return None
-        return other
+        return other if other is not None and self._goes_on(other) else None
+
+    def _goes_on(self, log: Log) -> bool:
+        return not log.ended and log.tid in self._begun and log.tid not in self._lost
 
     def _step(self, log: Log, record: Record, now: int) -> Iterator[tuple[Log, Record]]:
         kind = record[0]
@@ -156,6 +165,8 @@ class Merge:
         if kind == HANDOVER:
             self._handovers[record[4]] = (log.tid, record[5])
             return
+        if kind == EXEC:
+            self._threads.pop(log.tid, None)
         if kind == EXEC and log.tid in self._handovers:
             thread, reference = self._handovers.pop(log.tid)
             record = (*record[:4], thread, reference)
@@ -182,6 +193,9 @@ class Merge:
             return
         if not self._timed or self._lives.begins.get(child) == (log.tid, record[1]):
             self._lost.discard(child)
+            if record[5] & CLONE_THREAD:
+                leader = self._leaders[child] = self._leaders.get(log.tid, log.tid)
+                self._threads.setdefault(leader, []).append(self._logs[child])
             if self._timed and self._logs[child].is_empty:
                 log.creating = self._logs[child]
                 return
