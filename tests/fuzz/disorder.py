@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.hostile.invariants import check_graph
-from tracer.event import Clone, Event, Gone, Lost, Snapshot
+from tracer.event import Clone, Event, Exec, Gone, Lost, Reap, Snapshot
 from tracer.reconstruct.engine import Engine
 
 from . import harness, optionsets, trial
@@ -43,8 +43,50 @@ def drop_told(events: list[Event], rng: random.Random) -> Iterator[list[Event]]:
     """Some events in a row missing, with the Lost event that the source makes of it, but no repair from /proc."""
     for _ in range(100):
         start = rng.randrange(len(events))
-        end = min(len(events), start + rng.randrange(1, 40))
-        yield [*events[:start], Lost(events[start].at, events[start].time, 0, end - start), *events[end:]]
+        yield lose(events, start, start + rng.randrange(1, 40))
+
+
+def lose(events: list[Event], start: int, end: int) -> list[Event]:
+    """What the source and the session give where these found no room, until the repair. What was read from /proc
+    meanwhile did not come that way, and is told before the loss is."""
+    lost = [e for e in events[start:end] if type(e) is not Snapshot]
+    if not lost:
+        return events
+    before = events[start - 1].at if start else 0
+    read = [e._replace(at=before) for e in events[start:end] if type(e) is Snapshot]
+    known = _known(events[:start])
+    heard = [kept for e in events[end:] if (kept := _heard(known, e)) is not None]
+    return [*events[:start], *read, Lost(lost[0].at, lost[0].time, 0, len(lost)), *heard]
+
+
+def _known(events: list[Event]) -> set[int]:
+    """Numbers of the tasks that the decoder knows then."""
+    known: set[int] = set()
+    for e in events:
+        if type(e) is Snapshot:
+            known.add(e.tid)
+        _heard(known, e, all_known=True)
+    return known
+
+
+def _heard(known: set[int], event: Event, *, all_known: bool = False) -> Event | None:
+    """The event as the decoder gives it, None where it is of a task that it does not know."""
+    if type(event) is Reap:
+        was = event.child in known
+        known.discard(event.child)
+        return event if was else None
+    if type(event) is Snapshot or not (event.tid in known or all_known):
+        return event if type(event) is Lost else None
+    if type(event) is Clone:
+        known.add(event.child)
+    elif type(event) is Exec:
+        if event.old_tid not in known:
+            event = event._replace(old_tid=event.tid)
+        known.discard(event.old_tid)
+        known.add(event.tid)
+    elif type(event) is Gone:
+        known.discard(event.tid)
+    return event
 
 
 def repaired(events: list[Event], true: Truth) -> list[Event]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,12 +18,15 @@ import pytest
 
 from tests.hostile.invariants import check_tame
 from tests.hostile.strange_logs import NASTY
+from tests.live.terminal import watching
 
 ARGV = [sys.executable, "-m", "tracer"]
 RENAMED = "import ctypes, sys, time; ctypes.CDLL(None).prctl(15, sys.stdin.buffer.read()); print(flush=True)"
 CGROUPS = (b"\x1b[2Jx", b"[bold]y", b"\xe2\x80\xaez.service", b"\xff\xfe.slice", b"kubepods-\x07.slice", b"a b:c.scope")
 NAMES = [name.encode("utf-8", "surrogatepass").replace(b"\0", b"")[:200] for name in NASTY]
 JSON = ("json", "jsonl")
+_OWN = re.compile("\x1b(?:\\[[0-9;]*m|\\[H|\\[J|\\[K|\\[\\?25[lh]|\\[\\?1049[lh])|\\r+(?=\\n)")
+"""Colours, to the corner, erasing, and the modes of the screen."""
 
 
 @contextlib.contextmanager
@@ -30,8 +34,8 @@ def cgroup(name: bytes, tgid: int) -> Iterator[None]:
     """Puts a process into a cgroup called so, where this user can."""
     bases = [path for path in map(Path, ("/sys/fs/cgroup/pids", "/sys/fs/cgroup")) if (path / "cgroup.procs").exists()]
     try:
-        folder = bases[0] / os.fsdecode(name)
-        folder.mkdir(exist_ok=True)
+        folder = bases[0] / (f"{os.getpid()}-" + os.fsdecode(name))
+        folder.mkdir()
         (folder / "cgroup.procs").write_text(str(tgid))
     except (IndexError, OSError):
         yield
@@ -50,12 +54,12 @@ def attackers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[int]]:
         for i, name in enumerate(NAMES):
             program = folder / f"{i}{os.fsdecode(name.replace(b'/', b'')[:100])}"
             shutil.copy(shutil.which("sleep") or "/bin/sleep", program)
-            found.append(stack.enter_context(subprocess.Popen([name, b"120"], executable=program)))
+            found.append(stack.enter_context(subprocess.Popen([name, b"1000"], executable=program)))
             stack.callback(found[-1].kill)
         many = [b"\x1b[2J%d" % i for i in range(100_000)]
         for name, args in [*((n[:15], []) for n in NAMES), (b"many", many)]:
             process = subprocess.Popen(
-                [sys.executable, "-c", f"{RENAMED}; time.sleep(120)", *args],
+                [sys.executable, "-c", f"{RENAMED}; time.sleep(1000)", *args],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
             )
@@ -138,6 +142,22 @@ def test_watch_and_record(attackers: list[int], tmp_path: Path) -> None:
             json.loads(line)
     for form in ("tree", "timeline", "json", "jsonl", "dot"):
         assert b"[2J" in printed("replay", path, "--format", form)
+
+
+@pytest.mark.live
+def test_the_screen_of_watch(attackers: list[int]) -> None:
+    """Besides the movements and colours that are its own there is nothing on it that a terminal would obey."""
+    with watching("--all", rows=200) as (terminal, process):
+        terminal.wait_for("watching")
+        for keys in (b"", b"v", b"\x1b[6~", b"G"):
+            terminal.type(keys)
+            short_lives()
+            terminal.wait_frames(2)
+        assert "\\x1b[2J" in terminal.text
+        terminal.type(b"q")
+        assert process.wait(timeout=60) == 0
+        terminal.final()
+    check_tame(_OWN.sub("", terminal.text).encode())
 
 
 @pytest.mark.parametrize("column", ["comm", "pstree"])

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -15,9 +16,10 @@ from tests.live.harness import Compiled, Live, agreed, below, kill_all, running,
 from tracer.errors import CapabilityError
 from tracer.identity import Evidence
 from tracer.live.check import Difference, check
+from tracer.sources import proc
 from tracer.sources.ebpf.core import CoreProbes
 from tracer.sources.ebpf.source import EbpfSource
-from tracer.sources.proc import PROC, ProcProcess, has_ended, read_process, read_table
+from tracer.sources.proc import PROC, ProcProcess, Stat, has_ended, read_process, read_table
 
 FREED = 0.05
 """Seconds: an RCU grace period, after which nothing more is heard of a process that was waited for."""
@@ -112,6 +114,12 @@ def busy_processor(number: int) -> Iterator[Callable[[], None]]:
         yield rest
 
 
+def let_run(tid: int) -> None:
+    """It runs like any other from now on, whoever else wants its processor."""
+    with contextlib.suppress(ProcessLookupError):  # it has ended and was waited for
+        os.sched_setscheduler(tid, os.SCHED_OTHER, os.sched_param(0))
+
+
 def has_left_its_memory(tgid: int) -> bool:
     """It is in exit_mm(), or past it."""
     return (PROC / str(tgid) / "statm").read_text().startswith("0 ")
@@ -142,6 +150,7 @@ def test_who_is_on_the_way_out(
             table = read_table()
             if ends != "later":
                 assert table[orphan].stat.ppid == dying
+                let_run(dying)
                 rest()
             return table
 
@@ -153,6 +162,7 @@ def test_who_is_on_the_way_out(
                 found = read_process(orphan)
                 assert found is not None
                 assert found.stat.ppid == dying
+            let_run(dying)
             rest()
             wait_until(lambda: has_ended(dying, dying), "it does not end")
             assert compared(live, root.pid) == []
@@ -187,5 +197,38 @@ def test_an_exec_of_a_thread_before_proc_is_read(
         try:
             assert compared(live, process.pid) == []
             assert below(process.pid) <= {p.tgid for p in live.engine.graph.live()}
+        finally:
+            kill_all(live, process.pid)
+
+
+@pytest.mark.parametrize("by_thread", [False, True])
+def test_an_exec_before_the_threads_are_listed(
+    programs: Compiled, monkeypatch: pytest.MonkeyPatch, by_thread: bool
+) -> None:
+    """A thread of the new program is in /proc, and its birth is recorded after the Exec, which ends all others."""
+    program = programs("threaded")
+    command = ["sh", "-c", 'read line; exec "$@"', "sh", program, *["again"] * by_thread]
+    with running(command, stdin=subprocess.PIPE) as process, EbpfSource() as source:
+        assert process.stdin is not None
+        stdin = process.stdin
+
+        def has_run() -> bool:
+            found = read_process(process.pid)
+            return found is not None and found.argv == (program,) and len(found.threads) == 2
+
+        def listed_after_the_exec(folder: Path, tgid: int) -> dict[int, Stat]:
+            if tgid == process.pid:
+                monkeypatch.undo()
+                stdin.write(b"\n")
+                stdin.flush()
+                wait_until(has_run, "no thread")
+            return listed(folder, tgid)
+
+        listed = proc._others
+        monkeypatch.setattr("tracer.sources.proc._others", listed_after_the_exec)
+        live = Live(source)
+        live.start(process.pid)
+        try:
+            assert compared(live, process.pid) == []
         finally:
             kill_all(live, process.pid)

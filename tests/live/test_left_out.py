@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.harness import PATIENCE, Compiled, Live, running
+from tests.live.harness import PATIENCE, Compiled, Live, differences, running
 from tracer.errors import CapabilityError
 from tracer.event import Clone, Event, Exec, Exit, Lost, Reap, Rename, SetSubreaper
 from tracer.identity import Evidence
@@ -126,6 +126,33 @@ def test_what_all_left_out_is_lost_and_repaired(live: Live, probes: Probes) -> N
         assert lost.count == 1 == live.source.stats.lost
         assert found.parent is not None
         assert (found.parent.tgid, found.evidence) == (os.getpid(), Evidence.INFERRED)
+
+
+@pytest.mark.parametrize("runs", [False, True])
+def test_a_thread_that_no_probe_saw_outlives_the_leader(
+    live: Live, probes: Probes, programs: Compiled, runs: bool
+) -> None:
+    """The process seems to be a zombie, until the thread runs a program, or /proc shows it."""
+    command = [programs("threaded"), "again"] if runs else [programs("leaderless")]
+    with running(["sh", "-c", 'read line; exec "$@"', "sh", *command], stdin=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        live.settle()
+        for name in ("on_newtask", *TURNS["on_newtask"]):
+            probes.detach(name)
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        exits = [e for e in read_until(live, Exit) if type(e) is Exit]
+        assert [e.tid for e in exits] == [process.pid]
+        live.settle()
+        (found,) = live.engine.graph.find(process.pid)
+        assert found.state == ("running" if runs else "zombie")
+        probes.events_made_up += 1
+        live.settle(quiet=1.5)
+        assert differences(live, process.pid) == []
+        process.kill()
+        process.wait()
+        live.settle()
+        assert [p.state for p in live.engine.graph.find(process.pid)][-1] == "dead"
 
 
 def test_a_subreaper_that_no_probe_saw_is_found(live: Live, probes: Probes) -> None:

@@ -20,6 +20,7 @@ import pytest
 
 from tests.live.harness import running, wait_until
 from tests.live.watching import ARGV, ctrace, run_workload, started, workload
+from tracer.live.command import Held
 
 
 def loaded_by(pid: int) -> set[int]:
@@ -78,6 +79,30 @@ def test_the_exit_code_is_passed_on(tmp_path: Path, command: list[str], code: in
     assert "Traceback" not in done.stderr
     if code in {126, 127}:
         assert f"cannot run {command[0]}" in done.stderr
+
+
+def test_the_command_ignores_what_the_caller_ignores(tmp_path: Path) -> None:
+    """As under nohup, or in the background of a script; and nothing that only Python ignores. No file is left open."""
+    script = "grep SigIgn /proc/self/status; ls /proc/self/fd"
+
+    def ignore() -> None:
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+            signal.signal(number, signal.SIG_IGN)
+
+    alone = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True, preexec_fn=ignore)
+    recorded = ctrace("record", "-o", tmp_path / "trace", "--", "sh", "-c", script, preexec_fn=ignore)
+    assert recorded.returncode == 0, recorded.stderr
+    assert recorded.stdout == alone.stdout
+    ignored = int(alone.stdout.split()[1], 16)
+    assert ignored & 7 == 7  # SIGHUP, SIGINT, SIGQUIT; the caller of the tests may ignore more
+
+
+def test_a_command_that_was_killed_before_it_could_run() -> None:
+    held = Held(["true"])
+    os.kill(held.pid, signal.SIGKILL)
+    os.waitid(os.P_PID, held.pid, os.WEXITED | os.WNOWAIT)
+    held.go()
+    assert held.poll() == 128 + signal.SIGKILL
 
 
 def test_a_command_that_ends_at_once_is_whole(tmp_path: Path) -> None:

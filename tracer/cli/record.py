@@ -131,11 +131,11 @@ def _record(wanted: _Wanted, output: str, force: bool) -> int:
     if output != "-":
         check_new(output, force=force)
     with ExitStack() as stack:
-        signals = stack.enter_context(Signals())
         held = None
         if wanted.command is not None:
             held = Held(wanted.command)
             stack.callback(held.give_up)
+        signals = stack.enter_context(Signals())
         source = stack.enter_context(EbpfSource(loader=wanted.loader, ring_size=wanted.buffer))
         events = source.start(_select(wanted, held))
         # Only now, when nothing but writing can fail any more, the file is made.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections.abc import Sequence
@@ -11,8 +12,19 @@ from tracer.errors import CtraceError, UsageError
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 
 
+_BY_PYTHON = {
+    signal.SIGINT: signal.default_int_handler,
+    signal.SIGPIPE: signal.SIG_IGN,
+    signal.SIGXFSZ: signal.SIG_IGN,
+}
+"""What Python makes of signals that its caller does not ignore."""
+
+
 class Held:
-    """A child process that will exec `argv` when `go()` is called. As the leader of nothing: Ctrl-C reaches it too."""
+    """A child process that will exec `argv` when `go()` is called. As the leader of nothing: Ctrl-C reaches it too.
+
+    To be made before signals are handled, so that the command ignores just what the caller ignores (nohup).
+    """
 
     def __init__(self, argv: Sequence[str]) -> None:
         if not argv or not argv[0]:
@@ -33,8 +45,9 @@ class Held:
         """In the child: wait for the gate, then become the command. Never returns."""
         try:
             os.close(gate_in)
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGPIPE):
-                signal.signal(number, signal.SIG_DFL)
+            for number, ours in _BY_PYTHON.items():
+                if signal.getsignal(number) is ours:
+                    signal.signal(number, signal.SIG_DFL)
             if os.read(gate, 1):
                 os.execvp(self.argv[0], self.argv)
         except OSError as problem:
@@ -44,7 +57,8 @@ class Held:
 
     def go(self) -> None:
         """Let it exec. Raises CtraceError, with the shell's exit code for it, where it cannot be run."""
-        os.write(self._gate, b"!")
+        with contextlib.suppress(BrokenPipeError):  # somebody has killed it: poll() tells
+            os.write(self._gate, b"!")
         os.close(self._gate)
         self._gate = -1
         told = os.read(self._error, 16)

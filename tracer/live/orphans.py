@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from tracer.event import Event
-from tracer.graph import DEAD, Process, Reparenting
+from tracer.graph import DEAD, ZOMBIE, Process, Reparenting
 from tracer.identity import Evidence
 from tracer.sources.ebpf.living import same_start
 from tracer.sources.proc import TICK, ProcProcess, read_process, snapshot_events
@@ -81,7 +81,8 @@ class DoubtfulOrphans:
         for process, step, found, last in due:
             if not _is_open(process) or not process.reparentings or process.reparentings[-1] is not step:
                 continue
-            told = snapshot_events(found, at, start_time=process.start_time, subreaper=process.subreaper, zombie=False)
+            dead = process.state is ZOMBIE
+            told = snapshot_events(found, at, start_time=process.start_time, subreaper=process.subreaper, zombie=dead)
             events.append(told[0])  # of the parent; all else is told by events
             now = time.monotonic()
             if now < last:  # the parent that it names may have died since

@@ -42,6 +42,8 @@ class LiveSource(Protocol):
     info: SourceInfo
     stats: SourceStats
 
+    @property
+    def repair_is_due(self) -> bool: ...
     def poll(self, timeout: float) -> list[Event]: ...
     def poll_lives(self, timeout: float) -> list[Event | ShortLife]: ...
 
@@ -109,7 +111,8 @@ class Session:
     def step(self, timeout: float) -> int:
         """Wait for events at most `timeout` seconds, apply them; how many there were."""
         count = self._step_lives(self._lives, timeout) if self._lives is not None else self._step(timeout)
-        if self._orphans:
+        # /proc's word on one adoption says nothing of the threads and ends that were lost beside it.
+        if self._orphans and not self.source.repair_is_due:
             answers = self._orphans.answers(self._latest, self.source.stats.events, empty=not count)
             if answers:
                 self.feed(answers)

@@ -17,6 +17,8 @@ def there(tgid: int, ppid: int, comm: str = "sh", subreaper: bool = False) -> Sn
 class LiveMemory:
     """Each `poll` gives the next batch."""
 
+    repair_is_due = False
+
     def __init__(self, batches: Iterable[list[Event]]) -> None:
         self.info = SourceInfo("ebpf", "live", None, "boot")
         self.stats = SourceStats()

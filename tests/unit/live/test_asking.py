@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.live.memory import LiveMemory, there
 from tests.unit.reconstruct.build import parse
-from tracer.event import Clone, Event, Exec, Exit, SetSubreaper
+from tracer.event import Clone, Event, Exec, Exit, Lost, SetSubreaper
 from tracer.live.session import Session
 
 
@@ -53,6 +53,28 @@ def test_who_has_the_number_now_is_not_asked_about() -> None:
             assert asked(earlier, other.pid)[1] == "inferred"
         finally:
             other.kill()
+
+
+def test_nobody_is_asked_until_a_loss_is_repaired() -> None:
+    """/proc's word on one process would make it certain, and not who else has threads, or has ended, unseen."""
+    with subprocess.Popen(["sleep", "60"]) as orphan:
+        try:
+            us = there(os.getpid(), 1, subreaper=True)
+            source = LiveMemory([[us], an_adoption_in_doubt(orphan.pid), [], [Lost(7, None, 0, 1)]])
+            session = Session(source)
+            for _ in range(2):
+                session.step(0)
+            source.repair_is_due = True
+            for _ in range(4):
+                session.step(0)
+            (child,) = session.graph.find(orphan.pid)
+            assert child.parent is session.graph.find(4_000_001)[0]
+            source.repair_is_due = False
+            for _ in range(3):
+                session.step(0)
+            assert child.parent is session.graph.find(os.getpid())[0]
+        finally:
+            orphan.kill()
 
 
 def test_what_proc_says_waits_for_the_events_before_it() -> None:

@@ -97,8 +97,13 @@ class Births(Known):
                 del self.tasks[old_tid]
             else:
                 old_tid = tid  # /proc was read when the thread had the leader's number already
+                process.live += 1
+        if process.live > 1:
+            self._left_alone(process)
+        if process.dead:
+            self.living.lives_on(process)
         task.exited = False
-        process.live = 1  # de_thread(): nobody else is left
+        process.live = 1
         if (flags & wire.F_SUBREAPER) != process.subreaper:
             self._subreaper_seen(process, time, flags)
         filename, argv, cut, comm = program
@@ -108,6 +113,12 @@ class Births(Known):
             # execveat of a descriptor: since Linux 6.14 the name of the file, and not of the descriptor
             self.at += 1
             self._out.append(Rename(self.at, time, tid, comm))
+
+    def _left_alone(self, process: LiveProcess) -> None:
+        """de_thread(): other threads have ended, unseen. Or /proc told of them before their births are decoded."""
+        others = [tid for tid, task in self.tasks.items() if type(task) is LiveThread and task.process is process]
+        for tid in others:
+            del self.tasks[tid]
 
     def _followed(self, record: bytes) -> LiveTask:
         """It has the name of a program to follow, and was nobody's child here until now."""

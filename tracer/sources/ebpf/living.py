@@ -97,6 +97,9 @@ class Living:
         self, process: ProcProcess, start: int, subreaper: bool | None, member: bool, exits: dict[int, int]
     ) -> None:
         """Know a process from /proc. `exits`: tasks whose exit record is still to be decoded."""
+        old = self.tasks.get(process.tgid)
+        if type(old) is LiveProcess and old.dead:
+            self.forget(old)
         live = LiveProcess(process.tgid, start or process.stat.start_ticks * TICK, member, process.ns_pids)
         live.subreaper, live.read_at, live.live = subreaper, process.read_at, 0
         for tid, stat in process.threads.items():
@@ -130,6 +133,12 @@ class Living:
         process.confirmed = False
         if autoreaped or process.ns_pids:
             self.zombies.setdefault(parent, {})[process.tgid] = process
+
+    def lives_on(self, process: LiveProcess) -> None:
+        """It was taken for dead, and has a thread whose birth was lost."""
+        self.forget(process)
+        process.dead = False
+        self.tasks[process.tgid] = process
 
     def forget(self, process: LiveProcess) -> None:
         """The zombie is gone; none of its threads is known any more."""

@@ -44,6 +44,11 @@ class Repair:
         self._repair_due = not agrees
         self._ending = {who for who in ending if self._decoder.living.find(*who[1:]) is not None}
 
+    @property
+    def due(self) -> bool:
+        """What is known is not right, and will be mended."""
+        return self._repair_due
+
     def after_events(self) -> None:
         """There were some: of losses among them, and of zombies."""
         if not self._look_at:

@@ -190,6 +190,11 @@ class EbpfSource:
             if progress is not None:
                 progress(self.stats.events)
 
+    @property
+    def repair_is_due(self) -> bool:
+        """Events were lost, and what /proc has in their place is still to come."""
+        return self._repair.due
+
     def stop(self) -> None:
         """Let `poll` return soon and `batches` end. May be called from a signal handler."""
         self._stopped = True
