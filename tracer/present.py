@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from shlex import quote
 from typing import TYPE_CHECKING
 
+from tracer.expectation import ancestors
 from tracer.identity import Evidence
-from tracer.runtime.roles import CONTAINER, PAUSE, SHIM
+from tracer.runtime import cgroup
+from tracer.runtime.roles import SHIM
 
 if TYPE_CHECKING:
     from tracer.graph import Process
@@ -48,13 +51,11 @@ def age(process: Process) -> float:
     return (time.clock_gettime_ns(time.CLOCK_BOOTTIME) - process.start_time) / 1e9
 
 
-def advice(process: Process, roles: Roles) -> list[str]:
-    """The commands that would tell the whole story."""
-    whom = "containerd -o FILE" if _is_of_containerd(process, roles) else "-o FILE -- COMMAND"
-    return [f"sudo ctrace record {whom}", f"ctrace explain {roles.label(process)} FILE"]
-
-
-def _is_of_containerd(process: Process, roles: Roles) -> bool:
-    """A shim or a container's main process below one. podman's, below conmon, come from whoever calls podman."""
-    role, parent = roles.role(process), process.parent
-    return role == SHIM or (role in {PAUSE, CONTAINER} and parent is not None and roles.role(parent) == SHIM)
+def recording(process: Process, roles: Roles) -> str:
+    """The command that would record its start."""
+    if any(roles.role(p) == SHIM for p in (process, *ancestors(process))):
+        return "sudo ctrace record containerd -o FILE"
+    unit = cgroup.unit(process.cgroup)
+    if unit.name.endswith(".service") and not unit.user:
+        return f"sudo ctrace record {quote(unit.name)} -o FILE"
+    return "sudo ctrace record -o FILE -- COMMAND"

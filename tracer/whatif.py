@@ -135,12 +135,12 @@ class _Simulation:
     def _namespace(self, process: Process) -> list[Death] | None:
         """None where it is no pid namespace's init."""
         if process is self._graph.init:
-            why = "nothing lives without PID 1: a machine panics, and everything in a container is killed"
+            why = "without PID 1 a machine panics, and in a container the kernel kills everything"
             everyone = list(_below(process))  # kernel threads are not
             return [Death(p, PID_NAMESPACE, why, Evidence.DERIVED, process) for p in everyone]
         if process.ns.init is not process or not process.ns.level:
             return None
-        why = "it is in the pid namespace whose init that is"
+        why = "the kernel kills all of a pid namespace when its init ends"
         return [
             Death(member, PID_NAMESPACE, why, Evidence.INFERRED if guess else Evidence.DERIVED, process)
             for member, guess in self._members.get(process, ())

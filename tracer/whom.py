@@ -77,9 +77,7 @@ def _is_top(process: Process, names: Names) -> bool:
 def nobody(who: str, everyone: Iterable[Process]) -> TargetError:
     """The error for a name or number that nobody has."""
     if is_number(who):
-        wanted = int(who.partition("#")[0])
-        numbers = sorted({p.tgid for p in everyone}, key=lambda pid: (abs(pid - wanted), pid))[:5]
-        like = [str(pid) for pid in numbers]
+        like = near(who.partition("#")[0], {str(p.tgid) for p in everyone})
     else:
         like = near(who, {name for p in everyone for name in all_names(p)})
     return TargetError(

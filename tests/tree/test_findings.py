@@ -97,6 +97,20 @@ def test_a_shim_without_a_child(containerd: Containerd) -> None:
     proc.wait_until(lambda: not containerd.shims(), 5, "the shim's end")
 
 
+def test_containers_whose_shim_is_gone(containerd: Containerd) -> None:
+    app = running_app(containerd)
+    (shim,) = containerd.shims()
+    containerd.stop()
+    try:
+        proc.kill([shim])
+        (found,) = findings("--pid", app)
+        assert (found["kind"], found["process"]["name"]) == ("lost-shim", "pause")
+        assert [other["pid"] for other in found["others"]] == [app]
+    finally:
+        containerd.run()  # the advice
+    proc.wait_until(lambda: not proc.alive(app), 20, "the end of the application")
+
+
 def test_a_process_that_left_its_containers_cgroup(containerd: Containerd) -> None:
     app = running_app(containerd)
     os.kill(app, signal.SIGUSR1)

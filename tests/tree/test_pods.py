@@ -83,7 +83,26 @@ def test_the_tree_says_pod_and_container_once(pod: Running) -> None:
     lines = {line.split("(")[1].split(")")[0]: line for line in text.splitlines() if "(" in line}
     assert "pod shop/web" in lines[str(pod.shim)]
     assert "container app" in lines[str(pod.app)]
-    assert "5 processes · 1 pod · 2 containers" in text
+    assert "5 processes · 1 pod · 1 container" in text
+
+
+def test_who_came_into_a_container_is_not_its_main_process(pod: Running, containerd: Containerd) -> None:
+    def session() -> list[int]:
+        return [p.pid for p in proc.children(pod.shim) if p.comm == "sleep"]
+
+    containerd.ctr("task", "exec", "--detach", "--exec-id", "look", pod.app_id, "/bin/sleep", "60")
+    try:
+        proc.wait_until(lambda: len(session()) == 1, 5, "the exec")
+        (inside,) = session()
+        found = processes("--pod", "web")
+        assert {pid: found[pid]["role"] for pid in (pod.pause, pod.app, inside)} == {
+            pod.pause: "pause",
+            pod.app: "container",
+            inside: "exec",
+        }
+        assert found[inside]["container"]["name"] == "app"
+    finally:
+        proc.kill(session())
 
 
 def test_by_cgroup_every_process_is_below_its_own(pod: Running) -> None:
@@ -125,7 +144,7 @@ def test_a_task_with_a_name_of_its_users_choice(containerd: Containerd) -> None:
 _AS_NOBODY = """
 import os, sys
 from tracer.cli import main
-import tracer.cli.tree, tracer.cli.output, tracer.filters, tracer.render.json, tracer.sources.proc
+import tracer.cli.tree, tracer.cli.output, tracer.filters, tracer.render.json, tracer.sources.proc_source
 import tracer.reconstruct.engine, tracer.runtime.bundles, tracer.runtime.roles
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
 sys.exit(main(["tree", "--format", "json"]))

@@ -55,7 +55,7 @@ def explain(who: str, file: str | None, output: str | None, form: str, width: in
             write_stories(out, scene.source.info, stories, scene.roles, scene.names, left_out)
             return 0
         painter = Painter(out, width=width, ascii_only=ascii_only or None)
-        _write(scene, stories, left_out, Prose(painter.width, painter.text), painter)
+        _write(who, scene, stories, left_out, Prose(painter.width, painter.text), painter)
     return 0
 
 
@@ -101,9 +101,9 @@ def _history(who: str, file: str) -> tuple[Scene, list[Story], int]:
     return scene, told[:STORIES_MAX], left_out + max(len(told) - STORIES_MAX, 0)
 
 
-def _write(scene: Scene, stories: list[Story], left_out: int, prose: Prose, painter: Painter) -> None:
+def _write(who: str, scene: Scene, stories: list[Story], left_out: int, prose: Prose, painter: Painter) -> None:
     from tracer.render.lines import Line, Span
-    from tracer.render.present import present_lines
+    from tracer.render.present import more_lines, present_lines
     from tracer.render.story import Told
     from tracer.runtime.units import Units
 
@@ -115,6 +115,8 @@ def _write(scene: Scene, stories: list[Story], left_out: int, prose: Prose, pain
         if i:
             painter.paint([Line([]), Line([])])
         painter.paint(told.story(story) if units is None else present_lines(told, story.process, units))
+    if live:
+        painter.paint(more_lines(told, [story.process for story in stories], who))
     if left_out:
         said = f"{left_out:,} more of that name were left out; ask for one by its number."
         painter.paint([Line([]), *prose.lines([Span(said, "dim")])])

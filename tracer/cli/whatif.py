@@ -138,7 +138,7 @@ def _one(scene: Scene, who: str) -> Process:
         return living[0]
     if not living:
         raise TargetError(f"{words.title(meant[-1], scene.roles)} has ended already", "--at LINE goes back to before.")
-    some = ", ".join(words.title(p, scene.roles) for p in living[:10])
+    some = ", ".join(words.title_in_container(p, scene.roles, scene.names) for p in living[:10])
     raise TargetError(f"{who} is the name of {len(living)} processes", f"Give the number of one: {some}")
 
 
@@ -241,10 +241,11 @@ def _kill(scene: Scene, reactions: Reactions, target: str, kill_mode: str | None
     ]
     if not found:
         raise TargetError(f"there is no running container or pod {target}", "`ctrace tree` shows who is there.")
-    ids = {name.id for p in found if (name := scene.names.of(p)) is not None}
+    containers = {name.id: name.title for p in found if (name := scene.names.of(p)) is not None}
     in_pod = filters.by_pod((target,), scene.names)
-    if len(ids) > 1 and not all(in_pod(p) for p in found):
-        raise TargetError(f"{len(ids)} containers are called {target}", f"Give an id: {', '.join(sorted(ids)[:10])}")
+    if len(containers) > 1 and not all(in_pod(p) for p in found):
+        some = "\n".join(f"  {i[:12]}  {title}" for i, title in sorted(containers.items())[:10])
+        raise TargetError(f"{len(containers)} containers are called {target}", f"Give the id of one:\n{some}")
     title = f"If {target} is killed (SIGKILL to the main process of {'each' if len(found) > 1 else 'the'} container)"
     deaths = [Death(p, ASKED, "", Evidence.DERIVED) for p in found]
     return Answer({"event": "kill", "target": target}, title, _foresee(scene, reactions, deaths))
@@ -257,3 +258,20 @@ def _note_limits(answer: Answer, scene: Scene) -> None:
             "/proc does not show PR_SET_PDEATHSIG: an adopted process that asked for a signal at the death of its "
             "parent dies instead; a trace of its start would show it"
         )
+    if _pause_leaves_containers(answer.fate.dead, scene):
+        answer.notes.append(
+            "a kubelet, where there is one, takes a pod without pause for broken: it ends the pod's other containers, "
+            "and starts the pod anew"
+        )
+
+
+def _pause_leaves_containers(dead: set[Process], scene: Scene) -> bool:
+    """Whether a pod loses its pause, and another container of it lives on."""
+    from tracer.runtime.roles import CONTAINER, PAUSE
+
+    pods: dict[str | None, set[str]] = {PAUSE: set(), CONTAINER: set()}
+    for process in scene.graph.live():
+        role, name = scene.roles.role(process), scene.names.of(process)
+        if role in pods and name is not None and (process in dead) == (role == PAUSE):
+            pods[role].add(name.sandbox_id)
+    return bool((pods[PAUSE] & pods[CONTAINER]) - {""})

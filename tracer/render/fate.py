@@ -42,8 +42,12 @@ class Foretold:
 
     def who(self, process: Process) -> str:
         """With the container that it is in: `nginx (158) of shop/web nginx`."""
+        return words.title_in_container(process, self._roles, self._names)
+
+    def _container(self, process: Process) -> str:
+        """`shop/web nginx`; '' for none."""
         name = self._names.of(process)
-        return self.title(process) + (f" of {name.title}" if name is not None and name.title else "")
+        return name.title if name is not None else ""
 
     def lines(self) -> Iterator[Line]:
         """All sections that are not empty."""
@@ -57,10 +61,16 @@ class Foretold:
         yield from self._section("zombie", list(self._zombies(fate.zombies)))
 
     def _all(self, processes: Iterable[Process]) -> str:
-        named = [self.who(process) for process in processes]
-        if len(named) > _NAMED:
-            named[_NAMED:] = [f"and {len(named) - _NAMED:,} more"]
-        return ", ".join(named)
+        """`pause (7) of shop/web; app (8) and worker (9) of shop/web app`."""
+        everyone = list(processes)
+        said = []
+        for container, group in groupby(everyone[:_NAMED], key=self._container):
+            named = [self.title(process) for process in group]
+            who = " and ".join(part for part in (", ".join(named[:-1]), named[-1]) if part)
+            said.append(who + (f" of {container}" if container else ""))
+        if len(everyone) > _NAMED:
+            said.append(f"and {len(everyone) - _NAMED:,} more")
+        return ("; " if any(self._container(process) for process in everyone) else ", ").join(said)
 
     def lives_on(self, rows: Sequence[str]) -> Iterator[Line]:
         """Who might have been thought to die."""

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 def machine_line(processes: Iterable[Process], names: Names, kernel_threads: int) -> Line:
     """`node-1   123 processes · 2 pods · 4 containers · 96 kernel threads left out`."""
     count = 0
-    containers: set[tuple[str, str]] = set()
+    containers: set[str] = set()
     pods: set[str] = set()
     for process in processes:
         count += 1
         name = names.of(process)
-        if name is not None and name.id:
-            containers.add((name.namespace, name.id))
+        if name is not None and name.id and not name.sandbox:
+            containers.add(name.id)
         if name is not None and name.sandbox_id:
             pods.add(name.sandbox_id)
     said = [f"{count:,} process{'' if count == 1 else 'es'}"]

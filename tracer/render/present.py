@@ -1,7 +1,8 @@
-"""One process as /proc shows it now, and how to get its history."""
+"""Processes as /proc shows them now, and how to get their history."""
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from tracer import present
@@ -9,9 +10,10 @@ from tracer.render import words
 from tracer.render.lines import Line, Span
 from tracer.render.story import arguments
 from tracer.runtime import cgroup
+from tracer.whom import is_number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from tracer.graph import Process
     from tracer.render.story import Told
@@ -21,7 +23,7 @@ _HANG = 5
 
 
 def present_lines(told: Told, process: Process, units: Units) -> Iterator[Line]:
-    """What it is, where it is, what follows from it, and what would tell more."""
+    """What it is, where it is, and what follows from it."""
     yield from told.heading(process)
     yield Line([])
     parent = process.parent
@@ -40,10 +42,17 @@ def present_lines(told: Told, process: Process, units: Units) -> Iterator[Line]:
         )
     yield Line([])
     yield from told.now(process)
+
+
+def more_lines(told: Told, processes: Sequence[Process], who: str) -> Iterator[Line]:
+    """What would tell the rest. `who`: as the user called them."""
     yield Line([])
-    said = "/proc tells where it is, not how it got there: that takes a recording of its start."
+    said = "/proc tells where a process is, not how it got there: that takes a recording of its start."
     yield from told.prose.lines([Span(said)], hang=2)
-    for command in present.advice(process, told.roles):
+    commands = list(dict.fromkeys(present.recording(process, told.roles) for process in processes))
+    # After a restart the number is another one.
+    commands.append(f"ctrace explain {quote(told.roles.label(processes[0]) if is_number(who) else who)} FILE")
+    for command in commands:
         yield from told.prose.lines([Span(command, "mark")], first="  ", hang=4)
 
 

@@ -50,7 +50,7 @@ class Prose:
             yield Line([Span(lead, "dim"), *_trimmed(row)], right, column)
 
     def _words(self, text: Sequence[Span], room: int) -> Iterator[tuple[str, str]]:
-        """Words and single spaces, with their style; what is longer than a line in pieces.
+        """Words and single spaces, with their style; what is longer than a line in pieces, a path behind a `/`.
 
         A place (`line 157, 09:32:22`) is one word. Words of different spans that touch are one word for the reader
         but may be broken there: it is rare.
@@ -62,6 +62,8 @@ class Prose:
                     yield " ", style
                 while width_of(word) > room:
                     piece = word[: room if word.isascii() else max(room // 2, 1)]
+                    folder = piece.rfind("/") + 1
+                    piece = piece[:folder] if folder > len(piece) // 2 else piece
                     yield piece, style
                     word = word[len(piece) :]
                 if word:

@@ -22,12 +22,14 @@ from tracer.runtime import roles as r
 
 if TYPE_CHECKING:
     from tracer.identity import Evidence
+    from tracer.runtime.containers import Names
     from tracer.runtime.roles import Roles
 
 _STATUSES = 512
 """Wait statuses whose words are kept: 256 codes and the signals."""
 _ROLE_STYLES = {
     r.CONTAINER: "container",
+    r.EXEC: "container",
     r.SHIM: "shim",
     r.PAUSE: "pause",
     r.CONTAINERD: "daemon",
@@ -41,6 +43,12 @@ _ROLE_STYLES = {
 def title(process: Process, roles: Roles, at: int | None = None) -> str:
     """`runc create (1224714)`: what it was at `at`, and its pid. Raw."""
     return f"{roles.label(process, at)} ({number(process)})"
+
+
+def title_in_container(process: Process, roles: Roles, names: Names) -> str:
+    """`nginx (158) of shop/web nginx`. Raw."""
+    name = names.of(process)
+    return title(process, roles) + (f" of {name.title}" if name is not None and name.title else "")
 
 
 def number(process: Process) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tracer.graph import DEAD, RUNNING, ZOMBIE, Process, ProcessGraph
 from tracer.identity import Evidence, signal_name
 from tracer.runtime import cgroup
-from tracer.runtime.roles import CONTAINERD, SHIM, is_helper
+from tracer.runtime.roles import CONTAINERD, PAUSE, SHIM, is_helper
 
 if TYPE_CHECKING:
     from tracer.runtime.containers import Names
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 ZOMBIES = "zombies"
 INIT_DOES_NOT_REAP = "init-does-not-reap"
 CHILDLESS_SHIM = "childless-shim"
+LOST_SHIM = "lost-shim"
 NESTED_SHIM = "nested-shim"
 PDEATH_THREAD = "pdeath-thread"
 ESCAPED = "escaped-cgroup"
@@ -199,6 +200,40 @@ def _holds_children(shim: Process) -> bool:
     return base == "containerd-shim" or base.startswith("containerd-shim-runc")
 
 
+def _lost_shims(scene: _Scene) -> Iterator[Finding]:
+    """The shim is the parent of a container's first process until one of the two ends: forget_original_parent()."""
+    lost: dict[tuple[Process, str], list[Process]] = {}
+    for process in scene.graph.processes:
+        if process.state is not RUNNING or not process.cgroup or not _is_container_init(process):
+            continue
+        parent, name = process.parent, scene.names.of(process)
+        if parent is None or name is None or process.evidence.rank > Evidence.DERIVED.rank:
+            continue
+        # Others have no shims: conmon is podman's and CRI-O's, and runc itself stays with nothing.
+        shimless = name.runtime in {"", "containerd", "docker"} and not _may_hold(scene.roles.role(parent))
+        within = cgroup.facts(parent.cgroup).container_id == cgroup.facts(process.cgroup).container_id
+        if shimless and not within and scene.settled(process):
+            lost.setdefault((parent, name.sandbox_id or name.pod_uid or name.id), []).append(process)
+    for (parent, _), processes in lost.items():
+        first = next((p for p in processes if scene.roles.role(p) == PAUSE), processes[0])
+        them = "it" if len(processes) == 1 else "them"
+        yield Finding(
+            LOST_SHIM,
+            first,
+            tuple(p for p in processes if p is not first),
+            f"{_counted(scene, processes)} of {scene.container(first)}: the shim above {them} has ended, and "
+            f"{scene.called(parent)} adopted {them}. containerd can no longer stop {them}, exec there, or learn the "
+            "exit code.",
+            "Start containerd, or restart it: it then ends what has no shim, and a kubelet starts the pod anew. "
+            "Why the shim ended, the kernel's log (OOM) or containerd's journal may tell.",
+        )
+
+
+def _may_hold(role: str | None) -> bool:
+    """Whether a container's first process may be a child of such a one, for a while or for good."""
+    return role in {SHIM, "conmon"} or is_helper(role)
+
+
 def _nested_shims(scene: _Scene) -> Iterator[Finding]:
     """`shim start` leaves the serving shim to the nearest subreaper above containerd: on a plain node PID 1."""
     for process in scene.graph.processes:
@@ -294,7 +329,8 @@ def _escaped(scene: _Scene) -> Iterator[Finding]:
             f"{scene.called(process)} belongs to {scene.container(inside)} and is not in its cgroup, but in "
             f"{process.cgroup}: {end}and the container's limits and accounting do not reach it.",
             f"End it (kill {process.tgid}), then see what moved it: a privileged container that writes to the host's "
-            "cgroups, or sshd, cron or systemd-run inside the container.",
+            "cgroups, or sshd, cron or systemd-run inside the container. Whoever came in by nsenter has kept a "
+            "cgroup from outside.",
         )
 
 
@@ -312,6 +348,7 @@ def _container_around(process: Process) -> Process | None:
 _LOOKS: tuple[Callable[[_Scene], Iterator[Finding]], ...] = (
     _zombies,
     _childless_shims,
+    _lost_shims,
     _nested_shims,
     _pdeath_threads,
     _escaped,

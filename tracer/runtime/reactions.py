@@ -121,9 +121,9 @@ class Reactions:
         shim = main.parent
         if shim is None or self._roles.role(shim) != SHIM or not world.lives(shim):
             return
-        why = "it has no pid namespace of its own, so the shim kills what is left of the container"
+        why = "the container has no pid namespace of its own, so the shim kills what is left in it"
         if not self._namespaces_known and (not main.ns.level or main.ns.init is None):
-            why = "with its pid namespace if it has one of its own (not in the trace), else the shim kills it"
+            why = "killed with the container's pid namespace if it has its own (not in the trace), else by the shim"
         for process in self._others(main):
             yield Death(process, RUNTIME, why, Evidence.INFERRED, shim)
 

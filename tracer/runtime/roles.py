@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from tracer.runtime import cgroup
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -19,8 +21,11 @@ SHIM_DELETE = "shim-delete"
 SHIM = "shim"
 RUNC = "runc"
 RUNC_INIT = "runc-init"
+RUNC_EXEC = "runc-exec"
 PAUSE = "pause"
 CONTAINER = "container"
+EXEC = "exec"
+"""Started in a container that runs: `kubectl exec`, `docker exec`, `runc exec`."""
 CNI = "cni"
 
 HELPERS = frozenset({SHIM_START, SHIM_DELETE, CNI})
@@ -99,7 +104,14 @@ class Roles:
 
     def _role_by_place(self, process: Process, at: int | None, name: Name) -> str | None:
         """What its name does not tell."""
-        if name.own and (_child_of_shim(process) or _was_runc_init(process, at)):
+        stage = _stage_before(process, at) if name.own else None
+        if stage == RUNC_EXEC:
+            return EXEC
+        if stage is not None or (name.own and _child_of_shim(process)):
+            if stage is None and _came_later(process):
+                # An orphan of the container comes to the shim only where both have one pid namespace.
+                nested = process.parent is not None and process.ns.level > process.parent.ns.level
+                return EXEC if nested else None
             return PAUSE if _is_pause(name) else CONTAINER
         if name.program is None and not name.comm and process in self._started_shim:
             return CONTAINERD  # older than the trace and nameless, but only containerd runs `shim start`
@@ -268,21 +280,38 @@ def _is_shim(process: Process) -> bool:
     return _facts(name_at(process)).role in {SHIM, "conmon"}
 
 
-def _was_runc_init(process: Process, at: int | None) -> bool:
-    """Whether it is what a runc init stage became: the stage was the program before its first exec, or one since."""
-    if process.exec_at is None or process.creator is None:
+def _came_later(process: Process) -> bool:
+    """Whether a shim older than the trace has an elder child in the same container: that is the main process."""
+    shim, container = process.parent, cgroup.facts(process.cgroup).container_id
+    if shim is None or process.creator is not None or not container:
         return False
+    elder = (other for other in shim.children() if other.start_time < process.start_time)
+    return any(cgroup.facts(other.cgroup).container_id == container for other in elder)
+
+
+def _stage_before(process: Process, at: int | None) -> str | None:
+    """RUNC_INIT for what a runc init stage became, RUNC_EXEC for what came into a running container; None: neither.
+
+    The stage was the program before its first exec, or one since. crun has no stages.
+    """
+    if process.exec_at is None or process.creator is None:
+        return None
     first_exec = process.past[0].at if process.past else process.exec_at
     if at is not None and first_exec > at:
-        return False
-    if _facts(name_at(process.creator, process.born_at)).role == RUNC_INIT:
-        return True
-    for earlier in process.past or ():
-        if at is not None and earlier.at > at:
-            break
-        if _facts(Name(earlier.comm, earlier.program, own=True)).role == RUNC_INIT:
-            return True
-    return False
+        return None
+    before = _facts(name_at(process.creator, process.born_at)).role
+    if before == RUNC_EXEC:
+        return RUNC_EXEC
+    if before != RUNC_INIT and not any(
+        _facts(Name(earlier.comm, earlier.program, own=True)).role == RUNC_INIT
+        for earlier in process.past or ()
+        if at is None or earlier.at <= at
+    ):
+        return None
+    # The last stage is born beside the first one (CLONE_PARENT): a child of the `runc` that was called.
+    parent = process.birth_parent
+    called = None if parent is None else _facts(name_at(parent, process.born_at)).role
+    return RUNC_EXEC if called == RUNC_EXEC else RUNC_INIT
 
 
 def _is_shim_start(process: Process) -> bool:

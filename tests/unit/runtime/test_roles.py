@@ -113,7 +113,7 @@ def test_an_orphan_that_came_to_the_shim_is_no_container() -> None:
     assert Roles(graph).role(orphan) is None
 
 
-def test_runc_exec_makes_a_container_process() -> None:
+def test_runc_exec_makes_no_main_process() -> None:
     s = pod()
     s.fork(221, 600)
     s.exec(600, "/usr/sbin/runc", "runc", *RUNC, "exec", "abc")
@@ -124,7 +124,7 @@ def test_runc_exec_makes_a_container_process() -> None:
     s.exit(600)
     s.exec(602, "/bin/sh", "sh")
     roles = roles_of(s)
-    assert (roles[600], roles[601], roles[602]) == ("runc-exec", "runc-init", "container")
+    assert (roles[600], roles[601], roles[602]) == ("runc-exec", "runc-init", "exec")
 
 
 def test_a_fork_of_a_shim_before_its_exec_has_no_role() -> None:
