@@ -84,7 +84,7 @@ def residue(tallies: dict[str, Tally]) -> str:
     return f"complete logs: {total} wrong, unknown or missing: " + ", ".join(f"{other[kind]} {kind}" for kind in kinds)
 
 
-def _usable(names: str) -> list[OptionSet]:
+def usable(names: str) -> list[OptionSet]:
     """Those that this strace can do; the others are named."""
     sets = []
     for options in optionsets.choose(names):
@@ -98,7 +98,7 @@ def _usable(names: str) -> list[OptionSet]:
 
 def _work(arguments: argparse.Namespace) -> Iterator[tuple[OptionSet, int]]:
     without = arguments.without.split(",")
-    sets = [replace(s, kinds=tuple(k for k in s.kinds if k not in without)) for s in _usable(arguments.sets)]
+    sets = [replace(s, kinds=tuple(k for k in s.kinds if k not in without)) for s in usable(arguments.sets)]
     deadline = time.monotonic() + arguments.seconds if arguments.seconds else None
     seed = arguments.seed
     runs = 0
@@ -113,6 +113,13 @@ def _work(arguments: argparse.Namespace) -> Iterator[tuple[OptionSet, int]]:
         seed += 1
 
 
+def replay(path: str) -> ProcessGraph:
+    """As the API does."""
+    import tracer
+
+    return tracer.replay(path)
+
+
 def again(folders: list[Path]) -> int:
     """Judge kept cases again, for example after a mend."""
     bad = 0
@@ -121,28 +128,19 @@ def again(folders: list[Path]) -> int:
         found = Truth.load(folder / "truth.json")
         if folder.name.endswith(trial.DIFFER):
             log, live = folder / "log", replay_events(folder / "events.txt")
-            story = differences(_replay()(str(log)), live, found, trial.numbers_in(log))[2]
+            story = differences(replay(str(log)), live, found, trial.numbers_in(log))[2]
             bad += bool(story)
             print(f"{folder}: {'; '.join(story) or 'the same'}")
             continue
         if (folder / "events.txt").exists():
             verdict = judge(replay_events(folder / "events.txt"), found, complete=True, below=found.keeper)
         else:
-            verdict = trial.judge_log(folder / "log", found, options.complete, _replay())
+            verdict = trial.judge_log(folder / "log", found, options.complete, replay)
         bad += bool(verdict.fatal)
         print(f"{folder}: {'still wrong' if verdict.fatal else 'right'}")
         for problem in verdict.problems:
             print(f"  {problem}")
     return 1 if bad else 0
-
-
-def _replay() -> trial.Replay:
-    import tracer
-
-    def replay(path: str) -> ProcessGraph:
-        return tracer.replay(path)
-
-    return replay
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -193,7 +191,7 @@ def campaign(arguments: argparse.Namespace) -> dict[str, Tally]:
             seed,
             programs,
             arguments.keep,
-            _replay(),
+            replay,
             arguments.rounds,
             arguments.tasks,
             live=live if options.live else None,
