@@ -159,7 +159,7 @@ def _run_in(
             log = log_of(options, folder)
             if options.cut:
                 log = _cut(log, folder / CUT_MARK, seed)
-            if options.live == "ebpf" or any(f.stat().st_size for f in ([log] if log.is_file() else log.iterdir())):
+            if options.live == "ebpf" or _says_something(log):
                 trial.points += 1
                 look(log, found)
             round_now = box.control.next_round()
@@ -168,6 +168,12 @@ def _run_in(
     for process in late:
         process.kill()
         process.wait()
+
+
+def _says_something(log: Path) -> bool:
+    """A tracer that comes late may not have made its file yet."""
+    files = [*log.iterdir()] if log.is_dir() else [log]
+    return any(f.exists() and f.stat().st_size for f in files)
 
 
 def _attach(
