@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tracer.explain import Step, tell
 from tracer.graph import RULE_SEEN, PidNs, Process, ProcessGraph, Reparenting
 from tracer.identity import Evidence
+from tracer.live.journal import CREATED
+from tracer.sources.detect import open_source
 
 if TYPE_CHECKING:
     from .truth import Truth
@@ -16,7 +20,7 @@ Facts = dict[str, object]
 
 
 def differences(
-    strace: ProcessGraph, live: ProcessGraph, truth: Truth, named: Container[int]
+    log: Path, live: ProcessGraph, truth: Truth, named: Container[int]
 ) -> tuple[int, Counter[str], list[str]]:
     """Processes compared, differing facts by name, and each difference in words.
 
@@ -25,6 +29,8 @@ def differences(
     the first to end for the probes and the last for strace. What happens in between, neither sees in full. `named` are
     the numbers that occur in the log: the child of a task that was killed inside clone may show in no line.
     """
+    strace, stories = tell(open_source([str(log)]), lambda _: True)
+    guessed = {story.process for story in stories if any(map(_is_guessed_birth, story.steps))}
     names = {truth.keeper: 1, **dict.fromkeys(truth.tracers, 0)}
     ours = _by_number([p for p in strace.processes if p.tgid > 1])
     theirs = _by_number([p for p in live.processes if p.tgid not in names and _of_run(p, truth)])
@@ -39,6 +45,9 @@ def differences(
             continue
         compared += 1
         left, right = _facts(one, names), _facts(other, names)
+        if one in guessed:  # an adoption does not keep what was said of the birth
+            left.pop("birth parent", None)
+            left.pop("moves", None)
         if _namespace_ends(one, truth) or _namespace_ends(other, truth):
             left = {name: left[name] for name in ("creator", "birth parent") if name in left}
         elif left["parent"] != right["parent"] or left["parent"] in (0, 1):
@@ -91,13 +100,17 @@ def _facts(process: Process, names: dict[int, int]) -> Facts:
     steps = process.reparentings or []
     if process.creator is not None:
         facts["creator"] = _number(process.creator, names)
-        if not (steps and _is_doubtful(steps[0])) and process.birth_evidence is not Evidence.INFERRED:
+        if not (steps and _is_doubtful(steps[0])):
             facts["birth parent"] = _number(process.birth_parent, names)
     if not any(map(_is_doubtful, steps)):
         # The keeper is a subreaper, which the log cannot know.
         moved = [(_number(s.old, names), _number(s.new, names), s.rule) for s in steps]
         facts["moves"] = [(old, new, rule if new != 1 else "") for old, new, rule in moved]
     return facts
+
+
+def _is_guessed_birth(step: Step) -> bool:
+    return step.kind == CREATED and step.evidence is Evidence.INFERRED
 
 
 def _is_doubtful(step: Reparenting) -> bool:

@@ -128,7 +128,7 @@ def again(folders: list[Path]) -> int:
         found = Truth.load(folder / "truth.json")
         if folder.name.endswith(trial.DIFFER):
             log, live = folder / "log", replay_events(folder / "events.txt")
-            story = differences(replay(str(log)), live, found, trial.numbers_in(log))[2]
+            story = differences(log, live, found, trial.numbers_in(log))[2]
             bad += bool(story)
             print(f"{folder}: {'; '.join(story) or 'the same'}")
             continue

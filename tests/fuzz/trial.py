@@ -87,7 +87,7 @@ def run(
             if options.live != "ebpf":
                 judge_point(trial, log, found, keep, replay)
             if live is not None and options.live == "both" and not _says_too_little(log):
-                compare(trial, log, found, keep, replay, live)
+                compare(trial, log, found, keep, live)
 
     folder = Path(tempfile.mkdtemp(prefix="ctrace-fuzz-"))
     try:
@@ -216,11 +216,9 @@ def judge_live(trial: Trial, found: Truth, keep: Path, live: LiveTracer) -> None
         trial.kept.append(case)
 
 
-def compare(trial: Trial, log: Path, found: Truth, keep: Path, replay: Replay, live: LiveTracer) -> None:
+def compare(trial: Trial, log: Path, found: Truth, keep: Path, live: LiveTracer) -> None:
     """The whole history as the two tracers have it; what differs is kept, with the log and the events."""
-    trial.agreed, trial.disagreed, trial.disagreements = differences(
-        replay(str(log)), live.graph(), found, numbers_in(log)
-    )
+    trial.agreed, trial.disagreed, trial.disagreements = differences(log, live.graph(), found, numbers_in(log))
     if trial.disagreements:
         case = keep_case(keep, trial, log, found, Verdict(), DIFFER)
         (case / "problems.txt").write_text("\n".join(trial.disagreements) + "\n")
