@@ -71,3 +71,16 @@ def test_no_more_ways_are_tried_than_are_worth_it() -> None:
     assert len(ways_to_share(riddles(4))) == 24
     assert MAX_WAYS < 120
     assert ways_to_share(riddles(5)) == []
+
+
+def test_one_may_be_the_first_of_a_pid_namespace(tmp_path: Path) -> None:
+    """103 or 104 is: both are 100's children, either way."""
+    log = (
+        '100 execve("/a", ["a"], 0x1) = 0\n100 prctl(PR_SET_CHILD_SUBREAPER, 1) = 0\n100 fork() = 101\n'
+        "101 clone(child_stack=0x1, flags=CLONE_VM|CLONE_SIGHAND|CLONE_THREAD) = 102\n"
+        "102 clone(child_stack=NULL, flags=CLONE_PARENT|CLONE_NEWPID|SIGCHLD <unfinished ...>\n"
+        f"101 {FORK} <unfinished ...>\n102 <... clone resumed>) = ?\n101 <... fork resumed>) = ?\n"
+        f"102 {KILLED}\n101 {KILLED}\n103 {ALIVE}\n104 {ALIVE}\n"
+    )
+    found = edges(tmp_path, log)
+    assert found[103] == found[104] == (100, "inferred")

@@ -90,7 +90,7 @@ class Strangers:
         calls = self._creators.pop(tid, [])
         own = {(call.tid, call.at) for call in calls if call.flags & CLONE_THREAD and not call.either}
         hosts = own if self._shown.ends else self._hosts(calls, at)
-        if any(call.flags & (CLONE_THREAD | CLONE_NEWPID) and not call.either for call in calls):
+        if any(call.flags & CLONE_THREAD and not call.either for call in calls):
             calls = []
         creators = [
             (c.tid, flags, c.at)
