@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 
-from tracer.event import CLONE_NEWPID, CLONE_THREAD
+from tracer.event import CLONE_THREAD
 from tracer.sources.strace.ordering.calls import MAX_COMPARED, Call, Calls
 from tracer.sources.strace.ordering.numbers import Numbers
 from tracer.sources.strace.ordering.places import Places
