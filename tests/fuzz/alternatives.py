@@ -30,6 +30,8 @@ from .truth import Truth
 
 MAX_WAYS = 3000
 """So many ways are tried; of more, as many at random."""
+MAX_RUNS = 10_000
+"""So many outcomes of all these ways."""
 GONE, THREAD = "gone", "a thread"
 DECIDABLE, UNDECIDABLE, MISJUDGED = "decidable", "undecidable", "misjudged"
 Way = dict[Call, Task]
@@ -223,21 +225,30 @@ def _reached(
     log: Log, all_ways: list[Way], found: list[Found], refuted: list[str]
 ) -> Iterator[tuple[int, Way, Forward]]:
     """The ways that the log does not refute, with what the counter asks for, the cheapest first. Those that need two
-    more writes than these are tried only as long as /proc's answers have not been among them."""
-    open_answers = {f.pid: f.true for f in found}
-    cheapest = None
+    more writes than these are tried only as long as /proc's answers have not been among them; and nothing more once
+    each process has two answers."""
+    missing = {f.pid: f.true for f in found}
+    answers: dict[int, set[Answer]] = {f.pid: {f.true} for f in found}
+    cheapest, runs = None, 0
     for cost, place in sorted((_numbers(log, way), place) for place, way in enumerate(all_ways)):
-        if cheapest is not None and cost > cheapest + 1 and not open_answers:
+        if cheapest is not None and cost > cheapest + 1 and not missing:
             return
         way = all_ways[place]
         for outcome in _outcomes(log, way):
+            runs += 1
             if isinstance(outcome, Refuted):
                 refuted.append(", ".join(f"{call.task} created {task}" for call, task in way.items()) + f": {outcome}")
-                continue
-            cheapest = cost if cheapest is None else cheapest
-            for pid in [pid for pid, true in open_answers.items() if _answer(outcome, pid) == true]:
-                del open_answers[pid]
-            yield cost, way, outcome
+            else:
+                cheapest = cost if cheapest is None else cheapest
+                for pid in answers:
+                    answer = _answer(outcome, pid)
+                    if missing.get(pid) == answer:
+                        del missing[pid]
+                    if cost == cheapest:
+                        answers[pid].add(answer)
+                yield cost, way, outcome
+            if runs == MAX_RUNS or (not missing and all(len(several) > 1 for several in answers.values())):
+                return
 
 
 def _may_be_there_unseen(run: Forward, pid: int) -> Call | None:

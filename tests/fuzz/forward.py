@@ -128,6 +128,8 @@ class Forward:
         self.named.setdefault(child.tid, []).append(proc)
         assert above is not None
         while not above.alive:  # its end was told first
+            if above.ns is above:
+                raise Refuted(f"{child} was created after {above.leader}, the init of its pid namespace, had ended")
             above = self._reaper(above, above.told)
         self._hang(proc, above)
 

@@ -185,3 +185,12 @@ def test_a_line_that_names_nobody_began_before_the_child_was_there(tmp_path: Pat
 def test_who_was_waited_for(tmp_path: Path, who: str) -> None:
     log = f"4 waitid({who}, NULL, WNOHANG|WEXITED, NULL) = -1 ECHILD (No child processes)\n"
     assert answers(judged(tmp_path, log, 6, 4)) == {4}
+
+
+def test_nobody_is_born_in_a_pid_namespace_whose_init_has_ended(tmp_path: Path) -> None:
+    begun = "6 clone(child_stack=NULL, flags=CLONE_NEWPID|SIGCHLD <unfinished ...>\n7 vfork( <unfinished ...>\n"
+    shown = '8 fork() = 10\n9 prctl(PR_SET_NAME, "x") = 0\n'
+    log = begun + BOTH_KILLED + shown + "8 exit_group(0) = ?\n8 +++ exited with 0 +++\n"
+    assert answers(judged(tmp_path, log, pid=9)) == {4, 5}
+    beside = "10 clone(child_stack=NULL, flags=CLONE_PARENT|SIGCHLD) = 11\n"
+    assert answers(judged(tmp_path, log + beside, pid=9)) == {4}
