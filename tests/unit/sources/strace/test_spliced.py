@@ -121,6 +121,32 @@ def test_a_call_of_the_only_task_behind_output_that_has_no_newline(tmp_path: Pat
     assert got[-2:] == ["Reap(100, 101)", "Clone(100, 102, flags=16640, exit_signal=17)"]
 
 
+@pytest.mark.parametrize("output", ["50%", "working", "5 of 7 files"])
+def test_output_behind_what_strace_writes_when_a_call_begins(tmp_path: Path, output: str) -> None:
+    log = (
+        'execve("./a", ["a"], 0x7 /* 1 var */) = 0\n'
+        f"prctl(PR_SET_CHILD_SUBREAPER, 1{output}) = 0\n"
+        f"prctl(PR_SET_CHILD_SUBREAPER, 0{output}) = 0\n"
+        f"prctl(PR_SET_PDEATHSIG, SIGKILL{output}) = 0\n"
+        f"unshare(CLONE_NEWPID{output}) = 0\n"
+        f"setns(3, CLONE_NEWPID{output}) = 0\n"
+        f"clone(child_stack=NULL, flags=CLONE_PARENT|SIGCHLD{output}) = 101\n"
+        f"clone(child_stack=NULL, flags=0{output}) = 102\n"
+        f"exit_group(0{output}) = ?\n"
+    )
+    told = [event for event in events_of(tmp_path, log) if not event.startswith("SubreaperSettled")]
+    assert told[2:] == [
+        "SetSubreaper(0, on=True, returned=True)",
+        "SetSubreaper(0, returned=True)",
+        "SetPdeathsig(0, signal=9)",
+        "NewPidNs(0)",
+        "JoinPidNs(0)",
+        "Clone(0, 101, flags=32768, exit_signal=17)",
+        "Clone(0, 102)",
+        "ExitBegin(0, group=True)",
+    ]
+
+
 @pytest.mark.parametrize("output", ["", "working"])
 def test_output_before_a_notice_and_the_line_after_it(tmp_path: Path, output: str) -> None:
     """Also twice in a row."""

@@ -53,7 +53,8 @@ _PRCTL = {
     b"PR_SET_CHILD_SUBREAPER": PR_SET_CHILD_SUBREAPER,
 }
 
-_NUMBER = re.compile(rb"-?(?:0[xX][0-9a-fA-F]{1,16}|\d{1,18})")
+LONGEST_NAME = len("SIGVTALRM")
+_NUMBER = re.compile(rb"-?(?:0[xX][0-9a-fA-F]{1,16}|0|[1-9]\d{0,17})")
 _COMMENT = re.compile(rb" /\*[^*]*\*/")
 _FLAGS = re.compile(rb"(?<![a-z_])flags=([A-Za-z0-9_|]+)")
 _EXIT_SIGNAL = re.compile(rb"exit_signal=([A-Za-z0-9_]+)")
@@ -64,7 +65,7 @@ _FD = rb"(AT_FDCWD|-?\d+)(?:<([^>\n]*)>)?"
 _PATH = re.compile(
     _NAME + rb"(?:" + _FD + rb", " + _NAME + rb")?(?:" + _STRING + rb"|NULL|0x[0-9a-f]+), " + _NAME, re.S
 )
-_VALUE = re.compile(_NAME + rb"(-?\w+)")
+_VALUE = re.compile(_NAME + rb"(-?(?:0[xX][0-9a-fA-F]+|0|[1-9]\d*|[A-Za-z_]\w*))")
 _QUOTED = re.compile(_NAME + _STRING, re.S)
 _ESCAPE = re.compile(rb"\\(?:x([0-9a-fA-F]{2})|([0-7]{1,3})|(.))", re.S)
 _LETTERS = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"v": b"\v", b"f": b"\f", b"a": b"\a", b"b": b"\b", b"e": b"\x1b"}
@@ -85,16 +86,20 @@ _WAIT_OPTIONS = re.compile(
 
 
 def number(text: bytes) -> int | None:
-    """`0x1f`, `017`-less decimal, with a sign; None for anything else."""
+    """`0x1f`, or decimal without zeros in front, with a sign; None for anything else."""
     if _NUMBER.fullmatch(text) is None:
         return None
     return int(text, 16) if b"x" in text.lower() else int(text)
 
 
 def signal_value(text: bytes) -> int | None:
-    """`SIGCHLD`, `17` or `0x11` to 17."""
+    """`SIGCHLD`, `17` or `0x11` to 17; also with the tracee's output behind the name (`2>&1`)."""
     value = number(text)
-    return value if value is not None else signal_number(text.decode("ascii", "replace"))
+    if value is not None:
+        return value
+    name = text.decode("ascii", "replace")
+    known = (signal_number(name[:end]) for end in range(min(len(name), LONGEST_NAME), len("SIG"), -1))
+    return next((found for found in known if found is not None), None)
 
 
 def clone_flags(args: bytes) -> tuple[int, int] | None:
@@ -244,7 +249,7 @@ def prctl(args: bytes) -> tuple[int, bytes] | None:
 
 
 def first_value(rest: bytes) -> bytes:
-    """The first argument: up to a comma, a bracket or a comment."""
+    """The first argument: up to a comma, a bracket, a comment, or what cannot be of it."""
     found = _VALUE.match(rest)
     return found[1] if found is not None else b""
 
@@ -258,7 +263,7 @@ def quoted(rest: bytes) -> str | None:
 def has_newpid(args: bytes) -> bool:
     """unshare's flags: is CLONE_NEWPID among them?"""
     words = re.split(rb"[|()= ]", args)
-    return any(word == b"CLONE_NEWPID" or (number(word) or 0) & CLONE_NEWPID for word in words)
+    return any(word.startswith(b"CLONE_NEWPID") or (number(word) or 0) & CLONE_NEWPID for word in words)
 
 
 def joins_pid_ns(args: bytes) -> int | None:
