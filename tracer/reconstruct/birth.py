@@ -112,8 +112,21 @@ def _born_of_the_dead(state: State, process: Process, father: Process, at: int, 
 def _thread_born(state: State, creator: Task, event: Clone, matched: str) -> None:
     if creator.process.state is RUNNING:
         new_thread(state, creator, event.child, matched)
+        if event.start_time:
+            _in_order_of_birth(state, creator.process, event.child, event.start_time)
     else:
         attach(state, event.at, event.time, event.child)
+
+
+def _in_order_of_birth(state: State, process: Process, tid: int, start_time: int) -> None:
+    """Two creators may tell of their threads in the other order: copy_process() takes the start time just before it
+    puts the thread at the end of the list (list_add_tail_rcu()), and the tracepoint comes after the lock is free."""
+    other, other_start = state.newest_thread
+    threads = process.threads
+    if start_time < other_start and other in threads:
+        threads[other] = threads.pop(other)
+    else:
+        state.newest_thread = tid, start_time
 
 
 def new_thread(state: State, creator: Task, tid: int, matched: str) -> None:

@@ -87,6 +87,8 @@ class State:
     processes: list[Process] = field(default_factory=list)
     init: Process = field(init=False)
     """PID 1 of the level-0 namespace; `outside` while it is only named as the adopter of last resort."""
+    newest_thread: tuple[int, int] = (0, 0)
+    """tid and start time of the thread that was born last, where these are told."""
     serials: dict[int, int] = field(default_factory=dict)
     """Number -> how many processes had it, for numbers that a thread has had since."""
     early_reuse: dict[int, Process] = field(default_factory=dict)

@@ -7,8 +7,10 @@ import pytest
 from tests.unit.reconstruct.build import Memory, edges, graph_of, parse
 from tracer.event import (
     CLONE_PARENT,
+    CLONE_THREAD,
     SIGCHLD,
     Clone,
+    Event,
     Exit,
     SetSubreaper,
     SubreaperSettled,
@@ -115,3 +117,16 @@ def test_live_a_flag_that_changes_outside_of_the_pid_namespace_changes_nothing_i
     engine.feed(parse("9 exec conmon\n9 subreaper 1\n9 newpid 10\n10 fork 11\n11 fork 12\n11 exit 0"))
     engine.feed([SetSubreaper(7, 1000, 9, False)])
     assert edges(engine.graph)[12] == (10, "derived")
+
+
+@pytest.mark.parametrize(("first", "second"), [(20, 10), (10, 20)])
+def test_threads_inherit_in_the_order_in_which_they_started(first: int, second: int) -> None:
+    """Of two that two threads make at once the tracepoints may come the other way round."""
+    events: list[Event] = [*parse("1 fork 5\n5 thread 6\n5 fork 9")]
+    events.append(Clone(4, None, 5, 7, CLONE_THREAD, 0, start_time=first, parent=1))
+    events.append(Clone(5, None, 6, 8, CLONE_THREAD, 0, start_time=second, parent=1))
+    events += [Exit(6, None, 6, 0), Exit(7, None, 5, 0)]
+    graph = reconstruct(Memory(events, None))
+    [child] = graph.find(9)
+    assert child.real_parent is not None
+    assert child.real_parent.tid == (7 if first < second else 8)
