@@ -268,3 +268,12 @@ def test_a_zombie_is_announced_to_who_inherits_before_the_end_of_its_parent_is_t
     again = told(104, 101).splitlines()[1]
     assert edge(tmp_path, *lines, again, KILLED) == (101, "inferred")
     assert edge(tmp_path, *lines, KILLED) == (1, "assumed")
+
+
+def test_who_inherited_is_told_by_a_childs_child(tmp_path: Path) -> None:
+    """104, which 102 left as well, leaves 105: 101 is told of that one's end, so it has 104, and 103, too."""
+    log = ("102 fork() = 104", BEGINS, KILLED, RETURNS, "104 fork() = 105")
+    ends = ("104 exit_group(0) = ?", "104 +++ exited with 0 +++", "105 exit_group(0) = ?", "105 +++ exited with 0 +++")
+    told = "101 --- SIGCHLD {si_signo=SIGCHLD, si_code=CLD_EXITED, si_pid=105, si_uid=0, si_status=0} ---"
+    assert edge(tmp_path, *log, *ends) == (1, "assumed")
+    assert edge(tmp_path, *log, *ends, told) == (101, "inferred")

@@ -19,13 +19,22 @@ MAX_SIBLINGS = 100
 
 
 def note_parent(state: State, child: Process, told: Process) -> None:
-    """The kernel has said whose child it is; a guess may have been behind what was taken for that."""
-    step = _adoption_behind(child)
-    if step is None or step.new is None or step.evidence.rank < Evidence.INFERRED.rank:
-        return
-    why = f"{child.tgid}, which {step.old.tgid} left to the same, was {told.tgid}'s child when it ended"
-    guess = 0 if step.new.outside else step.new.tgid
-    state.heirs_told.setdefault((step.at, step.old.tgid), {guess: ""})[told.tgid] = why
+    """The kernel has said whose child it is; a guess may have been behind what was taken for that.
+
+    Who inherits from a process is above it: if not by what was taken for its own parent, that was wrong, too.
+    """
+    why = "{child}, which {father} left to the same, was {told}'s child when it ended"
+    for _ in range(MAX_SIBLINGS):
+        step = _adoption_behind(child)
+        if step is None or step.new is None or step.evidence.rank < Evidence.INFERRED.rank:
+            return
+        guess = 0 if step.new.outside else step.new.tgid
+        reason = why.format(child=child.tgid, father=step.old.tgid, told=told.tgid)
+        state.heirs_told.setdefault((step.at, step.old.tgid), {guess: ""})[told.tgid] = reason
+        if is_below(step.old, told):
+            return
+        child = step.old
+        why = "{child}, which {father} left to the same, was below {told}, who has inherited from it"
 
 
 def note_heir(state: State, zombie: Process, heir: Process) -> None:
