@@ -124,3 +124,15 @@ def test_a_thread_that_execs_has_been_created_already(tmp_path: Path) -> None:
         f"105 +++ superseded by execve in pid 106 +++\n105 <... execve resumed>) = 0\n108 {ALIVE}\n{ENDED}"
     )
     assert edges(tmp_path, log)[108] == (105, "inferred")
+
+
+def test_a_wait_that_returned_anothers_child(tmp_path: Path) -> None:
+    """101 was killed on the way out of its wait: 102, who lives on, is told of the end of 103."""
+    log = (
+        '100 execve("/a", ["a"], 0x1) = 0\n100 fork() = 101\n100 fork() = 102\n102 fork() = 103\n'
+        "101 wait4(-1,  <unfinished ...>\n103 +++ killed by SIGTERM +++\n"
+        "101 <... wait4 resumed>NULL, 0, NULL) = 103\n101 +++ killed by SIGKILL +++\n"
+    )
+    told = "102 --- SIGCHLD {si_signo=SIGCHLD, si_code=CLD_KILLED, si_pid=103, si_uid=0, si_status=SIGTERM} ---\n"
+    assert 103 not in edges(tmp_path, log)
+    assert edges(tmp_path, log + told)[103] == (102, "observed")

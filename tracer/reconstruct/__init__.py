@@ -35,6 +35,7 @@ def reconstruct(
     ptraced = source.info.kind == "strace"
     hints: Hints = {}
     heirs: Hints = {}
+    no_waits: frozenset[int] = frozenset()
     lacks = at_first = Lacks(begun=source.info.returned_only, apart=source.info.locate is not None)
     engine = Engine(State(hints=hints, lacks=lacks, ptraced=ptraced))
     for passes_left in reversed(range(MAX_PASSES)):
@@ -48,13 +49,14 @@ def reconstruct(
         found = engine.state.clues.solve() if engine.state.clues.found_count else {}
         missing = _missing(at_first, source, engine) if lacks is at_first else _still_missing(lacks, source, engine)
         told = told_heirs(engine.state)
-        known = not found.keys() - hints.keys() and not told.keys() - heirs.keys()
+        refuted = engine.state.refuted_waits
+        known = not (found.keys() - hints.keys() or told.keys() - heirs.keys() or refuted - no_waits)
         if not passes_left or (known and missing == lacks):
             break
-        hints, heirs, lacks = {**found, **hints}, {**told, **heirs}, missing
+        hints, heirs, no_waits, lacks = {**found, **hints}, {**told, **heirs}, no_waits | refuted, missing
         # Processes and their tasks name each other: without this, the memory of a pass would outlive it where the
         # command line has switched the collector off.
-        engine = Engine(State(hints=hints, heirs=heirs, lacks=lacks, ptraced=ptraced))
+        engine = Engine(State(hints=hints, heirs=heirs, no_waits=no_waits, lacks=lacks, ptraced=ptraced))
         gc.collect()
     if engine.state.riddles and not (engine.state.clues.unexplained or lacks.places):
         engine = _in_one_way(source, engine, at, progress, feed) or engine
@@ -72,7 +74,10 @@ def _in_one_way(
     state = engine.state
 
     def another(way: Way, heirs: Hints) -> Engine:
-        return Engine(State(hints=state.hints, heirs=heirs, lacks=state.lacks, ptraced=state.ptraced, supposed=way))
+        hints, waits = state.hints, state.no_waits
+        return Engine(
+            State(hints=hints, heirs=heirs, no_waits=waits, lacks=state.lacks, ptraced=state.ptraced, supposed=way)
+        )
 
     def run(engines: Sequence[Engine], how: Feed) -> None:
         batches = source.batches(progress)

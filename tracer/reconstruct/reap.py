@@ -19,6 +19,8 @@ from tracer.reconstruct.ways import note_contradiction
 def on_reap(state: State, event: Reap) -> None:
     """A wait returned: the zombie is gone, and the kernel has said whose child it was."""
     at, time, tid, child_tid, status = event
+    if at in state.no_waits:
+        return
     task = state.tasks.get(child_tid)
     waiter = state.tasks.get(tid)
     if child_tid in state.early_reuse:
@@ -58,6 +60,8 @@ def on_child_signal(state: State, event: ChildSignal) -> None:
     if task is None or receiver is None or task.tid != task.process.tgid:
         return
     process = task.process
+    if process.state is DEAD and process.reparentings and state.ptraced:
+        _refute_wait(state, process, receiver.process)
     if process.state is RUNNING:
         if process is receiver.process:
             return
@@ -75,6 +79,14 @@ def on_child_signal(state: State, event: ChildSignal) -> None:
         _kernel_told(state, process, receiver, at, time, "SIGCHLD")
     elif state.untraced:
         process.confirmed_at = at
+
+
+def _refute_wait(state: State, child: Process, receiver: Process) -> None:
+    """Who lives on as the parent is told of the end of a child that a wait of another has returned before: that one was
+    killed on the way out, and what is printed is another call's result (creating.REFUSALS)."""
+    last = child.reparentings[-1] if child.reparentings else None
+    if last is not None and last.rule == RULE_SEEN and last.old is receiver and last.at == child.reaped_at:
+        state.refuted_waits.add(last.at)
 
 
 def _kernel_told(state: State, child: Process, told: Task, at: int, time: int | None, how: str) -> None:

@@ -74,6 +74,8 @@ class State:
     """Whose threads tasks out of nowhere are, as the pass before has found out."""
     heirs: Hints = field(default_factory=dict)
     """Where a process ended, and its number -> who inherited from it (heirs.told_heirs); likewise."""
+    no_waits: frozenset[int] = frozenset()
+    """Lines of waits that have not returned what stands there, likewise (reap.py)."""
     lacks: Lacks = NOTHING
     ptraced: bool = False
     """The tracer is strace: it tells of an end after the children have moved, and of a leader's last of all threads
@@ -158,6 +160,8 @@ class State:
     )
     """Dead fathers and their children, whose move the kernel may not have made yet: live; and under strace where
     the leader, who had PF_EXITING when the last of the other threads died, is not told to be dead, or nobody is."""
+    refuted_waits: set[int] = field(default_factory=set)
+    """For `no_waits` of the next pass."""
     heirs_seen: dict[Process, Hint] = field(default_factory=dict)
     """Who inherits from processes whose end is not told yet: to whom a zombie of theirs was announced (note_heir)."""
     heirs_told: dict[Key, dict[int, str]] = field(default_factory=dict)
