@@ -277,3 +277,15 @@ def test_who_inherited_is_told_by_a_childs_child(tmp_path: Path) -> None:
     told = "101 --- SIGCHLD {si_signo=SIGCHLD, si_code=CLD_EXITED, si_pid=105, si_uid=0, si_status=0} ---"
     assert edge(tmp_path, *log, *ends) == (1, "assumed")
     assert edge(tmp_path, *log, *ends, told) == (101, "inferred")
+
+
+def test_who_was_left_by_the_same_has_inherited_before(tmp_path: Path) -> None:
+    """102, a subreaper, leaves 104 to 101; 104's flag was set while 105 died. What 105 left was not 102's to leave."""
+    log = ("102 prctl(PR_SET_CHILD_SUBREAPER, 1) = 0", "102 fork() = 104", "104 fork() = 105", "105 fork() = 106")
+    race = ("104 prctl(PR_SET_CHILD_SUBREAPER, 1 <unfinished ...>", "105 +++ killed by SIGKILL +++")
+    over = ("104 <... prctl resumed>) = 0", KILLED, "106 +++ killed by SIGKILL +++")
+    told = "104 --- SIGCHLD {si_signo=SIGCHLD, si_code=CLD_KILLED, si_pid=106, si_uid=0, si_status=SIGKILL} ---"
+    path = tmp_path / "strace.log"
+    path.write_text(HEAD + "\n".join(("101 prctl(PR_SET_CHILD_SUBREAPER, 1) = 0", *log, *race, *over, told)) + "\n")
+    [child] = tracer.replay(str(path)).find(106)
+    assert [(step.old.tgid, step.new and step.new.tgid) for step in child.reparentings or ()] == [(105, 104)]

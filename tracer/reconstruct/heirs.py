@@ -16,6 +16,8 @@ from tracer.reconstruct.state import State
 
 MAX_SIBLINGS = 100
 """So many, each made by the next with CLONE_PARENT, are gone through."""
+MAX_DEPTH = 1000
+"""So many ancestors at most."""
 
 
 def note_parent(state: State, child: Process, told: Process) -> None:
@@ -25,7 +27,7 @@ def note_parent(state: State, child: Process, told: Process) -> None:
     """
     why = "{child}, which {father} left to the same, was {told}'s child when it ended"
     for _ in range(MAX_SIBLINGS):
-        step = _adoption_behind(child)
+        step = _adoption_behind(child, told)
         if step is None or step.new is None or step.evidence.rank < Evidence.INFERRED.rank:
             return
         guess = 0 if step.new.outside else step.new.tgid
@@ -51,12 +53,13 @@ def note_heir(state: State, zombie: Process, heir: Process) -> None:
         state.heirs_seen[father] = Hint(heir.tgid, why)
 
 
-def _adoption_behind(child: Process) -> Reparenting | None:
-    """The step by which it came to its parent: its own last one, or that of the sibling that made it."""
+def _adoption_behind(child: Process, told: Process) -> Reparenting | None:
+    """The step by which it came to its parent: its own last one, or that of the sibling that made it. Whoever left
+    `told` as well has left nothing to that one: then the step before it was another."""
     before: int | None = None
     for _ in range(MAX_SIBLINGS):
         steps = child.reparentings or []
-        past = [step for step in steps if before is None or step.at < before]
+        past = [s for s in steps if (before is None or s.at < before) and not _was_below(told, s.old, s.at)]
         if past:
             return past[-1]
         first = steps[0].old if steps else child.parent
@@ -64,6 +67,17 @@ def _adoption_behind(child: Process) -> Reparenting | None:
             return None
         before, child = child.born_at, child.creator
     return None
+
+
+def _was_below(process: Process, other: Process, at: int) -> bool:
+    """Right before this place."""
+    for _ in range(MAX_DEPTH):
+        step = next((step for step in process.reparentings or () if step.at >= at), None)
+        above = process.parent if step is None else step.old
+        if above is None or above is other:
+            return above is other
+        process = above
+    return False
 
 
 def told_heirs(state: State) -> Hints:
