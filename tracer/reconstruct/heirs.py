@@ -11,7 +11,7 @@ from tracer.graph import RULE_CHILD_REAPER, RULE_SUBREAPER, RUNNING, ZOMBIE, Pro
 from tracer.identity import Evidence
 from tracer.reconstruct.clues import Hint, Hints
 from tracer.reconstruct.edges import is_below
-from tracer.reconstruct.reaper import Reaper, find_alive_thread
+from tracer.reconstruct.reaper import NOTHING, Reaper, above_then, find_alive_thread
 from tracer.reconstruct.state import State
 
 MAX_SIBLINGS = 100
@@ -71,12 +71,11 @@ def _adoption_behind(child: Process, told: Process) -> Reparenting | None:
 
 def _was_below(process: Process, other: Process, at: int) -> bool:
     """Right before this place."""
+    above = above_then(process, NOTHING, at - 1)
     for _ in range(MAX_DEPTH):
-        step = next((step for step in process.reparentings or () if step.at >= at), None)
-        above = process.parent if step is None else step.old
-        if above is None or above is other:
-            return above is other
-        process = above
+        if above is None or above.process is other:
+            return above is not None
+        above = above_then(above.process, NOTHING, at - 1)
     return False
 
 

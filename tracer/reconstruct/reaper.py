@@ -60,7 +60,7 @@ def find_new_reaper(
     evidence, reason = (INFERRED, father.reason) if father in supposed else _edge_above(father, lost_at)
     if older_than(father, lost_at):
         evidence, reason = Evidence.weakest(evidence, Evidence.INFERRED), reason or _UNSEEN.format(lost_at)
-    parent = father.real_parent if now else _above(father, supposed, as_of)
+    parent = father.real_parent if now else above_then(father, supposed, as_of)
     while parent is not None and parent.process.ns.level == level:
         ancestor = parent.process
         if ancestor is init or (ancestor is father.ns.init and not ancestor.subreaper):
@@ -81,12 +81,12 @@ def find_new_reaper(
         known, why = (INFERRED, ancestor.reason) if ancestor in supposed else _edge_above(ancestor, lost_at)
         evidence = Evidence.weakest(evidence, known)
         reason = reason or why
-        parent = ancestor.real_parent if now else _above(ancestor, supposed, as_of)
+        parent = ancestor.real_parent if now else above_then(ancestor, supposed, as_of)
     found = _child_reaper(father, highest, init, parent is None, evidence, reason)
     return found._replace(reason=race) if race and found.evidence is Evidence.ASSUMED else found
 
 
-def _above(process: Process, supposed: Mapping[Process, Process], as_of: int | None) -> Task | None:
+def above_then(process: Process, supposed: Mapping[Process, Process], as_of: int | None) -> Task | None:
     """The parent at that point."""
     later = (step for step in process.reparentings or () if as_of is not None and step.at > as_of)
     above = next((step.old for step in later), supposed.get(process))
@@ -96,10 +96,10 @@ def _above(process: Process, supposed: Mapping[Process, Process], as_of: int | N
 def passed_over(step: Reparenting) -> Iterable[Process]:
     """Who stood between the one whose end the step tells of and the new parent."""
     passed: dict[Process, None] = {}
-    above = _above(step.old, NOTHING, step.at)
+    above = above_then(step.old, NOTHING, step.at)
     while above is not None and above.process is not step.new and above.process not in passed:
         passed[above.process] = None
-        above = _above(above.process, NOTHING, step.at)
+        above = above_then(above.process, NOTHING, step.at)
     return passed
 
 
