@@ -167,3 +167,22 @@ def test_a_wait_whose_caller_was_killed_inside_tells_of_no_end(tmp_path: Path, e
         103: [],
     }
     assert edges(tmp_path, files) == {101: (100, "observed"), 102: (100, "observed")}
+
+
+@pytest.mark.parametrize(("number", "parent"), [(101, 100), (106, 1)])
+def test_a_number_that_was_not_in_turn_is_nobodys_where_its_caller_was_killed(
+    tmp_path: Path, number: int, parent: int
+) -> None:
+    """101 has no line, and nobody was told of its end. At the time of 104's call numbers above 105 were given."""
+    files = {
+        100: [START, ("02", "fork() = 101"), ("03", "fork() = 103"), ("04", "fork() = 104"), ("20", LIVES)],
+        101: [],
+        103: [("05", "fork() = 105"), ("08", "fork() = 107")],
+        104: [("06", f"fork() = {number}"), ("09", "+++ killed by SIGKILL +++")],
+        105: [],
+        106: [("09", LIVES)],
+        107: [],
+    }
+    found = edges(tmp_path, files)
+    assert found[101][0] == 100
+    assert found[number][0] == parent

@@ -7,12 +7,15 @@ waits and signals that tell of their ends.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from tracer.sources.strace.records import CHILD_SIGNAL, CLONED, EXIT, REAP, Record, child_of
 from tracer.sources.strace.sets.results import is_killed
 
+BESIDE = 4
+"""So many calls are begun at about the same time, at most."""
 HALF_DAY = 43_200_000_000_000
 """ns: what seems to be earlier by more is later, on the next day."""
 
@@ -53,6 +56,8 @@ class Lives:
         for file in files:
             self._first[file.tid] = file.first
             self._note(file)
+        self._given = sorted((c.time, n) for n, calls in self._calls.items() for c in calls if not c.killed)
+        """When a call that returned a number began, and the number."""
         self.begins: dict[int, Place] = {}
         """Number -> the call that created the task of its file."""
         self.contested: set[Place] = set()
@@ -88,11 +93,22 @@ class Lives:
         before = calls[-2] if len(calls) > 1 and not self._has_ended(tid, calls[-2], call.time) else None
         if before is not None and before.time == call.time:
             self.contested |= {before.place, call.place}
-        elif before is not None and call.killed and not self._is_before(before.next, call.time):
+        elif (
+            before is not None
+            and call.killed
+            and (not self._is_before(before.next, call.time) or self._is_out_of_order(tid, call))
+        ):
             call = before
             self.contested.add(call.place)
         if (first is None and not self._shows_exits) or not self._has_ended(tid, call, first):
             self.begins[tid] = call.place
+
+    def _is_out_of_order(self, tid: int, call: _Call) -> bool:
+        """Around that time the kernel gave other numbers (idr_alloc_cyclic() in alloc_pid())."""
+        place = bisect_left(self._given, (call.time, 0))
+        before = [number for _, number in self._given[max(0, place - BESIDE) : place] if number != tid]
+        after = [number for _, number in self._given[place : place + BESIDE] if number != tid]
+        return bool(before and after) and tid < min(before) < max(after)
 
     def _has_ended(self, tid: int, call: _Call, by: int | None) -> bool:
         """Somebody was told so of the call's child, before that time if there is one."""
