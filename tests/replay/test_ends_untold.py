@@ -73,3 +73,13 @@ def test_who_loses_a_thread_so_has_ended_or_runs_a_program(tmp_path: Path) -> No
     )
     assert edges(tmp_path, log)[102] == (101, "inferred")
     assert edges(tmp_path, f'{log}101 execve("/b", ["b"], 0x1) = 0\n')[102] == (101, "observed")
+
+
+@pytest.mark.parametrize(("number", "evidence"), [(109, "observed"), (9, "inferred")])
+def test_who_returned_a_number_that_was_passed_may_be_dead(tmp_path: Path, number: int, evidence: str) -> None:
+    """strace before 6.12 prints that for who is killed on the way out (9 is mmap); 107 has done nothing since."""
+    log = (
+        f"{BEGIN}100 fork() = 105\n100 fork() = 106\n106 exit_group(0) = ?\n"
+        f"100 fork() = 107\n107 fork() = 108\n107 fork() = {number}\n100 fork() = 110\n"
+    )
+    assert edges(tmp_path, log)[108] == (107, evidence)

@@ -39,6 +39,11 @@ class Doubts:
         unexplained = [] if shown.late_calls or not shown.ends else self._strangers.unexplained
         return self._of_none | nobodys(list(self._numbers.history), doubted, unexplained)
 
+    def killed_untold(self) -> list[int]:
+        """Tasks that were killed on the way out, for all that is told, in a log that tells of no ends: the last thing
+        that they did was to return a number that was passed already."""
+        return [] if self._shown.ends else [call.tid for call in self._calls.odd.values() if call.ns is None]
+
     def doubt(self, record: Record) -> None:
         """The result that has been told last may be none."""
         _, _, _, tid, began, number = record

@@ -25,6 +25,7 @@ from tracer.sources.strace.records import (
     DOUBTED,
     EXEC,
     GAP,
+    KILLED,
     NAMED,
     OPEN,
     RUN,
@@ -186,6 +187,8 @@ class Orderer:
             if len(self._kept) == length:
                 self._maker.force(record[3])
                 self._drain()
+        for tid in self._births.doubts.killed_untold():
+            self._maker.apply((KILLED, self._read_to, None, tid, tid, tid), None)
         self._maker.finish(self._read_to)
         self.learnt = self._learn()
 
