@@ -186,3 +186,16 @@ def test_a_number_that_was_not_in_turn_is_nobodys_where_its_caller_was_killed(
     found = edges(tmp_path, files)
     assert found[101][0] == 100
     assert found[number][0] == parent
+
+
+@pytest.mark.parametrize(("flags", "parent"), [("CLONE_VM|CLONE_SIGHAND|CLONE_THREAD", None), ("SIGCHLD", 100)])
+def test_a_thread_execs_in_its_leaders_file(tmp_path: Path, flags: str, parent: int | None) -> None:
+    """So the file of 101 is of a later task, whose creator's file was written over as well."""
+    files = {
+        100: [START, ("02", f"clone(child_stack=0x1, flags={flags}) = 101"), ("20", LIVES)],
+        101: [("05", 'execve("/b", ["b"], 0x1) = 0'), ("06", "fork() = 102")],
+        102: [("20", LIVES)],
+    }
+    found = edges(tmp_path, files)
+    assert found[101][0] == parent
+    assert found[102][0] == 101

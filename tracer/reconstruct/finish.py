@@ -131,6 +131,8 @@ def _end_members_of_dead_namespaces(processes: list[Process], state: State) -> N
         around = ns.parent if ns.init is process and process.exited_at is not None else ns
         if ns.level > 0 and process.state is not DEAD and ns_is_dying(around) and not _is_owed_outside(process):
             process.status = SIGKILL if process.status is None else process.status
+            if around is not None and around.guess:
+                doubt_children(process, around.guess)
             end_unseen_process(state, process, process.born_at, None)
             bury(process)
         elif process.state is ZOMBIE and _is_dying_init(process.parent):

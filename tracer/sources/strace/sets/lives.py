@@ -11,7 +11,8 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from tracer.sources.strace.records import CHILD_SIGNAL, CLONED, EXIT, REAP, Record, child_of
+from tracer.event import CLONE_THREAD
+from tracer.sources.strace.records import CHILD_SIGNAL, CLONED, EXEC, EXIT, REAP, Record, child_of
 from tracer.sources.strace.sets.results import is_killed
 
 BESIDE = 4
@@ -40,6 +41,8 @@ class _Call(NamedTuple):
     """When the caller went on, if it did."""
     killed: bool
     """Nothing of the caller follows but that it was killed: the number can be another call's (creating.REFUSALS)."""
+    thread: bool
+    """It has created a thread."""
 
 
 class Lives:
@@ -52,6 +55,8 @@ class Lives:
         self._calls: dict[int, list[_Call]] = {}
         self._ends: dict[int, list[int]] = {}
         """Number -> times before which somebody was told of an end."""
+        self._leads: set[int] = set()
+        """Numbers of files with an execve that goes on there: a thread goes on under its leader's (de_thread())."""
         self._shows_exits = any(record[0] == EXIT for file in files for record in file.records)
         for file in files:
             self._first[file.tid] = file.first
@@ -74,8 +79,10 @@ class Lives:
         for record in reversed(file.records):
             kind, at, time = record[:3]
             if kind == CLONED:
-                call = _Call(time or 0, (file.tid, at), later, not alive)
+                call = _Call(time or 0, (file.tid, at), later, not alive, bool(record[5] & CLONE_THREAD))
                 self._calls.setdefault(child_of(record), []).append(call)
+            elif kind == EXEC and record[3] == record[4]:
+                self._leads.add(file.tid)
             elif kind == REAP and later is not None and alive:  # a wait's line has the time when it began (see _Call)
                 self._ends.setdefault(child_of(record), []).append(later)
             elif kind == CHILD_SIGNAL and time is not None:
@@ -86,7 +93,8 @@ class Lives:
     def _find(self, tid: int) -> None:
         """The last call before the file's first line, if nobody was told of an end after it."""
         first = self._first[tid]
-        calls = sorted(call for call in self._calls[tid] if not self.is_older(tid, call.time))
+        leads = tid in self._leads
+        calls = sorted(c for c in self._calls[tid] if not (self.is_older(tid, c.time) or (leads and c.thread)))
         if not calls:
             return
         call = calls[-1]
