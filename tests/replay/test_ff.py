@@ -199,3 +199,19 @@ def test_a_thread_execs_in_its_leaders_file(tmp_path: Path, flags: str, parent: 
     found = edges(tmp_path, files)
     assert found[101][0] == parent
     assert found[102][0] == 101
+
+
+def test_the_number_of_a_thread_that_took_its_leaders_place_is_given_again(tmp_path: Path) -> None:
+    """At once: 101's file is of the child of 102, who is no thread of 100."""
+    thread = "clone(child_stack=0x1, flags=CLONE_VM|CLONE_SIGHAND|CLONE_THREAD) = 101"
+    files = {
+        100: [
+            *(START, ("02", thread), ("03", "fork() = 102"), ("05", "+++ superseded by execve in pid 101 +++")),
+            *(("07", "<... execve resumed>) = 0"), ("20", LIVES)),
+        ],
+        101: [("08", "fork() = 103"), ("20", LIVES)],
+        102: [("06", "fork() = 101"), ("20", LIVES)],
+        103: [("20", LIVES)],
+    }
+    found = edges(tmp_path, files)
+    assert (found[101][0], found[103][0]) == (102, 101)

@@ -145,10 +145,18 @@ class Merge:
             threads = self._threads.get(record[3], [])
             while threads and not self._goes_on(threads[-1]):
                 threads.pop()
-            other = threads[-1] if threads else self._logs.get(record[4]) if record[3] != record[4] else None
+            if threads:
+                other = threads[-1]
+            else:
+                by_thread = record[3] != record[4] and not self._is_given_again(record[4], record[3])
+                other = self._logs.get(record[4]) if by_thread else None
         else:
             return None
         return other if other is not None and self._goes_on(other) else None
+
+    def _is_given_again(self, thread: int, leader: int) -> bool:
+        """The thread's place is taken, and its number's file is of another task, which is there already."""
+        return thread in self._lives.begins and thread in self._begun and self._leaders.get(thread) != leader
 
     def _goes_on(self, log: Log) -> bool:
         return not log.ended and log.tid in self._begun and log.tid not in self._lost
@@ -170,6 +178,8 @@ class Merge:
         if kind == EXEC and log.tid in self._handovers:
             thread, reference = self._handovers.pop(log.tid)
             record = (*record[:4], thread, reference)
+        if kind == EXEC and record[4] != log.tid and self._is_given_again(record[4], log.tid):
+            record = (*record[:4], log.tid, record[5])
         if kind == CLONED:
             yield from self._created(log, record, now)
             return
