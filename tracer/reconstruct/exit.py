@@ -33,6 +33,8 @@ def on_exit_begin(state: State, event: ExitBegin) -> None:
         if group and state.hosts:
             group_exit(state, task, at)
         if group:
+            if task.membership:
+                doubt_children(task.process, f"{tid} has called exit_group, and may be another's thread")
             end_unseen_process(state, task.process, at, time)
         else:
             end_unseen(state, task, at, time)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.reconstruct.build import Memory, edges, graph_of, parse
+from tracer.event import CLONE_THREAD, Clone, Event, ExitBegin
 from tracer.graph import DEAD, RUNNING, ZOMBIE
 from tracer.identity import Moment
 from tracer.reconstruct import reconstruct
+from tracer.reconstruct.engine import Engine
+from tracer.reconstruct.state import Lacks, State
 
 
 def test_orphan_goes_to_pid_1_by_assumption() -> None:
@@ -234,3 +237,15 @@ def test_a_moment_before_the_first_end_does_not_make_the_trace_one_without_ends(
     events = parse("9 exec sh\n9 fork 10\n10 fork 11\n10 begin 0\n10 exit 0")
     assert reconstruct(Memory(events), at=Moment(line=4)).find(10)[0].state == RUNNING
     assert reconstruct(Memory(events), at=Moment(line=5)).find(10)[0].state == ZOMBIE
+
+
+@pytest.mark.parametrize(("matched", "evidence"), [("", "derived"), ("a guess", "inferred")])
+def test_a_guessed_thread_that_calls_exit_group_ends_its_process_by_guess(matched: str, evidence: str) -> None:
+    """Where ends are not told (strace -qq)."""
+    events: list[Event] = [*parse("5 exec t\n5 subreaper 1\n5 fork 7\n7 fork 8")]
+    events.append(Clone(5, None, 7, 9, CLONE_THREAD, 0, matched=matched, guessed=bool(matched)))
+    engine = Engine(State(lacks=Lacks(ends=True), ptraced=True))
+    engine.feed([*events, ExitBegin(6, None, 9, 0, True)])
+    [child] = engine.graph.find(8)
+    assert child.parent is not None
+    assert (child.parent.tgid, str(child.evidence)) == (5, evidence)
