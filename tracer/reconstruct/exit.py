@@ -7,7 +7,7 @@ from tracer.graph import RUNNING, ZOMBIE, Process, Task
 from tracer.reconstruct.adoption import forget_original_parent
 from tracer.reconstruct.edges import bury, doubt_children
 from tracer.reconstruct.gaps import check_end, check_threads, exit_is_shown
-from tracer.reconstruct.hosts import group_exit
+from tracer.reconstruct.hosts import doubt_end, group_exit
 from tracer.reconstruct.reaper import find_alive_thread, older_than
 from tracer.reconstruct.state import State
 from tracer.reconstruct.ways import note_survivors
@@ -64,6 +64,7 @@ def on_killed(state: State, event: Killed) -> None:
         state.doomed[event.tid] = task.process, event.at, event.group
         if state.lacks.ends and not event.group:
             state.exit_begun.setdefault(event.tid, event.at)
+            doubt_end(state, task.process)
             end_unseen(state, task, event.at, event.time)
 
 

@@ -23,6 +23,13 @@ def group_exit(state: State, task: Task, at: int) -> None:
         state.perhaps_ended[host] = at, task.tid
 
 
+def doubt_end(state: State, process: Process) -> None:
+    """Its last known thread was killed; one of those may be another, by whose execve it was (de_thread())."""
+    for child, hosts in state.hosts.items():
+        if process in hosts and child.state is RUNNING:
+            doubt_children(process, f"{child.tgid} may be a thread of {process.tgid}, and live on")
+
+
 def doubt_ended(state: State) -> None:
     """The trace is over: children of those that may be gone may have moved."""
     for host, (at, tid) in state.perhaps_ended.items():

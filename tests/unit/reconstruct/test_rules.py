@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.reconstruct.build import Memory, edges, graph_of, parse
-from tracer.event import CLONE_THREAD, Clone, Event, ExitBegin
+from tracer.event import CLONE_THREAD, Attach, Clone, Event, ExitBegin, Killed
 from tracer.graph import DEAD, RUNNING, ZOMBIE
 from tracer.identity import Moment
 from tracer.reconstruct import reconstruct
@@ -246,6 +246,17 @@ def test_a_guessed_thread_that_calls_exit_group_ends_its_process_by_guess(matche
     events.append(Clone(5, None, 7, 9, CLONE_THREAD, 0, matched=matched, guessed=bool(matched)))
     engine = Engine(State(lacks=Lacks(ends=True), ptraced=True))
     engine.feed([*events, ExitBegin(6, None, 9, 0, True)])
+    [child] = engine.graph.find(8)
+    assert child.parent is not None
+    assert (child.parent.tgid, str(child.evidence)) == (5, evidence)
+
+
+@pytest.mark.parametrize(("hosts", "evidence"), [((), "derived"), ((7, 5), "inferred")])
+def test_who_was_killed_may_have_a_thread_that_lives_on(hosts: tuple[int, ...], evidence: str) -> None:
+    """By its execve the leader may have been killed inside the call that made it."""
+    events: list[Event] = [*parse("5 exec t\n5 subreaper 1\n5 fork 7\n7 fork 8"), Attach(5, None, 10, hosts=hosts)]
+    engine = Engine(State(lacks=Lacks(ends=True), ptraced=True))
+    engine.feed([*events, Killed(6, None, 7, False)])
     [child] = engine.graph.find(8)
     assert child.parent is not None
     assert (child.parent.tgid, str(child.evidence)) == (5, evidence)
