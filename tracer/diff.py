@@ -172,7 +172,7 @@ def compare(a: Side, b: Side, *, by_lineage: bool = False) -> Difference:
     twins = {one.uid: other.uid for one, other in pairs}
     for one, other in pairs:
         changes = list(_changes(one, other))
-        moved = _moved(one, other, twins, b)
+        moved = _moved(one, other, twins, a, b)
         found.changed += changes
         if moved is not None:
             found.moved.append(moved)
@@ -240,18 +240,19 @@ def _later(item: Item, a: Side, b: Side) -> Item | None:
     return same[0] if len(same) == 1 else None
 
 
-def _moved(one: Item, other: Item, twins: dict[str, str], b: Side) -> Moved | None:
-    if one.parent_uid is not None and other.parent_uid is not None:
-        if twins.get(one.parent_uid) == other.parent_uid:
+def _moved(one: Item, other: Item, twins: dict[str, str], a: Side, b: Side) -> Moved | None:
+    listed = one.parent_uid in a.items
+    if listed and other.parent_uid in b.items:
+        if twins.get(one.parent_uid or "") == other.parent_uid:
             return None
     elif one.parent == other.parent:
-        return None
+        return None  # a parent outside, or one that a filter left out: all that is known of it is its number
     if one.parent is None or other.parent is None:
         return None  # one side does not know
     known = len(one.moves)
     new = other.moves[known:] if other.moves[:known] == one.moves else other.moves
     steps = new if new and new[-1].new == other.parent else ()
-    ended = one.parent_uid is not None and twins.get(one.parent_uid) is None
+    ended = listed and twins.get(one.parent_uid or "") is None
     return Moved(one, other, steps, ended)
 
 

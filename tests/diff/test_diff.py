@@ -109,6 +109,13 @@ def test_saved_graphs_say_the_same_as_their_traces(log: str, form: str) -> None:
     assert diff("a.json", log).replace("a.json", "X") == diff(log, log, "--at1", "6").replace("a.log at line 6", "X")
 
 
+def test_a_parent_that_a_filter_left_out_has_not_ended(log: str) -> None:
+    for name, at, pid in [("a", "6", "103"), ("b", "10", "103")]:
+        assert ctrace("replay", log, "--at", at, "--pid", pid, "--format", "json", "-o", f"{name}.json").returncode == 0
+    assert diff("a.json", "a.json", differs=False).endswith("  1 → 1 processes: no difference\n")
+    assert "↻ daemon (103)   from process (102), which exited → " in diff("a.json", "b.json")
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
