@@ -71,6 +71,13 @@ def test_pasted_with_line_numbers(tmp_path: Path) -> None:
     assert events_of(tmp_path, log) == EXPECTED
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_pasted_from_a_terminal_that_fills_its_lines(tmp_path: Path, end: str) -> None:
+    lines = [line.format(p=f"{tid} ") for line, tid in BODY]
+    lines[4:5] = ["100 wait4(-1,  <unfinished ...>", lines[4].replace("wait4(-1, ", "<... wait4 resumed>")]
+    assert events_of(tmp_path, "".join(f"{line:<120}{end}" for line in lines)) == EXPECTED
+
+
 def test_pasted_from_a_journal(tmp_path: Path) -> None:
     log = "".join("Nov 23 06:28:32 node strace[7]: " + line.format(p=f"[pid {tid}] ") + "\n" for line, tid in BODY)
     assert events_of(tmp_path, log) == EXPECTED

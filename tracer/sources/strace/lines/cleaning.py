@@ -14,13 +14,16 @@ def is_coloured(sample: bytes) -> bool:
 
 
 def clean(block: bytes, junk: re.Pattern[bytes] | None) -> bytes:
-    """Take off what strace did not write: carriage returns, colours, a byte order mark, what `junk` finds."""
+    """Take off what strace did not write: carriage returns, colours, a byte order mark, what `junk` finds, and the blanks
+    with which a terminal fills its lines (what is copied from it can have them)."""
     if block[:3] == codecs.BOM_UTF8:
         block = block[3:]
     if b"\r" in block:
         block = block.replace(b"\r\n", b"\n")
     if b"\x1b" in block:
         block = _COLOUR.sub(b"", block)
+    if b" \n" in block:
+        block = b"\n".join([line.rstrip(b" ") for line in block.split(b"\n")])
     return junk.sub(b"", block) if junk is not None else block
 
 
