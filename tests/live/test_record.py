@@ -226,6 +226,14 @@ BUSY = (
 )
 
 
+def test_a_message_that_nobody_takes_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "trace"
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run([*ARGV, "record", "-o", path, "--", "sh", "-c", "exit 42"], stderr=full, check=False)
+    assert done.returncode == 42
+    assert {"code": 42} in [process["exit"] for process in replayed(path).values()]
+
+
 def test_a_full_disk_is_said_and_what_was_written_replays(tmp_path: Path, small_disk: Path) -> None:
     path = small_disk / "trace"
     busy = [sys.executable, "-c", BUSY % 5000]

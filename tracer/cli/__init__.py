@@ -12,6 +12,7 @@ This is the one place where an error becomes a message and an exit code (docs/re
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from importlib import import_module
@@ -19,6 +20,7 @@ from typing import Any, NoReturn
 
 import click
 
+from tracer.cli.remarks import say
 from tracer.errors import CtraceError, OutputError
 
 COMMANDS = {
@@ -121,11 +123,9 @@ def entry() -> NoReturn:
     Taking a graph of a million processes apart, object by object, takes as long as building a fifth of it.
     """
     _open_streams()
-    try:
-        code = main()
+    code = main()
+    with contextlib.suppress(OSError):  # what stderr did not take (remarks.py)
         sys.stderr.flush()
-    except OSError:  # stderr is gone, too, as with a closed terminal: nobody is left to be told
-        code = 1
     os._exit(code)
 
 
@@ -174,14 +174,14 @@ def _usage_error(error: click.ClickException) -> int:
     from tracer.clean import clean
 
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
-        click.echo(error.ctx.get_help() if error.ctx else "", err=True)
+        say(error.ctx.get_help() if error.ctx else "")
         return error.exit_code
     if isinstance(error, click.UsageError) and error.ctx is not None:
-        click.echo(error.ctx.get_usage(), err=True)
-        click.echo(f"Try '{error.ctx.command_path} --help' for help.", err=True)
+        say(error.ctx.get_usage())
+        say(f"Try '{error.ctx.command_path} --help' for help.")
     # click puts each of the choices on a line of its own.
     said = " ".join(part.strip() for part in error.format_message().splitlines())
-    click.echo(f"ctrace: {clean(said)}", err=True)
+    say(f"ctrace: {clean(said)}")
     return error.exit_code
 
 
@@ -189,9 +189,9 @@ def show_error(error: CtraceError) -> int:
     """Say it on stderr, what came from the input cleaned; the exit code."""
     from tracer.clean import clean
 
-    click.echo(f"ctrace: {_clean_lines(error.message, clean)}", err=True)
+    say(f"ctrace: {_clean_lines(error.message, clean)}")
     if error.hint:
-        click.echo(_clean_lines(error.hint, clean), err=True)
+        say(_clean_lines(error.hint, clean))
     return error.exit_code
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -22,12 +20,13 @@ def read_graph(files: Sequence[str], at: str | None = None) -> tuple[ProcessGrap
     from tracer.api import replay_trace
     from tracer.clean import clean
     from tracer.cli.progress import ReadingProgress
+    from tracer.cli.remarks import say
 
     graph, source, moment = replay_trace(files, at, ReadingProgress)
     if moment is not None:
         beyond = _beyond(moment, graph, source)
         if beyond:
-            click.echo(f"ctrace: {clean(beyond)}", err=True)
+            say(f"ctrace: {clean(beyond)}")
     return graph, source
 
 

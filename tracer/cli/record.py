@@ -14,6 +14,7 @@ import click
 
 from tracer.cli.options import FILE
 from tracer.cli.quantities import buffer_option, loader_option, parse_duration
+from tracer.cli.remarks import say
 from tracer.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
@@ -266,4 +267,4 @@ class _Recording:
     def _say(self, text: str) -> None:
         from tracer.clean import clean
 
-        print(f"ctrace: {clean(text)}", file=sys.stderr)
+        say(f"ctrace: {clean(text)}")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
+from tracer.cli.remarks import say
 from tracer.cli.watch_words import agreement_lines, living, summary_text
 from tracer.live.journal import CREATED, EXEC, EXITED, FOUND, REAPED, THREAD_CREATED, THREAD_EXITED, Happened
 from tracer.render.findings import finding_lines
@@ -118,14 +118,14 @@ class LinesOutput:
         self._write()
         self._out.flush()
         for farewell in self._farewells:
-            print(f"ctrace: {self._painter.text(farewell)}", file=sys.stderr)
+            say(f"ctrace: {self._painter.text(farewell)}")
         self._farewells.clear()
 
     def begin(self, session: Session, scope: Scope) -> None:
         """Say what is watched."""
         self._scope = scope
         self._session = session
-        print(f"ctrace: watching {self._painter.text(self._target)}: {living(session):,} processes", file=sys.stderr)
+        say(f"ctrace: watching {self._painter.text(self._target)}: {living(session):,} processes")
 
     def tick(self, session: Session, *, changed: bool) -> None:
         """Let the reader have what there is."""
@@ -150,7 +150,7 @@ class LinesOutput:
         if agreement is not None:
             self.verified(agreement)
         self._flush()
-        print(f"ctrace: {summary_text(summary)}", file=sys.stderr)
+        say(f"ctrace: {summary_text(summary)}")
 
 
 _OF_LIFE = (CREATED, EXEC, EXITED, REAPED)
