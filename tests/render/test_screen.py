@@ -75,3 +75,22 @@ def test_what_is_shown(painter: Painter) -> None:
 def test_no_colour_is_no_escape(painter: Painter) -> None:
     styled = STYLE.search(screen(painter).draw(100, 30)) is not None
     assert styled == (painter._codes is not None)
+
+
+@pytest.mark.parametrize(
+    ("width", "said"),
+    [
+        (80, "j k scroll · v compares with /proc · q ends"),
+        (43, "j k scroll · v compares with /proc · q ends"),
+        (42, "v compares with /proc · q ends"),
+        (29, "q ends"),
+        (5, ""),
+    ],
+)
+def test_the_keys_are_named_at_the_bottom(painter: Painter, width: int, said: str) -> None:
+    made = screen(painter)
+    made.hints = ("j k scroll", "v compares with /proc", "q ends")
+    rows = STYLE.sub("", made.draw(width, 10)).split("\r\n")
+    if said:
+        assert rows[-1].rstrip() == painter.text(said)
+    assert not any("q ends" in row for row in STYLE.sub("", made.draw(width, 7)).split("\r\n"))

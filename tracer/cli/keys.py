@@ -53,6 +53,11 @@ class Keys:
                 tty.setcbreak(fd)
                 self._fd = fd
 
+    @property
+    def work(self) -> bool:
+        """Somebody can press them."""
+        return self._fd >= 0
+
     def stop(self) -> None:
         """As it was before."""
         if self._fd >= 0:

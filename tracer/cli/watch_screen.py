@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import time
 from typing import TYPE_CHECKING, Any, TextIO
@@ -34,6 +33,7 @@ PACE = 0.09
 """... and between two looks at the events while they come: each makes a frame, more than ten a second."""
 IDLE_FRAME = 1.0
 """... and at most, for the clock in the head."""
+_KEYS = ("j k scroll", "v compares with /proc", "q ends")
 _FAR = 1 << 30
 """Lines; more than any tree has."""
 
@@ -133,6 +133,7 @@ class ScreenOutput:
         self._screen.view = live_view(session.graph, session.roles, finished, context=context, hide_helpers_since=since)
         self._screen.living = living(session)
         self._screen.head = [self._head(session), Line([])]
+        self._screen.hints = _KEYS if self._keys.work else ("Ctrl-C ends",)
         width, height = self._console.size
         session.tell_last = 2 * height
         if self._console.is_terminal and not self._console.is_dumb_terminal:
@@ -199,5 +200,4 @@ class ScreenOutput:
             Span(f" and {hidden} kernel threads" if hidden else "", "dim"),
             Span(f" · {session.source.stats.events:,} events", "dim"),
         ]
-        column = shutil.get_terminal_size().columns - 6
-        return Line(left, [Span("q ends", "dim")], max(column, 0))
+        return Line(left)

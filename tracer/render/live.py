@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,8 @@ HELPER_AGE = 1_000_000_000
 """ns: a helper (runc, cni, `shim start`) that runs no longer than this is not drawn: it would only flicker."""
 STREAM_KEPT = 200
 """Lines of the stream that are kept for a tall terminal."""
+_WITH_HINTS = 6
+"""Rows below the head from which on one of them can be spared."""
 _HOME = "\x1b[H"
 """CUP: to the first row and column."""
 
@@ -160,6 +162,8 @@ class Screen:
         self.head: list[Line] = []
         self.view: View | None = None
         self.living = 0
+        self.hints: Sequence[str] = ()
+        """What the keys do, said at the bottom; the last one matters most."""
         self.note: list[Span] = []
         """Said above the events, which scroll away."""
         self.offset = 0
@@ -184,17 +188,29 @@ class Screen:
         room = height - len(head)
         if room < 3:
             return head
+        hints = self._hints(width)
+        if not hints or room < _WITH_HINTS:
+            return [*head, *self._middle(width, room)]
+        middle = self._middle(width, room - 1)
+        return [*head, *middle, *[Line([])] * (room - 1 - len(middle)), Line([Span(hints, "dim")])]
+
+    def _hints(self, width: int) -> str:
+        """As many as there is room for, none of them cut."""
+        fitting = (" · ".join(self.hints[i:]) for i in range(len(self.hints)))
+        return next((text for text in fitting if width_of(text) <= width), "")
+
+    def _middle(self, width: int, room: int) -> list[Line]:
         tree = self._tree(width, max(room * 6 // 10, room - 1 - len(self._stream)))
         room -= len(tree)
         if room < 2:
-            return [*head, *tree]
+            return tree
         said = [Span("─── events ", "guide")]
         if self.note:
             said += [Span("─── ", "guide"), *self.note, Span(" ")]
         left = width - sum(width_of(span.text) for span in said)
         rule = Line([*said, Span("─" * max(left, 0), "guide")])
         events = self._stream.last(room - 1)
-        return [*head, *tree, rule, *events]
+        return [*tree, rule, *events]
 
     def _tree(self, width: int, room: int) -> list[Line]:
         if self.view is None:
