@@ -215,6 +215,7 @@ def test_no_proc_at_all(tmp_path: Path) -> None:
             "version 1 and 2 (hybrid)",
         ),
         ("proc /proc proc rw 0 0\n", LIMITED, "none"),
+        ("tmpfs /mnt/\x85cgroup2\u2028cgroup2 /sys/fs/cgroup cgroup2 tmpfs rw 0 0\n", LIMITED, "none"),
         ("", UNKNOWN, "/proc does not tell"),
     ],
 )

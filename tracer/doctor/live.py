@@ -142,7 +142,7 @@ def memlock(machine: Machine) -> Check:
     name = title = "memlock"
     if machine.version >= (5, 11):
         return Check(name, title, Status.OK, "not asked since Linux 5.11")
-    line = next((x for x in (machine.text("/proc/self/limits") or "").splitlines() if x.startswith("Max locked")), "")
+    line = next((x for x in machine.lines("/proc/self/limits") if x.startswith("Max locked")), "")
     fields = line.removeprefix("Max locked memory").split()
     hard = fields[1] if len(fields) > 1 else ""
     if "CAP_SYS_RESOURCE" in machine.capabilities or hard == "unlimited":
@@ -153,7 +153,7 @@ def memlock(machine: Machine) -> Check:
 
 def tracefs(machine: Machine) -> Check:
     """Not needed; people ask, since most tracers need it."""
-    mounts = [line.split(" ")[1:3] for line in (machine.text("/proc/self/mounts") or "").splitlines()]
+    mounts = [line.split(" ")[1:3] for line in machine.lines("/proc/self/mounts")]
     at = [fields[0] for fields in mounts if fields[1:] == ["tracefs"]]
     return Check("tracefs", "tracefs", Status.OK, at[0] if at else "not mounted, and not needed: raw tracepoints only")
 

@@ -62,6 +62,12 @@ class Machine:
         finally:
             os.close(file)
 
+    def lines(self, name: str) -> list[str]:
+        """Those of a text file; none where it cannot be read. Only a newline ends one: mount points are named by
+        strangers, and str.splitlines() ends lines at a dozen other characters, too."""
+        text = self.text(name)
+        return text.removesuffix("\n").split("\n") if text else []
+
     def names(self, folder: str) -> list[str]:
         """What is in a folder; empty where it cannot be read."""
         try:
@@ -117,9 +123,8 @@ class Machine:
     @cached_property
     def distribution(self) -> dict[str, str]:
         """os-release(5)."""
-        text = self.text("/etc/os-release") or self.text("/usr/lib/os-release") or ""
         found = {}
-        for line in text.splitlines():
+        for line in self.lines("/etc/os-release") or self.lines("/usr/lib/os-release"):
             key, equals, value = line.partition("=")
             if equals and key.isidentifier():
                 try:

@@ -28,7 +28,7 @@ def proc(machine: Machine) -> Check:
 def _hidepid(machine: Machine) -> str:
     """The option of the mount at /proc, the last one there; '' for none."""
     found = ""
-    for line in (machine.text("/proc/self/mountinfo") or "").splitlines():
+    for line in machine.lines("/proc/self/mountinfo"):
         fields = line.split(" ")
         if len(fields) > 5 and fields[4] == "/proc":
             options = ",".join([fields[5], fields[-1]]).split(",")
@@ -80,7 +80,7 @@ def root(machine: Machine) -> Check:
 
 def cgroups(machine: Machine) -> Check:
     """Which version: containers and units are told by their cgroups."""
-    mounts = [line.split(" ") for line in (machine.text("/proc/self/mounts") or "").splitlines()]
+    mounts = [line.split(" ") for line in machine.lines("/proc/self/mounts")]
     at = {fields[1]: (fields[2], fields[3]) for fields in mounts if len(fields) > 3}
     v2 = any(kind == "cgroup2" for kind, _ in at.values())
     v1 = sum(kind == "cgroup" for kind, _ in at.values())

@@ -53,7 +53,7 @@ def _parse(text: str) -> tuple[dict[str, Any], list[Any]]:
     try:
         document = json.loads(text)
     except ValueError:
-        lines = [json.loads(line) for line in text.splitlines() if line.strip()]
+        lines = [json.loads(line) for line in text.split("\n") if line.strip()]
         if not lines or not isinstance(lines[0], dict):
             raise
         return lines[0], lines[1:]

@@ -47,8 +47,9 @@ def read_processes(path: str) -> Listing:
 
 def parse_processes(text: str, name: str = "the text") -> Listing:
     """Parse the text of pstree or ps; a shell command above it is passed over. Raises NotATrace."""
-    lines = _VT100.sub(lambda match: match[1].translate(_VT100_LINES), text).replace("\x0f", "").splitlines()
-    lines = [_COLOUR.sub("", line) for line in lines]
+    text = _VT100.sub(lambda match: match[1].translate(_VT100_LINES), text).replace("\x0f", "")
+    # Names may have the other characters at which splitlines() splits.
+    lines = [_COLOUR.sub("", line) for line in text.replace("\r\n", "\n").split("\n")]
     for start, line in enumerate(lines):
         if {"PID", "PPID"} <= set(line.split()):
             return _parse_ps(lines[start:])

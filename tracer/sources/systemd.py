@@ -103,7 +103,7 @@ def _show(name: str) -> dict[str, str]:
         said = done.stderr.decode("utf-8", "replace").strip().splitlines()
         raise CapabilityError(f"systemctl: {said[0] if said else f'exit code {done.returncode}'}", _HINT)
     text = done.stdout[:_MAX].decode("utf-8", "surrogateescape")
-    return dict(line.partition("=")[::2] for line in text.splitlines() if "=" in line)
+    return dict(line.partition("=")[::2] for line in text.split("\n") if "=" in line)
 
 
 _HINT = "`--kill-mode process` (or control-group, mixed) says it instead."
