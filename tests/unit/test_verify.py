@@ -121,6 +121,11 @@ def test_ps_with_the_columns_asked_for() -> None:
     assert listing.processes[10].name == "[sh] <defunct>"
 
 
+def test_a_name_makes_no_row_of_its_own() -> None:
+    text = "  PID  PPID COMMAND\r\n    1     0 init\r\n    7     1 a\x85    8     7 b\u2028\r\n"
+    assert parents(parse_processes(text)) == {1: 0, 7: 1}
+
+
 def test_ps_ef_and_its_threads() -> None:
     text = """\
 root@node:~# ps -eLf

@@ -14,8 +14,8 @@ def is_coloured(sample: bytes) -> bool:
 
 
 def clean(block: bytes, junk: re.Pattern[bytes] | None) -> bytes:
-    """Take off what strace did not write: carriage returns, colours, a byte order mark, what `junk` finds, and the blanks
-    with which a terminal fills its lines (what is copied from it can have them)."""
+    """Take off what strace did not write: carriage returns, colours, a byte order mark, what `junk` finds, and the
+    blanks with which a terminal fills its lines (what is copied from it can have them)."""
     if block[:3] == codecs.BOM_UTF8:
         block = block[3:]
     if b"\r" in block:
