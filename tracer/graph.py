@@ -8,7 +8,7 @@ Lineage (`creator`) and tree (`real_parent`) are two things.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracer.identity import Evidence, Moment, TaskUid, WaitStatus, wait_status
@@ -254,6 +254,10 @@ class Process:
         return f"<Process {self.uid} {self.comm!r} {self.state}>"
 
 
+LOST_KEPT = 1000
+"""So many places before which something was lost are kept; the count goes on."""
+
+
 @dataclass(slots=True)
 class GraphStats:
     """Counts over a whole graph."""
@@ -262,7 +266,9 @@ class GraphStats:
     inferred: int = 0
     """Parent edges, and memberships of threads, that were inferred."""
     lost: int = 0
-    """Events that the tracer lost."""
+    """Events that the tracer lost, or how often a log shows that lines are missing in it."""
+    lost_before: list[int] = field(default_factory=list)
+    """The places before which that was, each once; the first LOST_KEPT that were found."""
     waits_seen: bool = True
     """False: the trace shows no wait of anybody, so a zombie in it may as well be gone."""
     last: Moment | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 import tracer
 from tests.unit.cli.command import ctrace
 from tracer.event import Lost
+from tracer.graph import GraphStats
+from tracer.render.lacking import missing
 from tracer.sources.detect import open_source
 
 from .literal import SIGNALLED, edges, edges_of
@@ -372,3 +375,25 @@ def test_a_task_that_was_not_announced(tmp_path: Path) -> None:
     assert lost(tmp_path, log.format("").replace("strace: Process 101 attached\n", "")) == 0  # -q
     assert lost(tmp_path, "tail] " + log.format("")) == 0
     assert lost(tmp_path, again.format(notice)) == 0
+
+
+def test_it_is_said_where_lines_are_missing(tmp_path: Path) -> None:
+    """Nobody has let 103 exit; what 100 returns from has not begun."""
+    path = tmp_path / "strace.log"
+    told = "102 exit(0) = ?\n102 +++ exited with 0 +++\n" + LEFT_OUT
+    path.write_text(FAMILY + told + "103 +++ exited with 3 +++\n100 <... wait4 resumed>NULL, 0, NULL) = 103\n")
+    head, said, *_ = ctrace("replay", str(path)).stdout.decode().splitlines()
+    assert head.endswith(" · 2 lost")
+    assert said == "Lines are missing before line 9 and line 10: what was known before is a guess at best."
+    stats = json.loads(ctrace("replay", str(path), "--format", "json").stdout)["stats"]
+    assert (stats["lost"], stats["missing_before"]) == (2, [9, 10])
+
+
+def test_of_many_places_the_first_are_said() -> None:
+    def said(*places: int) -> str:
+        return missing(GraphStats(lost_before=list(places)), "line {}".format).partition(":")[0]
+
+    assert said() == ""
+    assert said(7) == "Lines are missing before line 7"
+    assert said(9, 7, 8) == "Lines are missing before line 7, line 8 and line 9"
+    assert said(4, 3, 2, 1) == "Lines are missing before line 1, line 2, line 3 and 1 more place"

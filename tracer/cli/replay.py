@@ -198,6 +198,7 @@ def _write_tree(
     painter.paint(header_lines(source.info, source.stats, graph.stats, painter.limit))
     if isinstance(source, RecordingSource):
         painter.paint([recording_line(source.header, graph.processes[0].born_time if graph.processes else None)])
+    _write_missing(painter, graph, source)
     painter.paint([Line([])])
     if keep is not None and not keep:
         painter.paint([nothing_chosen()])
@@ -218,6 +219,16 @@ def _write_tree(
         tree_lines(drawing, width=painter.width, threads=layout.threads, reasons=layout.reasons, beside=beside)
     )
     _write_lacking(painter, graph.processes if keep is None else keep, source)
+
+
+def _write_missing(painter: Painter, graph: ProcessGraph, source: Source) -> None:
+    from tracer.render.lacking import missing
+    from tracer.render.lines import Span
+    from tracer.render.prose import Prose
+
+    said = missing(graph.stats, source.info.place) if source.info.kind == "strace" else ""
+    if said:
+        painter.paint(Prose(painter.width, painter.text).lines([Span(said, "bad")], hang=2))
 
 
 def _write_lacking(painter: Painter, processes: list[Process], source: Source) -> None:

@@ -6,13 +6,16 @@ contradicts itself line by line.
 
 from __future__ import annotations
 
-from tracer.graph import RUNNING, Process, Task
+from tracer.graph import LOST_KEPT, RUNNING, Process, Task
 from tracer.reconstruct.state import State
 
 
-def lines_are_missing(state: State, at: int) -> None:
-    """Before this line there were others that the log does not have."""
-    state.stats.lost += 1
+def lines_are_missing(state: State, at: int, count: int = 1) -> None:
+    """Before this line there were others that the log does not have; of live events, `count`."""
+    stats = state.stats
+    stats.lost += count
+    if len(stats.lost_before) < LOST_KEPT and at not in stats.lost_before:
+        stats.lost_before.append(at)
     state.lost_at = max(state.lost_at, at)
 
 

@@ -15,6 +15,7 @@ from tracer.graph import DEAD, RUNNING, ZOMBIE, Execed, Process, Program, Task
 from tracer.reconstruct.attach import attach, process_of, split_off
 from tracer.reconstruct.edges import is_below
 from tracer.reconstruct.exit import lives_on, merge_threads
+from tracer.reconstruct.gaps import lines_are_missing
 from tracer.reconstruct.membership import prove
 from tracer.reconstruct.state import State
 
@@ -176,5 +177,4 @@ def on_detach(state: State, event: Detach) -> None:
 
 def on_lost(state: State, event: Lost) -> None:
     """Events are missing; sources repair with Snapshot and Gone what they can."""
-    state.stats.lost += event.count
-    state.lost_at = max(state.lost_at, event.at)  # a gap in a log is told of before the births that wait there
+    lines_are_missing(state, event.at, event.count)  # a gap in a log is told of before the births that wait there

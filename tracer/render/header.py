@@ -31,8 +31,9 @@ def header_lines(info: SourceInfo, source: SourceStats, graph: GraphStats, limit
         Span(f"{graph.inferred:,} inferred", "inferred" if graph.inferred else "dim"),
         Span(f"{source.unreadable:,} unreadable", "bad" if source.unreadable else "dim"),
     ]
-    if source.lost:
-        counts.append(Span(f"{source.lost:,} lost", "bad"))
+    lost = max(source.lost, graph.lost)
+    if lost:
+        counts.append(Span(f"{lost:,} lost", "bad"))
     name = Span(info.path if info.path != "-" else "stdin", "name")
     counted = [span for count in counts for span in (Span(" · ", "dim"), count)][1:]
     if limit is None or sum(width_of(clean(span.text)) for span in [name, *counted]) + 3 <= limit:

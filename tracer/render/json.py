@@ -116,6 +116,7 @@ def source_object(info: SourceInfo) -> dict[str, Any]:
 
 def document_head(graph: ProcessGraph, info: SourceInfo, stats: SourceStats) -> dict[str, Any]:
     """Everything in the document but the processes."""
+    missing = {"missing_before": sorted(graph.stats.lost_before)} if info.kind == "strace" else {}
     return {
         "schema": SCHEMA,
         "source": source_object(info),
@@ -123,7 +124,8 @@ def document_head(graph: ProcessGraph, info: SourceInfo, stats: SourceStats) -> 
             "lines": stats.lines,
             "events": stats.events,
             "unreadable": stats.unreadable,
-            "lost": stats.lost,
+            "lost": max(stats.lost, graph.stats.lost),
+            **missing,
             "processes": graph.stats.processes,
             "inferred": graph.stats.inferred,
         },

@@ -9,9 +9,9 @@ from tracer.identity import Evidence
 from tracer.reconstruct.state import WAIT_CALLS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-    from tracer.graph import Process
+    from tracer.graph import GraphStats, Process
 
 _CREATING = {"clone", "fork", "vfork", "clone3"}
 
@@ -49,3 +49,19 @@ def lacking(processes: Iterable[Process], calls: set[str], *, follows: bool = Tr
     if not absent:
         return ""
     return f"Not in this log: {', '.join(absent)}. If strace was not asked for that, trace it again:"
+
+
+_PLACES = 3
+
+
+def missing(stats: GraphStats, place: Callable[[int], str]) -> str:
+    """Where lines of an strace log are missing, as far as it shows; '' where it shows nothing. Raw: clean it."""
+    places = sorted(stats.lost_before)
+    if not places:
+        return ""
+    named = [place(at) for at in places[:_PLACES]]
+    more = len(places) - len(named)
+    if more:
+        named.append(f"{more:,} more place{'s' if more > 1 else ''}")
+    said = named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"
+    return f"Lines are missing before {said}: what was known before is a guess at best."
