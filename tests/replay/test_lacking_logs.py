@@ -349,3 +349,36 @@ def test_a_thread_that_nobody_knows_may_have_made_a_subreaper(tmp_path: Path) ->
     assert edges(tmp_path, log.format(setter))[104] == (100, "inferred")
     beside = log.format(setter).replace("101 fork() = 102", "100 fork() = 102")  # nobody is passed over
     assert edges(tmp_path, beside)[104] == (100, "derived")
+
+
+def test_or_have_cleared_the_flag_of_who_inherited(tmp_path: Path) -> None:
+    """And 105, a sibling of 102, is where that one is."""
+    sibling = "102 clone(child_stack=NULL, flags=CLONE_PARENT|SIGCHLD <unfinished ...>\n105 getpid() = 105\n"
+    log = (
+        f"{BEGIN}100 prctl(PR_SET_CHILD_SUBREAPER, 1) = 0\n100 fork() = 101\n101 fork() = 102\n{{}}"
+        f"101 exit_group(0) = ?\n101 +++ exited with 0 +++\n{sibling}102 <... clone resumed>) = 105\n"
+    )
+    found = edges(tmp_path, log.format(""))
+    assert (found[102], found[105]) == ((100, "derived"), (100, "derived"))
+    found = edges(tmp_path, log.format("110 prctl(PR_SET_CHILD_SUBREAPER, 0) = 0\n"))
+    assert (found[102], found[105]) == ((100, "inferred"), (100, "inferred"))
+
+
+def test_also_where_it_has_set_its_flag_back(tmp_path: Path) -> None:
+    log = (
+        f"{BEGIN}100 prctl(PR_SET_CHILD_SUBREAPER, 1) = 0\n100 fork() = 101\n101 fork() = 102\n102 fork() = 104\n"
+        "110 prctl(PR_SET_CHILD_SUBREAPER, 1) = 0\n102 exit_group(0) = ?\n102 +++ exited with 0 +++\n{}"
+    )
+    assert edges(tmp_path, log.format("110 prctl(PR_SET_CHILD_SUBREAPER, 0) = 0\n"))[104] == (100, "inferred")
+
+
+def test_who_says_a_living_number_before_anything_is_known_of_it_lives_elsewhere(tmp_path: Path) -> None:
+    """103 was born before the log begins. That it was told 102 shows a nested namespace, in which 105 may be, too."""
+    log = (
+        "100 getpid() = 100\n99 exit_group(0) = ?\n99 +++ exited with 0 +++\n102 getpid() = 102\n"
+        "102 fork( <unfinished ...>\n"
+        "103 fork( <unfinished ...>\n103 <... fork resumed>) = {}\n103 getpid() = 103\n102 <... fork resumed>) = 106\n"
+        "100 fork() = 105\n105 fork() = 107\n"
+    )
+    assert edges(tmp_path, log.format(104))[107] == (105, "observed")
+    assert edges(tmp_path, log.format(102))[107] == (105, "inferred")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tracer.event import SIGKILL
-from tracer.graph import DEAD, RULE_CHILD_REAPER, RUNNING, ZOMBIE, Process, Task
+from tracer.graph import DEAD, RULE_CHILD_REAPER, RULE_SUBREAPER, RUNNING, ZOMBIE, Process, Task
 from tracer.identity import Evidence
 from tracer.reconstruct.adoption import ns_is_dying
 from tracer.reconstruct.edges import bury, doubt_children, doubt_parent
@@ -25,7 +25,7 @@ def finish(state: State, calls: set[str] | None) -> None:
     _end_members_of_dead_namespaces(processes, state)
     prctl_unseen = calls is not None and "prctl" not in calls
     maybe_threads = state.clues.incomplete or (processes and not processes[0].leader_known)
-    owners = [p for p in processes if p.subreaper and not p.leader_known] if maybe_threads else []
+    flags = [flag for flag in state.flags_of_strangers if not flag[0].leader_known] if maybe_threads else []
     inferred = state.stats.inferred
     waits_seen = calls is None or bool(calls & WAIT_CALLS)
     given_again = state.nested and not waits_seen and any(process.serial for process in processes)
@@ -39,8 +39,10 @@ def finish(state: State, calls: set[str] | None) -> None:
     for process in processes:
         if maybe_threads:
             _doubt_parent(process)
-        if process.reparentings and owners:
-            _doubt_adoptions(process, owners)
+        if process.reparentings and flags:
+            _doubt_adoptions(process, flags)
+        elif flags:
+            _doubt_sibling(process)
         if prctl_unseen and process.reparentings:
             _doubt_child_reaper(process)
         if process.status is not None and process.state is RUNNING:
@@ -163,14 +165,30 @@ def _doubt_parent(process: Process) -> None:
     process.reason = f"{parent.tgid} may be a thread of a process that the trace does not show"
 
 
-def _doubt_adoptions(process: Process, owners: list[Process]) -> None:
-    """`owners` have set the subreaper flag, and may be threads of somebody who was passed over for want of it."""
+def _doubt_adoptions(process: Process, flags: list[tuple[Process, int, bool]]) -> None:
+    """Tasks that may be threads have set subreaper flags, or cleared them (State.flags_of_strangers): perhaps that of
+    somebody who was passed over for want of it, or of who inherited by it."""
     for step in process.reparentings or () if process.evidence is Evidence.DERIVED else ():
-        for passed in passed_over(step):
-            owner = next((o for o in owners if (o.subreaper_at or 0) <= step.at and o.born_at > passed.born_at), None)
+        hosts = [(passed, True, 0) for passed in passed_over(step)]
+        if step.new is not None and step.rule == RULE_SUBREAPER:
+            has_it_since = step.new.subreaper_at or 0
+            hosts.append((step.new, False, has_it_since if has_it_since <= step.at else 0))
+        for host, to, since in hosts:
+            able = (who for who, at, on in flags if on is to and since <= at <= step.at and who.born_at > host.born_at)
+            owner = next(able, None)
             if owner is not None:
+                what = "set" if to else "cleared"
                 process.evidence = Evidence.INFERRED
-                process.reason = f"{owner.tgid} has set the subreaper flag, and may be a thread of {passed.tgid}"
+                process.reason = f"{owner.tgid} has {what} the subreaper flag, and may be a thread of {host.tgid}"
+
+
+def _doubt_sibling(process: Process) -> None:
+    """CLONE_PARENT: it was born to the parent of its creator, who may never have come there."""
+    creator = process.creator
+    if creator is None or creator is process.parent or creator.parent is not process.parent:
+        return
+    if process.evidence is Evidence.DERIVED and creator.evidence.rank > Evidence.DERIVED.rank:
+        process.evidence, process.reason = creator.evidence, creator.reason
 
 
 def _doubt_child_reaper(process: Process) -> None:

@@ -153,6 +153,9 @@ class State:
     """Processes whose subreaper flag is not sure, and why."""
     flag_calls: dict[Process, FlagCalls] = field(default_factory=dict)
     """Calls that set the subreaper flag, where it is not exactly known when."""
+    flags_of_strangers: list[tuple[Process, int, bool]] = field(default_factory=list)
+    """Tasks that set or cleared the subreaper flag and may be threads of somebody (Process.leader_known), where, and to
+    what: it is the flag of the whole process."""
     open_births: dict[Process, int] = field(default_factory=dict)
     """Children of CLONE_PARENT whose birth is only known to lie before some place (Clone.end)."""
     recent_adoptions: deque[tuple[Process, tuple[Process, ...]]] = field(

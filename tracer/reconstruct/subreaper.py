@@ -16,6 +16,8 @@ from tracer.reconstruct.state import ADOPTION_TAKES, FlagCalls, State
 def on_set_subreaper(state: State, event: SetSubreaper) -> None:
     """It sets signal->is_child_subreaper: of the whole process, kept over exec, not inherited."""
     process = _process_of(state, event)
+    if not process.leader_known:
+        state.flags_of_strangers.append((process, event.at, event.on))
     if state.recent_adoptions and process.subreaper is not event.on:
         _doubt_recent_adoptions(state, process, event)
     known = process.subreaper is event.on and process not in state.doubts

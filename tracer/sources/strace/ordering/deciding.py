@@ -106,13 +106,27 @@ class Deciding:
                 return
         if call.ns is UNPLACED:
             return
-        if passed:
+        if self._says_a_living_one(call):
+            self._places.entered_unseen()
+            self._places.is_nested(call)
+        elif passed:
             matching.settle(call, number, SET_BACK.format(number))
         elif number > call.newest - FAR or self._numbers.is_near(number) or not follows:
             matching.settle(call, number)
         else:
             call.guessed = True
             matching.settle(call, number, FAR_BELOW.format(number))
+
+    def _says_a_living_one(self, call: Call) -> bool:
+        """Nobody knew where the caller lives when it said the number of a task that had been there before. Both live
+        on. A call of which the log has only the return may have begun before that task was there."""
+        return (
+            call.taken
+            and call.end > call.at
+            and call.number not in self._tasks.fresh
+            and self._tasks.alive(call.tid)
+            and self._results.means_another(call)
+        )
 
     def _explains(self, call: Call, tid: int) -> bool:
         found = self._candidates.of(tid)
