@@ -289,3 +289,12 @@ def test_who_was_left_by_the_same_has_inherited_before(tmp_path: Path) -> None:
     path.write_text(HEAD + "\n".join(("101 prctl(PR_SET_CHILD_SUBREAPER, 1) = 0", *log, *race, *over, told)) + "\n")
     [child] = tracer.replay(str(path)).find(106)
     assert [(step.old.tgid, step.new and step.new.tgid) for step in child.reparentings or ()] == [(105, 104)]
+
+
+def test_who_inherited_from_a_child_was_above_its_parent_then(tmp_path: Path) -> None:
+    """101 has inherited 105 from 104, a child of 102. When 102 ends, it is no subreaper any more."""
+    log = ("102 fork() = 104", "104 fork() = 105", BEGINS, RETURNS, KILLED.replace("102", "104"))
+    cleared = (CLEARS, "101 getpid() = 101", "100 getpid() = 100", "101 getpid() = 101", "100 getpid() = 100", KILLED)
+    ends = ("105 exit_group(0) = ?", "105 +++ exited with 0 +++")
+    told = "101 --- SIGCHLD {si_signo=SIGCHLD, si_code=CLD_EXITED, si_pid=105, si_uid=0, si_status=0} ---"
+    assert edge(tmp_path, *log, *cleared, *ends, told) == (1, "assumed")

@@ -33,7 +33,7 @@ def note_parent(state: State, child: Process, told: Process) -> None:
         guess = 0 if step.new.outside else step.new.tgid
         reason = why.format(child=child.tgid, father=step.old.tgid, told=told.tgid)
         state.heirs_told.setdefault((step.at, step.old.tgid), {guess: ""})[told.tgid] = reason
-        if is_below(step.old, told):
+        if _was_below(step.old, told, step.at):
             return
         child = step.old
         why = "{child}, which {father} left to the same, was below {told}, who has inherited from it"
