@@ -136,3 +136,10 @@ def test_a_wait_that_returned_anothers_child(tmp_path: Path) -> None:
     told = "102 --- SIGCHLD {si_signo=SIGCHLD, si_code=CLD_KILLED, si_pid=103, si_uid=0, si_status=SIGTERM} ---\n"
     assert 103 not in edges(tmp_path, log)
     assert edges(tmp_path, log + told)[103] == (102, "observed")
+
+
+@pytest.mark.parametrize("begin", ["", " <unfinished ...>\n101 <... wait4 resumed>"])
+def test_a_wait_for_one_child_returns_no_other(tmp_path: Path, begin: str) -> None:
+    """do_wait(): 101 was killed on the way out, as by another thread's execve."""
+    log = f"{START}105 {KILLED}\n101 wait4(104, {begin}NULL, 0, NULL) = 105\n"
+    assert edges(tmp_path, log)[105] == (102, "observed")

@@ -97,3 +97,17 @@ def test_a_wait_for_the_next_owner_of_a_number_whose_last_one_went_during_the_ca
     )
     assert edges(tmp_path, log)[101] == (103, "observed")
     assert 101 not in edges(tmp_path, log + "103 wait4(101, NULL, 0, NULL) = 101\n")
+
+
+@pytest.mark.parametrize("begin", ["", " <unfinished ...>\n101 <... wait4 resumed>"])
+def test_a_wait_returned_who_was_waited_for(tmp_path: Path, begin: str) -> None:
+    """strace translates the number that is asked for, and not the one that is returned, which the next child has."""
+    log = (
+        '99 fork( <unfinished ...>\n98 execve("/a", ["a"], 0x1 <unfinished ...>\n'
+        "100 clone(child_stack=NULL, flags=CLONE_NEWPID|SIGCHLD) = 101\n"
+        "101 fork( <unfinished ...>\n101 <... fork resumed>) = 2 /* 102 in strace's PID NS */\n"
+        "102 +++ killed by SIGKILL +++\n"
+        f"101 wait4(2 /* 102 in strace's PID NS */, {begin}NULL, 0, NULL) = 2\n"
+        "101 clone3({flags=0, exit_signal=SIGCHLD, set_tid=[2], set_tid_size=1}, 88) = 2 /* 103 in strace's PID NS */\n"
+    )
+    assert 102 not in edges(tmp_path, log)

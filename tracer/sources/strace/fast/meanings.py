@@ -60,7 +60,7 @@ def _beginning(text: bytes) -> Meaning | None:
     name = found[1].decode()
     args = text[len(name) + 1 : -16]
     if name in WAITING:
-        return (WAITS,)
+        return None if args[:1].isdigit() else (WAITS,)
     if name in ("execve", "execveat"):
         return EXEC_BEGINS, (name, args, 0, None, None)
     if name in ("fork", "vfork"):
@@ -81,6 +81,8 @@ def meaning_before_number(text: bytes) -> Meaning | None:
     resumed, name, args = found.groups()
     name = (resumed or name).decode()
     if name in _WAITING:
+        if not resumed and args[:1].isdigit():
+            return None  # it may be another that has ended than the one that was waited for
         ended, status = calls.wait_result(args)
         return (REAPS, status) if ended else (NOTHING,)
     if name not in _CREATING or b"set_tid" in args or b"parent_tid=[" in args:

@@ -23,6 +23,7 @@ from tracer.sources.strace.fast.meanings import (
     NOTHING,
     REAPS,
     SIGNALLED,
+    WAITS,
     Meaning,
     followed_by_number,
     meaning_before_number,
@@ -105,7 +106,7 @@ class Shortcuts:
         joiner = self._joiner
         append = joiner.records.append
         pending, seen, leaders, callers = joiner.pending, joiner.seen, joiner.leaders, joiner.callers
-        forget = joiner.tids.pop
+        forget, asked = joiner.tids.pop, joiner.asked
         known = self._tids
         find_tid = known.get
         clock = joiner.time_of if self._width else None
@@ -160,6 +161,8 @@ class Shortcuts:
             else:  # NOTHING, WAITS, EXEC_BEGINS
                 if kind == EXEC_BEGINS:
                     pending[tid] = what[1]
+                elif kind == WAITS and tid in asked:
+                    del asked[tid]
                 if tid not in seen:
                     seen.add(tid)
                     append((SEEN, at, now, tid))
@@ -194,6 +197,8 @@ class Shortcuts:
             if tid not in joiner.seen:
                 joiner.seen.add(tid)
                 joiner.records.append((SEEN, at, now, tid))
+        elif kind == REAPS and tid in joiner.asked:
+            return False
         elif child and kind == REAPS:
             joiner.records.append((REAP, at, now, tid, child, what[1], 0))
         elif child:  # CLONES

@@ -89,6 +89,8 @@ class State:
         """What the last clone call returned."""
         self.pending: dict[int, Pending] = {}
         """Calls that wait for their end, by task."""
+        self.asked: dict[int, bytes] = {}
+        """The arguments so far of the waits for one child that tasks are inside of."""
         self.exec_by: dict[int, int] = {}
         """Leader -> the thread whose execve goes on under the leader's number, though nothing says so (-qqq)."""
         self.taken_over: dict[int, int] = {}
