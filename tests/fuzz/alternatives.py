@@ -20,7 +20,6 @@ from pathlib import Path
 
 import tracer
 from tracer.event import CLONE_THREAD
-from tracer.graph import ZOMBIE
 
 from . import facts
 from .facts import DOUBTFUL, NEVER, OPEN, Call, Log, Task
@@ -184,9 +183,8 @@ def _number(run: Forward, proc: Proc | None) -> Answer:
 
 
 def asked_of(verdict: Verdict) -> dict[int, Problem]:
-    """The differences that a parent is behind, by process; who has reaped a zombie is another question."""
-    kinds = ("parent", "unknown", "missing", "ghost")
-    return {p.pid: p for p in verdict.problems if p.kind in kinds and p.got != ZOMBIE}
+    """The differences that a parent is behind, by process: also of a zombie that somebody has reaped."""
+    return {p.pid: p for p in verdict.problems if p.kind in ("parent", "unknown", "missing", "ghost")}
 
 
 def judge(log: Log, truth: Truth, pids: list[int]) -> list[Found]:

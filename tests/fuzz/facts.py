@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tracer.event import CLONE_PARENT, CLONE_THREAD, SIGCHLD
@@ -29,7 +29,7 @@ _SUPERSEDED = re.compile(rb"superseded by execve in pid (\d+)")
 _CHOSEN = re.compile(rb"set_tid=\[(\d+)")
 _PID_CHANGED = re.compile(rb"<pid changed to (\d+) \.\.\.>$")
 _BEHIND = re.compile(rb"(?:(\d+)|-1 (?:\(errno (\d{10,20})\)|ENOSYS .*))$")
-_TARGET = re.compile(rb"-?\d+")
+_TARGET = re.compile(rb"(-?\d+)(?: /\* (\d+) in strace's PID NS \*/)?")
 _WAITID = re.compile(rb"(?:(P_ALL|0)|P_PID|0x1|1)(?: /\*[^*]*\*/)?, (-?\d+)")
 _OPTIONS = re.compile(rb", (\w[\w|]*)(?: /\*[^*]*\*/)?, (?:NULL|0x\w+|\{.*\})\)? *$")
 _CLOCK = re.compile(rb"(?:(\d+):(\d+):)?(\d+)\.(\d+)")
@@ -113,6 +113,8 @@ class Fact:
     options: int = 0
     start: int = 0
     other: Task | None = None
+    translated: bool = False
+    """`value` is strace's own number, wherever the task lives."""
 
 
 @dataclass(slots=True, eq=False)
@@ -145,15 +147,17 @@ Row = tuple[int, int, bytes, bytes]
 
 
 def _rows_of_file(raw: bytes) -> Iterator[Row]:
-    """`at` is the line. A notice that was written into a line is taken out of it. Tid 0: the line names nobody."""
+    """`at` is the line. A notice that was written into a line is taken out of it; it came after the line's beginning.
+    Tid 0: the line names nobody."""
     raw = clean(raw, None)
     notices = iter(found[1] for found in _NOTICE.finditer(raw))
     at = 1
     for line in _NOTICE.sub(b"\0", raw).split(b"\n"):
         count = line.count(b"\0")
-        begin = at + len(line) - len(line.lstrip(b"\0"))
+        before = len(line) - len(line.lstrip(b"\0"))
+        begin = at + before
         for number in range(count):
-            yield min(at + number, begin), int(next(notices)), b"attached", b""
+            yield at + number + (number >= before), int(next(notices)), b"attached", b""
         at += count + 1
         line = line.replace(b"\0", b"")
         text, _, head, rest = split(line)
@@ -284,7 +288,7 @@ class _Reader:
         """-ff: it has come to its next line."""
         for thing in self.returning.pop(task, ()):
             if isinstance(thing, Fact):
-                self.log.facts.append(Fact(at, thing.kind, task, thing.value, thing.options, thing.start))
+                self.log.facts.append(replace(thing, at=at))
             else:
                 thing.end = at
 
@@ -363,11 +367,14 @@ class _Reader:
         if error == b" ECHILD":
             yield Fact(at, "nobody", task, asked, options, start)
         elif value == 0 and (child := calls.child_info(args)) is not None:
-            yield Fact(at, "reaped", task, child[1] or child[0], int(calls.leaves_zombie(args)), start)
+            kept = int(calls.leaves_zombie(args))
+            yield Fact(at, "reaped", task, child[1] or child[0], kept, start, translated=bool(child[1]))
         elif value == 0:
             yield Fact(at, "waits", task, asked, options, start)
         elif value is not None and value > 0 and calls.wait_result(args)[0]:
-            yield Fact(at, "reaped", task, value, 0, start)
+            target = _TARGET.match(args.rpartition(b"wait4(")[2])
+            real = int(target[2] or 0) if target is not None else 0
+            yield Fact(at, "reaped", task, real or value, 0, start, translated=bool(real))
 
     def _ended(self, at: int, task: Task, rest: bytes) -> None:
         superseded = _SUPERSEDED.match(rest)
@@ -479,7 +486,7 @@ def _asked(name: str, args: bytes) -> tuple[int, int]:
         if found is not None:
             number = -1 if found[1] else max(int(found[2]), 0)
     elif (target := _TARGET.match(text)) is not None:
-        number = max(int(target[0]), -1)
+        number = max(int(target[1]), -1)
     words = _OPTIONS.search(text)
     bits = 0
     for word in words[1].split(b"|") if words is not None else ():

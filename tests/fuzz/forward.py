@@ -274,7 +274,7 @@ class Forward:
 
     def _reaped(self, fact: Fact) -> None:
         proc = self.of.get(fact.task)
-        if proc is None or proc.ns is not None:
+        if proc is None or (proc.ns is not None and not fact.translated):
             return
         for child in self._last(fact.value, fact.at):
             if child.alive and child.told > fact.at:

@@ -110,7 +110,9 @@ def judge(
             _note(verdict, Problem("invisible", true.pid, f"child of {true.ppid}", None))
             continue
         if process is None and any(map(_raced, graph.find(true.pid)[-1:])):
-            verdict.other["race"] += 1  # a zombie that was guessed to be a child of the outermost reaper, who reaps it
+            # A zombie that was guessed to be a child of the outermost reaper, who reaps it.
+            verdict.other["race"] += 1
+            verdict.problems.append(Problem("missing", true.pid, f"child of {true.ppid}", None))
             continue
         if process is None:
             _note(verdict, Problem("missing", true.pid, f"child of {true.ppid}", None, fatal=complete))
@@ -211,6 +213,7 @@ def _ghost(verdict: Verdict, process: Process, truth: Truth, complete: bool) -> 
         return
     if _raced(process):  # whose zombie it is was guessed, so also who reaps it
         verdict.other["race"] += 1
+        verdict.problems.append(Problem("ghost", process.tgid, "gone", process.state))
         return
     reaped_unseen = process.state == ZOMBIE and (parent is None or parent.outside or parent.tgid == truth.keeper)
     if not reaped_unseen:

@@ -43,7 +43,7 @@ class _Lines:
         """Read it: what it contradicts, or ''."""
         if head == b"attached":
             self.born[tid] = at
-        older = [one for one in self.alive if self.born.get(one) != at]  # a notice is written into another's line
+        older = [one for one in self.alive if self.born.get(one, 0) < at]  # a notice is written into another's line
         if not tid and len(older) > 1 and head != b"+++ ":
             return "several tasks live, and the line has no number"
         tid = tid or (older[0] if len(older) == 1 else 0)

@@ -9,7 +9,9 @@ import pytest
 
 from tests.fuzz import alternatives, facts
 from tests.fuzz.alternatives import DECIDABLE, UNDECIDABLE
+from tests.fuzz.judge import Problem, Verdict
 from tests.fuzz.truth import TrueProcess, Truth
+from tracer.graph import ZOMBIE
 
 BEGIN = """\
 3 execve("/p", ["p"], 0x1 /* 0 vars */) = 0
@@ -194,3 +196,31 @@ def test_nobody_is_born_in_a_pid_namespace_whose_init_has_ended(tmp_path: Path) 
     assert answers(judged(tmp_path, log, pid=9)) == {4, 5}
     beside = "10 clone(child_stack=NULL, flags=CLONE_PARENT|SIGCHLD) = 11\n"
     assert answers(judged(tmp_path, log + beside, pid=9)) == {4}
+
+
+def test_a_notice_in_a_line_came_after_its_beginning(tmp_path: Path) -> None:
+    """7 began its call when it had no child yet, and both are told of in its line: 6 may have created the second."""
+    (tmp_path / "log").write_text(
+        "[pid 3] fork() = 4\n[pid 4] prctl(PR_SET_CHILD_SUBREAPER, 1) = 0\n[pid 3] fork() = 5\n"
+        "[pid 5] prctl(PR_SET_CHILD_SUBREAPER, 1) = 0\n[pid 4] fork() = 6\n[pid 5] fork() = 7\n"
+        "[pid 6] fork( <unfinished ...>\n[pid 7] fork(strace: Process 8 attached\nstrace: Process 9 attached\n"
+        " <unfinished ...>\n[pid 6] +++ killed by SIGKILL +++\n[pid 7] +++ killed by SIGKILL +++\n"
+    )
+    truth = Truth(0, 1, (2,), {9: TrueProcess(9, 4, False, (9,), (), 0)})
+    [found] = alternatives.judge(facts.read(tmp_path / "log"), truth, [9])
+    assert answers(found) == {4, 5}
+
+
+def test_who_was_waited_for_by_a_number_of_its_namespace(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text(
+        '3 execve("/p", ["p"], 0x1 /* 0 vars */) = 0\n3 clone(child_stack=NULL, flags=CLONE_NEWPID|SIGCHLD) = 4\n'
+        "4 fork() = 2 /* 5 in strace's PID NS */\n5 +++ killed by SIGKILL +++\n"
+        "4 wait4(2 /* 5 in strace's PID NS */, NULL, 0, NULL) = 2\n"
+    )
+    [found] = alternatives.judge(facts.read(tmp_path / "log"), Truth(0, 1, (2,), {}), [5])
+    assert (answers(found), found.verdict) == ({alternatives.GONE}, DECIDABLE)
+
+
+def test_a_zombie_that_the_kernel_has_not_is_asked_about() -> None:
+    verdict = Verdict(problems=[Problem("ghost", 5, "gone", ZOMBIE)])
+    assert list(alternatives.asked_of(verdict)) == [5]

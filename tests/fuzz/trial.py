@@ -17,7 +17,7 @@ from tracer.graph import ProcessGraph
 
 from . import alternatives, facts, harness, truth
 from .agree import differences
-from .judge import Problem, Verdict, judge
+from .judge import Problem, Verdict, is_strong, judge
 from .live import LiveTracer
 from .optionsets import OptionSet
 from .truth import Truth
@@ -255,7 +255,8 @@ def _who_could_know(verdict: Verdict, log: Path, found: Truth) -> None:
     if asked:
         for answer in alternatives.judge(facts.read(log), found, list(asked)):
             verdict.other[answer.verdict] += 1
-            asked[answer.pid].fatal |= answer.verdict == alternatives.DECIDABLE
+            problem = asked[answer.pid]
+            problem.fatal = is_strong(problem) or answer.verdict != alternatives.UNDECIDABLE
 
 
 _LINE = re.compile(rb"^(?:\[pid +)?(\d+)(?:<[^>]*>)?\]? (.*)$", re.M)
