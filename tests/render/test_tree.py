@@ -77,7 +77,7 @@ def test_tasks_of_unseen_processes_take_one_line() -> None:
         s.rename(tid, "")
     text = tree(s.graph())
     assert len(text.splitlines()) <= 3
-    assert "25 tasks of a process that the trace does not name" in text
+    assert "25 tasks whose process the trace does not name: " in text
 
 
 @pytest.mark.parametrize("count", [3, 4])
@@ -88,7 +88,7 @@ def test_many_named_tasks_of_an_unseen_process_take_one_line(count: int) -> None
     for tid in range(20, 20 + count):
         s.rename(tid, f"GC#{tid}")
     text = tree(s.graph())
-    assert ("4 tasks of a process that the trace does not name: GC#20 (20), GC#21 (21), " in text) is (count == 4)
+    assert ("4 tasks whose process the trace does not name: GC#20 (20), GC#21 (21), " in text) is (count == 4)
     assert text.count("perhaps a thread") == (0 if count == 4 else 3)
 
 

@@ -69,7 +69,7 @@ def _loose_text(tasks: list[Process]) -> str:
     named = ", ".join(f"{t.comm} ({t.tgid})" if t.comm else str(t.tgid) for t in tasks[:_TASKS_SHOWN])
     rest = f" and {len(tasks) - _TASKS_SHOWN:,} more" if len(tasks) > _TASKS_SHOWN else ""
     noun = "task" if len(tasks) == 1 else "tasks"
-    return f"{len(tasks):,} {noun} of a process that the trace does not name: {named}{rest}"
+    return f"{len(tasks):,} {noun} whose process the trace does not name: {named}{rest}"
 
 
 def finished_text(finished: Finished) -> str:

@@ -11,8 +11,9 @@ import pytest
 
 from tests.fuzz.harness import STRACE, strace_refuses
 from tests.unit.sources.strace.logs import read
-from tracer.errors import EmptyInput
+from tracer.errors import EmptyInput, UnreadableInput
 from tracer.event import Clone, Exec, Exit, ExitBegin, SetSubreaper
+from tracer.sources.detect import open_source
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,6 +92,23 @@ def test_a_set_that_is_still_being_written(tmp_path: Path) -> None:
     events, stats = read(tmp_path)
     assert [event.child for event in events if isinstance(event, Clone)] == [102]
     assert stats.unreadable == 0
+
+
+def test_a_set_by_the_name_that_strace_was_given(tmp_path: Path) -> None:
+    (tmp_path / "t[1].100").write_text("fork() = 101\nexit_group(0) = ?\n+++ exited with 0 +++\n")
+    (tmp_path / "t[1].101").write_text("exit_group(0) = ?\n+++ exited with 0 +++\n")
+    assert read(tmp_path / "t[1]")[0] == read(tmp_path)[0]
+
+
+def test_a_log_that_is_kept_with_a_number_is_no_set(tmp_path: Path) -> None:
+    (tmp_path / "log.1").write_text("100 fork() = 101\n101 exit_group(0) = ?\n101 +++ exited with 0 +++\n")
+    with pytest.raises(UnreadableInput, match="No such file"):
+        read(tmp_path / "log")
+
+
+def test_no_name() -> None:
+    with pytest.raises(UnreadableInput, match="the file has no name: ''"):
+        open_source([""])
 
 
 def test_a_set_in_which_nothing_has_happened(tmp_path: Path) -> None:

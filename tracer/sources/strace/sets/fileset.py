@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from glob import glob
+from glob import escape, glob
 from os.path import lexists
 from pathlib import Path
 from typing import NamedTuple
@@ -24,9 +24,14 @@ class TaskFile(NamedTuple):
 
 def find_set(paths: list[str]) -> list[TaskFile]:
     """The files that these paths mean. Raises UnreadableInput where they mean none, or more than one set."""
+    if paths == [""]:
+        raise UnreadableInput("the file has no name: ''", "Is it that of a variable that is not set?")
     if len(paths) == 1:
         if is_folder(paths[0]):
             return _one_set(_files_in(paths[0]), paths[0])
+        called = _called(paths[0])
+        if called:
+            return called
         if paths[0] == "-" or lexists(paths[0]) or not glob(paths[0]):  # noqa: PTH207 - absolute and relative
             return _with_siblings(paths[0])
         paths = glob(paths[0])  # noqa: PTH207
@@ -41,6 +46,12 @@ def find_set(paths: list[str]) -> list[TaskFile]:
     return _one_set(paths, paths[0])
 
 
+def _called(name: str) -> list[TaskFile]:
+    """The set of `strace -ff -o NAME`, by that name, where there is nothing else of that name."""
+    files = [] if lexists(name) else _group(glob(f"{escape(name)}.*")).get(str(Path(name)), [])  # noqa: PTH207
+    return files if files and _is_of_one_task(files[0].path) else []
+
+
 def _files_in(folder: str) -> list[str]:
     try:
         return [str(path) for path in Path(folder).iterdir() if is_file(str(path))]
@@ -53,10 +64,14 @@ def _with_siblings(path: str) -> list[TaskFile]:
     name = _NUMBERED.fullmatch(Path(path).name)
     if name is None or not is_file(path):
         return [TaskFile(path, None)]
-    style = find_style(Input(path).sample())
-    if style.prefixed or style.bracketed:
+    if not _is_of_one_task(path):
         return [TaskFile(path, None)]
     return _group(_files_in(str(Path(path).parent)))[str(Path(path).parent / name[1])]
+
+
+def _is_of_one_task(path: str) -> bool:
+    style = find_style(Input(path).sample())
+    return not (style.prefixed or style.bracketed)
 
 
 def _group(paths: list[str]) -> dict[str, list[TaskFile]]:
