@@ -70,7 +70,8 @@ def _page(ctx: click.Context) -> Page:
         if isinstance(parameter, click.Option) and (record := parameter.get_help_record(ctx)) is not None
     ]
     page = Page(ctx.command_path, usage, [" ".join(t.split()) for t in text], options)
-    for block in (command.epilog or "").split("\b\n"):
+    for block in (command.epilog or "").split("\n\n"):
+        block = block.removeprefix("\b\n")
         if block.startswith("Examples:"):
             lines = [line.strip() for line in block.split("\n")[1:] if line.strip()]
             page.examples = [_example(line) for line in lines]

@@ -45,7 +45,6 @@ Examples:
   ctrace replay strace.log --view lineage          who created whom
   ctrace replay strace.log --format json -o g.json
 
-\b
 Exit codes: 0 fine; 1 the input could not be used, or the machine lacks something; 2 wrong usage;
 3 --verify, --findings or diff found something; 130 interrupted.
 

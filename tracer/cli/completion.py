@@ -11,7 +11,6 @@ Examples:
   source <(ctrace completion zsh)                  in ~/.zshrc, after compinit
   ctrace completion fish > ~/.config/fish/completions/ctrace.fish
 
-\b
 Exit codes: 0 fine; 2 wrong usage.
 """
 

@@ -23,10 +23,8 @@ Examples:
   ctrace tree --format json -o before.json; ...; ctrace diff before.json now
   ctrace diff good.log bad.log --by lineage        two runs that have no number in common
 
-\b
 Marks: + came, - went, ↻ has another parent, ~ changed (program, state, subreaper, cgroup).
 
-\b
 Exit codes: 0 no difference; 1 an input could not be used; 2 wrong usage; 3 they differ.
 """
 

@@ -19,11 +19,9 @@ Examples:
   ctrace doctor replay                   only what reading logs needs, and the best call of strace here
   sudo ctrace doctor --format json | jq '.sections[] | {purpose, verdict}'
 
-\b
 ok: nothing is lost by it. limited: it works, but less. missing: what it is for does not work. unknown: it could not be
 checked. Below stands what is lost, and the command that mends it. Nothing is changed by looking.
 
-\b
 Exit codes: 0 everything that was asked for works, if with limits; 1 something does not work here or for this user, or
 could not be tried (live tracing without root); 2 wrong usage.
 """

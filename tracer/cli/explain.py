@@ -26,7 +26,6 @@ Examples:
   ctrace explain shop/web node.ctrace      a pod: its shim, pause and containers
   ctrace explain 4711                      what /proc tells of it now
 
-\b
 Exit codes: 0 fine; 1 the input could not be used, or there is no such process; 2 wrong usage.
 """
 

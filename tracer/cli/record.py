@@ -39,12 +39,10 @@ Examples:
   sudo ctrace record -o build.ctrace -- make -j4    a command and everything that it starts
   ctrace replay node.ctrace                         no root needed
 
-\b
 What is written can be replayed whatever happens to the recorder, but for the last second.
 A COMMAND runs as root, as under `sudo strace`; the file belongs to who called sudo. Descendants of COMMAND that
 outlive it are in the recording as still running.
 
-\b
 Exit codes: that of COMMAND where one is given (128 + signal where one killed it; 126, 127 where it cannot be run);
 else 0 fine; 1 this machine or user lacks something, the target was not found, or the file cannot be written;
 2 wrong usage.

@@ -28,11 +28,9 @@ Examples:
   ctrace replay strace.log --verify pstree.txt     compare with `pstree -p` or `ps -eo pid,ppid,comm`
   zcat strace.log.gz | ctrace replay - --format json | jq .stats
 
-\b
 An edge that nothing is said about was observed. Others are derived (the kernel's rule applied to what was observed),
 inferred (a fact is missing from the trace), assumed (it lies outside the trace) or unknown.
 
-\b
 Exit codes: 0 fine; 1 the input could not be used; 2 wrong usage; 3 --verify found a difference,
 --findings something wrong.
 """
@@ -100,8 +98,8 @@ def replay(
 ) -> int:
     """Read a trace and show who is whose child, how it got there, and how that is known.
 
-    FILE is an strace log (any options; a `-ff` folder, glob or one of its files), a recording, or '-' for stdin;
-    gzip and zstd are unpacked. The kind is found out, never asked for. Several recordings are shown one by one.
+    FILE is an strace log (any options; of `-ff` the folder, a glob, the NAME of its -o, or one of the files), a
+    recording, or '-' for stdin; gzip and zstd are unpacked. The kind is found out, never asked for. Several recordings are shown one by one.
     """
     from tracer.cli.output import open_output
     from tracer.cli.reading import read_graph

@@ -30,11 +30,9 @@ Examples:
   ctrace tree --container 'app*' --format json
   ctrace tree --findings                           what is wrong here, and what to do about it
 
-\b
 No root is needed. With root, names come from the runtimes' own files, too; without, a container whose name no command
 line tells is shown by its id.
 
-\b
 Exit codes: 0 fine; 1 /proc cannot be read; 2 wrong usage; 3 --findings found something.
 """
 

@@ -48,11 +48,9 @@ Examples:
   sudo ctrace watch containerd | grep adopted      without a terminal: a line for each event
   sudo ctrace watch --format jsonl | jq .event     lines of JSON: ctrace.events/1
 
-\b
 On the screen: arrows, j, k, PgUp, PgDn, g, G scroll the tree; v compares with /proc; q or Ctrl-C ends and leaves the
 final tree. SIGUSR1 compares with /proc, too.
 
-\b
 Exit codes: 0 fine; 1 this machine or user lacks something, or the target was not found; 2 wrong usage;
 3 --verify found a difference, or --findings something wrong.
 """

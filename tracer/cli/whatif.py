@@ -25,11 +25,9 @@ Examples:
   ctrace whatif kill shop/web                           a pod; or one container, by name or id
   ctrace whatif exit 1224703 node.ctrace --at 05:17:36  as it was then
 
-\b
 Nothing is touched: the rules of the kernel, of systemd's KillMode and of the container runtimes are applied to a copy
 of what /proc (or FILE) shows. What a manager does later (Restart=, kubelet) is not foretold.
 
-\b
 Exit codes: 0 fine; 1 the input could not be used, or no such process, unit or container; 2 wrong usage.
 """
 

@@ -11,6 +11,7 @@ import pytest
 
 from tests.render.paint import painted
 from tests.unit.cli.command import ARGV, LOG, ctrace, ctrace_on_a_terminal, environment
+from tracer.cli import COMMANDS
 from tracer.render.machine import machine_line
 from tracer.runtime.containers import Names
 
@@ -66,6 +67,15 @@ def test_the_file_before_the_process(command: list[str], log: Path) -> None:
     done = ctrace(*command, log, "103")
     assert done.returncode == 2
     assert done.stderr.decode().endswith(f"First who is meant, then the file: 103 {log}\n")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_fits_into_a_narrow_terminal(command: str) -> None:
+    """But for the examples, which are there to be copied."""
+    before, _, rest = ctrace(command, "--help", COLUMNS="60").stdout.decode().partition("  Examples:\n")
+    _, blank, after = rest.partition("\n\n")
+    assert blank
+    assert [line for line in (before + after).splitlines() if len(line) > 60] == []
 
 
 def test_a_missing_choice_is_named_in_plain_words() -> None:
