@@ -99,7 +99,8 @@ def replay(
     """Read a trace and show who is whose child, how it got there, and how that is known.
 
     FILE is an strace log (any options; of `-ff` the folder, a glob, the NAME of its -o, or one of the files), a
-    recording, or '-' for stdin; gzip and zstd are unpacked. The kind is found out, never asked for. Several recordings are shown one by one.
+    recording, or '-' for stdin; gzip and zstd are unpacked. The kind is found out, never asked for. Several
+    recordings are shown one by one.
     """
     from tracer.cli.output import open_output
     from tracer.cli.reading import read_graph
