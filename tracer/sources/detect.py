@@ -37,17 +37,20 @@ def open_source(paths: list[str]) -> Source:
         return recording
     if not sample:
         raise EmptyInput(f"{source.name} is empty", READABLE)
-    if _LTRACE.search(sample) is not None or not looks_like_strace(sample):
+    summary = _SUMMARY.search(sample)  # what strace has told before it shows whether it is of -c or of -C
+    told = sample if summary is None else sample[: summary.start()]
+    if _LTRACE.search(sample) is not None or not looks_like_strace(told, calls=summary is not None):
         raise NotATrace(f"{source.name} is no trace; it begins with: {first_line(sample)}", _hint(sample))
     return StraceSource(source)
 
 
 _LTRACE = re.compile(rb"(?m)^(?:\[pid +\d+\] |\d+ +)?(?:SYS_\w+\(|\+\+\+ exited \(status )|<no return \.\.\.>$")
+_SUMMARY = re.compile(rb"(?m)^% time +seconds ")
 _OTHERS = (
     (re.compile(rb"\A(?:\xff\xfe|\xfe\xff)"), "This is UTF-16, as PowerShell's > writes it: convert it to UTF-8."),
     (re.compile(rb"(?m)^ *\d+\.\d{3} \( *(?:\d+\.\d{3} ms)?\): "), "This is of perf trace, which has no parents."),
     (_LTRACE, "This is of ltrace, which does not say what a call created."),
-    (re.compile(rb"\A% time +seconds "), "This is the summary of strace -c: leave out -c."),
+    (_SUMMARY, "This is the summary of strace -c: leave out -c."),
     (re.compile(rb'\A\{"log":"'), "This is docker's own file: take what `docker logs` prints."),
 )
 """What people take for a log."""

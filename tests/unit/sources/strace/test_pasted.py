@@ -92,6 +92,7 @@ OTHERS = {
     "perf trace": b"     0.000 ( 0.003 ms): sh/12345 clone(clone_flags: CHILD_CLEARTID|0x11) = 12346 (sh)\n",
     "ltrace": b"20216 execve(0x55df, 0x55e0, 0x55f0 <no return ...>\n20215 <... vfork resumed> ) = 20216\n",
     "strace -c": b"% time     seconds  usecs/call     calls    errors syscall\n",
+    "strace -f -c": b"strace: Process 12 attached\n% time     seconds  usecs/call     calls    errors syscall\n",
     "docker's own file": b'{"log":"fork() = 7\\n","stream":"stderr","time":"2026-11-23T10:00:00.1Z"}\n',
 }
 

@@ -186,8 +186,9 @@ def _can_be_successful(head: bytes, rest: bytes) -> bool:
     return head not in (b"exit(", b"exit_group(", b"_exit(") and _NOT_SUCCESSFUL.search(rest) is None
 
 
-def looks_like_strace(sample: bytes) -> bool:
-    """Is this the beginning of an strace log? At least one line in it must be strace's beyond doubt."""
+def looks_like_strace(sample: bytes, *, calls: bool = False) -> bool:
+    """Is this the beginning of an strace log? At least one line in it must be strace's beyond doubt; with `calls`, and
+    no notice of its own (`strace: Process 12 attached`)."""
     sample = clean(sample, None)
     lines = clean(sample, find_front(sample)).split(b"\n")
-    return any(begins(line) or NOTICE.match(line) is not None for line in lines)
+    return any(begins(line) or (not calls and NOTICE.match(line) is not None) for line in lines)
