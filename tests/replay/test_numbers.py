@@ -111,3 +111,15 @@ def test_a_wait_returned_who_was_waited_for(tmp_path: Path, begin: str) -> None:
         "101 clone3({flags=0, exit_signal=SIGCHLD, set_tid=[2], set_tid_size=1}, 88) = 2 /* 103 in strace's PID NS */\n"
     )
     assert 102 not in edges(tmp_path, log)
+
+
+def test_a_signal_that_comes_after_the_wait_may_be_of_the_numbers_last_owner(tmp_path: Path) -> None:
+    """101 has waited for the first 103. 103 is then a child of 102, and with the others that it has left, of init."""
+    told = "--- SIGCHLD {si_signo=SIGCHLD, si_code=CLD_EXITED, si_pid=103, si_uid=0, si_status=0} ---"
+    log = (
+        '100 execve("/a", ["a"], 0x1) = 0\n100 fork() = 101\n101 prctl(PR_SET_CHILD_SUBREAPER, 1) = 0\n'
+        "101 fork() = 103\n100 fork() = 102\n103 exit_group(0) = ?\n103 +++ exited with 0 +++\n"
+        "101 wait4(103, NULL, 0, NULL) = 103\n102 fork() = 104\n102 fork() = 103\n102 +++ killed by SIGKILL +++\n"
+        "103 exit_group(7) = ?\n103 +++ exited with 7 +++\n"
+    )
+    assert edges(tmp_path, f"{log}101 {told}\n")[104] == (1, "assumed")

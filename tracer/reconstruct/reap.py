@@ -75,6 +75,10 @@ def on_child_signal(state: State, event: ChildSignal) -> None:
         end_told(state, process, at, time)
     elif state.lacks.ends:
         state.adoption_is_over(process)
+    if process.serial and process.creator is not None and state.exits_seen and process.parent is not receiver.process:
+        before = state.before.get(child_tid)
+        if before is not None and before.parent is receiver.process and before.reaper_tid:
+            return  # a wait returns before the signal comes that was sent with it, and by then others end
     if process.evidence is not Evidence.OBSERVED or process.real_parent is not receiver:
         _kernel_told(state, process, receiver, at, time, "SIGCHLD")
     elif state.untraced:

@@ -93,6 +93,8 @@ class State:
     """tid and start time of the thread that was born last, where these are told."""
     serials: dict[int, int] = field(default_factory=dict)
     """Number -> how many processes had it, for numbers that a thread has had since."""
+    before: dict[int, Process] = field(default_factory=dict)
+    """strace: numbers that are used again -> the process that had each last."""
     early_reuse: dict[int, Process] = field(default_factory=dict)
     """Numbers that were used again before the trace showed the wait that had freed them, and who had them."""
     ended_threads: dict[int, list[tuple[int, Process]]] = field(default_factory=dict)
@@ -214,6 +216,8 @@ class State:
     ) -> Process:
         """A new thread group with its leader, in place of `old`, which had its number before."""
         serial = 0 if old is None and not self.serials else self.next_serial(tgid)
+        if serial and old is not None and self.ptraced:
+            self.before[tgid] = old.process
         if tgid == 1 and ns is self.root_ns:
             process = self._init_seen(at, time, serial)
         else:
