@@ -88,6 +88,20 @@ def test_a_number_that_the_counter_cannot_have_had_is_no_result(tmp_path: Path, 
     assert (number in edges(tmp_path, log + later + ENDED)) is believed
 
 
+@pytest.mark.parametrize(("receiver", "believed"), [(103, False), (106, True)])
+def test_nor_is_it_of_a_thread_that_a_signal_to_another_one_killed(
+    tmp_path: Path, receiver: int, believed: bool
+) -> None:
+    """complete_signal() kills the other threads at once; who is given the signal has come out of its call."""
+    log = (
+        f"{START}103 {THREAD}) = 106\n106 fork( <unfinished ...>\n106 <... fork resumed>) = 202\n"
+        f"{receiver} --- SIGTERM {{si_signo=SIGTERM, si_code=SI_USER, si_pid=1, si_uid=0}} ---\n"
+        "106 +++ killed by SIGTERM +++\n103 +++ killed by SIGTERM +++\n"
+    )
+    later = "".join(f"100 fork() = {n}\n" for n in range(107, 110))
+    assert (202 in edges(tmp_path, log + later + ENDED)) is believed
+
+
 def test_nor_one_that_was_passed_and_leaves_somebody_unexplained(tmp_path: Path) -> None:
     """The counter was set back to the numbers around 202, which is that of a system call."""
     log = (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-from tracer.event import SIGKILL
 from tracer.sources.strace.joining.creating import Creating
 from tracer.sources.strace.joining.state import LEAVING, Handler, Handlers, State, halves
 from tracer.sources.strace.lines import calls
@@ -82,9 +81,8 @@ class Ending:
             value = calls.signal_value(killed[1])
             status = None if value is None else value | (0x80 if killed[2] else 0)
             self._killed_in_its_place(at, time, tid, status)
-        signalled = status is not None and status & 0x7F not in (0, SIGKILL)
         may_have_left = status is not None and not status & 0x7F and tid in state.callers and not state.shows_leaving
-        self._creating.killed_inside(at, tid, returned=signalled or (may_have_left and tid not in state.leaders))
+        self._creating.killed_inside(at, tid, returned=may_have_left and tid not in state.leaders)
         state.pending.pop(tid, None)
         state.leaders.pop(tid, None)
         state.seen.discard(tid)
