@@ -125,6 +125,7 @@ def test_json_keeps_its_contract(question: tuple[str, ...]) -> None:
         (("exit", "9"), "ctrace: there is no process 9"),
         (("stop", "nginx"), "ctrace: there is no running process of nginx"),
         (("kill", "web"), "ctrace: there is no running container or pod web"),
+        (("kill", "12"), "ctrace: there is no running container or pod 12\nOf a process: ctrace whatif exit 12"),
     ],
 )
 def test_questions_without_an_answer(question: tuple[str, ...], said: str, log: Path) -> None:

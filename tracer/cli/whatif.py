@@ -238,7 +238,8 @@ def _kill(scene: Scene, reactions: Reactions, target: str, kill_mode: str | None
         if p.state is RUNNING and scene.roles.role(p) != SHIM
     ]
     if not found:
-        raise TargetError(f"there is no running container or pod {target}", "`ctrace tree` shows who is there.")
+        hint = f"Of a process: ctrace whatif exit {target}" if target.isdigit() else "`ctrace tree` shows who is there."
+        raise TargetError(f"there is no running container or pod {target}", hint)
     containers = {name.id: name.title for p in found if (name := scene.names.of(p)) is not None}
     in_pod = filters.by_pod((target,), scene.names)
     if len(containers) > 1 and not all(in_pod(p) for p in found):
