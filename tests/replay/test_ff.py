@@ -215,3 +215,19 @@ def test_the_number_of_a_thread_that_took_its_leaders_place_is_given_again(tmp_p
     }
     found = edges(tmp_path, files)
     assert (found[101][0], found[103][0]) == (102, 101)
+
+
+def test_so_does_one_that_a_thread_of_its_own_takes_the_place_of(tmp_path: Path) -> None:
+    """The file of 101 is of a leader, so not of the thread that 100 has created."""
+    thread = "clone(child_stack=0x1, flags=CLONE_VM|CLONE_SIGHAND|CLONE_THREAD) = {}"
+    files = {
+        100: [START, ("02", thread.format(101)), ("20", LIVES)],
+        101: [
+            *(("05", "fork() = 102"), ("06", thread.format(103)), ("08", "+++ superseded by execve in pid 103 +++")),
+            *(("09", "<... execve resumed>) = 0"), ("20", LIVES)),
+        ],
+        102: [("20", LIVES)],
+        103: [("07", 'execve("/b", ["b"], 0x1 /* 0 vars */ <pid changed to 101 ...>')],
+    }
+    found = edges(tmp_path, files)
+    assert (found[101][0], found[102][0]) == (None, 101)

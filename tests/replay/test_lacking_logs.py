@@ -382,3 +382,22 @@ def test_who_says_a_living_number_before_anything_is_known_of_it_lives_elsewhere
     )
     assert edges(tmp_path, log.format(104))[107] == (105, "observed")
     assert edges(tmp_path, log.format(102))[107] == (105, "inferred")
+
+
+def test_a_small_number_that_comes_back_may_be_a_nested_one_where_its_first_birth_is_not_told_either(
+    tmp_path: Path,
+) -> None:
+    """Calls that enter a namespace are not traced, nor is a wait for 104."""
+    ended = "104 exit_group(3) = ?\n104 +++ exited with 3 +++\n"
+    log = f"{BEGIN}{NESTED}150 getpid() = 150\n{ended}100 fork() = 105\n105 fork() = 104\n105 getpid() = 105\n"
+    assert edges(tmp_path, log)[104] == (105, "inferred")
+    assert edges(tmp_path, _high(log).replace("150", "750"))[704] == (705, "observed")
+
+
+def test_who_may_have_chosen_another_namespace_is_told_of_ends_by_guess(tmp_path: Path) -> None:
+    """The child of 104 may live in a nested one, where 106 is somebody else."""
+    log = BEGIN + NESTED + "100 fork() = 104\n{}104 fork() = 105\n105 fork() = 106\n"
+    told = SIGNALLED.format(106)
+    log += "106 exit_group(0) = ?\n106 +++ exited with 0 +++\n105 {}\n"
+    assert edges(tmp_path, log.format("104 unshare(CLONE_FS) = 0\n", told))[106] == (105, "observed")
+    assert edges(tmp_path, log.format("104 setns(3, 0) = 0\n", told))[106] == (105, "inferred")

@@ -9,7 +9,7 @@ from tracer.event import CLONE_NEWPID, CLONE_THREAD, CLONE_VFORK
 from tracer.sources.strace.ordering.calls import Call
 from tracer.sources.strace.ordering.candidates import Candidates
 from tracer.sources.strace.ordering.elimination import ONLY_ONE, Elimination
-from tracer.sources.strace.ordering.pidns import UNPLACED, Namespace
+from tracer.sources.strace.ordering.pidns import RESERVED, UNPLACED, Namespace
 from tracer.sources.strace.ordering.results import IN_USE, NESTED, ODD, OWN, PERHAPS_OWN, Results
 from tracer.sources.strace.ordering.state import State
 from tracer.sources.strace.ordering.tasks import LEADS
@@ -42,7 +42,7 @@ class Matching:
         """The call's child is this task."""
         tasks, places = self._tasks, self._places
         doubtful = not matched and call.ns is None and places.is_doubtful(child, None)
-        if doubtful and self._numbers.last_given(child) is not None:
+        if doubtful and (self._numbers.last_given(child) is not None or self._was_passed(call)):
             matched, call.guessed = PERHAPS_NESTED.format(child, call.tid), True
         if not matched and self._shown.late_calls and child in tasks.ended and not call.flags & CLONE_VFORK:
             matched, call.guessed = PERHAPS_EARLIER.format(child), True
@@ -57,6 +57,12 @@ class Matching:
         if places.translated and call.child_ns is not None:
             self._place_calls_of(child, call.child_ns)
         self._explain_no_more()
+
+    def _was_passed(self, call: Call) -> bool:
+        """idr_alloc_cyclic() gives so small a number once, but after a write to ns_last_pid."""
+        shown = self._shown
+        small = call.number < RESERVED and call.number <= call.newest and not call.chosen
+        return small and not (shown.whole or shown.late_calls)
 
     def has_no_child(self, call: Call) -> None:
         """The call has created nothing that is traced."""

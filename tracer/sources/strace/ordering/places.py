@@ -81,7 +81,9 @@ class Places:
     def is_doubtful(self, number: int, ns: Namespace | None) -> bool:
         """May a number that is taken for one of strace's namespace be of another one? `ns`: UNPLACED, or None, of who
         was told it. The counters of two namespaces start together, and do not meet again soon."""
-        return (ns is UNPLACED and self.strangers) or (self.anywhere and (number < RESERVED or self._numbers.wraps))
+        if ns is UNPLACED and self.strangers:
+            return True
+        return (ns is UNPLACED or self.anywhere) and (number < RESERVED or self._numbers.wraps)
 
     def begins_the_log(self, tid: int) -> None:
         """The task is no stranger, though its creation is not told: it lives in strace's namespace."""

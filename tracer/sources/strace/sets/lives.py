@@ -81,7 +81,7 @@ class Lives:
             if kind == CLONED:
                 call = _Call(time or 0, (file.tid, at), later, not alive, bool(record[5] & CLONE_THREAD))
                 self._calls.setdefault(child_of(record), []).append(call)
-            elif kind == EXEC and record[3] == record[4]:
+            elif kind == EXEC and record[3] == file.tid:
                 self._leads.add(file.tid)
             elif kind == REAP and later is not None and alive:  # a wait's line has the time when it began (see _Call)
                 self._ends.setdefault(child_of(record), []).append(later)
