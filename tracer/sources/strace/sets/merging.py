@@ -163,7 +163,7 @@ class Merge:
 
     def _step(self, log: Log, record: Record, now: int) -> Iterator[tuple[Log, Record]]:
         kind = record[0]
-        if log.next == 1 and log.tid in self._lost:
+        if log.next == 1 and log.tid in self._lost and log.tid not in self._lives.begins:
             yield log, (FREED, record[1], record[2], log.tid, log.tid)
         if log.creating is not None:
             self._begin(log.creating, None, log.shift)
