@@ -123,3 +123,14 @@ def test_a_signal_that_comes_after_the_wait_may_be_of_the_numbers_last_owner(tmp
         "103 exit_group(7) = ?\n103 +++ exited with 7 +++\n"
     )
     assert edges(tmp_path, f"{log}101 {told}\n")[104] == (1, "assumed")
+
+
+def test_a_number_that_the_caller_wanted_was_free(tmp_path: Path) -> None:
+    """alloc_pid(): so it shows no nested namespace, whoever seems to have it."""
+    log = (
+        "125 <... clone resumed>) = ?\n153 fork( <unfinished ...>\n128 fork( <unfinished ...>\n"
+        "153 <... fork resumed>) = 125\n125 +++ exited with 229 +++\n128 <... fork resumed>) = 127\n"
+        "153 clone3({flags=0, exit_signal=SIGCHLD, set_tid=[125], set_tid_size=1}, 88 <unfinished ...>\n"
+        "153 <... clone3 resumed>) = 125\n128 fork() = 130\n130 fork() = 131\n"
+    )
+    assert edges(tmp_path, log)[131] == (130, "observed")

@@ -119,9 +119,11 @@ class Deciding:
 
     def _says_a_living_one(self, call: Call) -> bool:
         """Nobody knew where the caller lives when it said the number of a task that had been there before. Both live
-        on. A call of which the log has only the return may have begun before that task was there."""
+        on. A call of which the log has only the return may have begun before that task was there; and a number that the
+        caller wanted was free (alloc_pid() fails otherwise)."""
         return (
             call.taken
+            and not call.chosen
             and call.end > call.at
             and call.number not in self._tasks.fresh
             and self._tasks.alive(call.tid)
